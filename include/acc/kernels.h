@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel arguments of the crossbar and of the FPGA's behavioural roles: what the
+ * compiler writes, a program may write by hand and an engine reads. Addresses are
+ * device addresses of the dispatching client. Tensors are dense, channels last
+ * (NHWC), int8 unless said otherwise. Strides and counts are in elements.
+ *
+ * Integer semantics, defined once (docs/quantization.md):
+ *   requant(x, m, s) = (x * m + 2^(s-1)) >> s     64-bit, arithmetic shift, 1 <= s <= 62
+ *   round_half_even for float -> int8, as ONNX QuantizeLinear
+ * Every kernel takes grid (1,1,1): one dispatch is one pass over `batch` items.
+ */
+#ifndef ACC_KERNELS_H
+#define ACC_KERNELS_H
+
+#include "acc/abi.h"
+
+/* ---------------------------------------------------------------- crossbar */
+
+/*
+ * out[v][n] = sum over k of in[v][k] * W[k][n], integer. The element type of `in`
+ * (int8, uint8, int16, uint16) and of `out` (int32, int64) are the matrix's.
+ */
+struct acc_mvm_args {
+	acc_u64 input;
+	acc_u64 output;
+	acc_u64 vectors;
+	acc_u64 input_stride;  /* elements from one vector to the next, >= rows */
+	acc_u64 output_stride; /* >= cols */
+	acc_u64 reserved[3];
+};
+ACC_ASSERT_SIZE(struct acc_mvm_args, 64);
+
+/* -------------------------------------------------------------------- FPGA */
+
+/* Names of the behavioural roles; a kernel of a program names one. */
+#define ACC_ROLE_QUANTIZE_F32_I8 "quantize_f32_i8"
+#define ACC_ROLE_DEQUANTIZE_I8_F32 "dequantize_i8_f32"
+#define ACC_ROLE_REQUANTIZE_I32_I8 "requantize_i32_i8"
+#define ACC_ROLE_IM2COL_I8 "im2col_i8"
+#define ACC_ROLE_MAXPOOL_I8 "maxpool_i8"
+#define ACC_ROLE_AVGPOOL_I8 "avgpool_i8"
+#define ACC_ROLE_ADD_I8 "add_i8"
+#define ACC_ROLE_CLIP_I8 "clip_i8"
+#define ACC_ROLE_PERMUTE_I8 "permute_i8"
+#define ACC_ROLE_SOFTMAX_I8_F32 "softmax_i8_f32"
+#define ACC_ROLE_ADD_F32 "add_f32"
+#define ACC_ROLE_MUL_F32 "mul_f32"
+#define ACC_ROLE_RELU_F32 "relu_f32"
+#define ACC_ROLE_CLIP_F32 "clip_f32"
+#define ACC_ROLE_SOFTMAX_F32 "softmax_f32"
+#define ACC_ROLE_GEMM_I8 "gemm_i8"
+
+/* quantize: dst = clamp(round_half_even(src / scale) + zero_point, -128, 127).
+ * dequantize: dst = (src - zero_point) * scale. */
+struct acc_quantize_args {
+	acc_u64 src;
+	acc_u64 dst;
+	acc_u64 count;
+	float scale; /* > 0, finite */
+	__s32 zero_point; /* -128 … 127 */
+};
+ACC_ASSERT_SIZE(struct acc_quantize_args, 32);
+
+/* dst[r][c] = clamp(zero_point + requant(src[r][c] + bias[c], multiplier[c], shift[c]), min, max) */
+struct acc_requantize_args {
+	acc_u64 src;	    /* int32 [rows][channels] */
+	acc_u64 dst;	    /* int8 [rows][channels] */
+	acc_u64 bias;	    /* int32 [channels] */
+	acc_u64 multiplier; /* int32 [channels], >= 0 */
+	acc_u64 shift;	    /* int32 [channels], 1 … 62 */
+	acc_u64 rows;
+	__u32 channels;
+	__s32 zero_point;
+	__s32 min; /* -128 <= min <= max <= 127: a fused Relu or Clip */
+	__s32 max;
+};
+ACC_ASSERT_SIZE(struct acc_requantize_args, 64);
+
+/* Windows over an NHWC image. Pads are at the top and left; what lies below or to
+ * the right of the image is padding as well. */
+struct acc_window {
+	__u32 batch, h, w, c;
+	__u32 kernel_h, kernel_w, stride_h, stride_w;
+	__u32 pad_top, pad_left, dilation_h, dilation_w;
+	__u32 out_h, out_w;
+};
+ACC_ASSERT_SIZE(struct acc_window, 56);
+
+/* dst[b][oy][ox][ky][kx][c] = src[b][oy*stride_h + ky*dilation_h - pad_top][…][c], else pad_value */
+struct acc_im2col_args {
+	acc_u64 src;
+	acc_u64 dst;
+	struct acc_window window;
+	__s32 pad_value;
+	__u32 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_im2col_args, 80);
+
+/* maxpool: the largest of the window's elements inside the image (-128 if none).
+ * avgpool: sum / n rounded half away from zero, n = elements inside the image, or
+ * kernel_h * kernel_w if count_include_pad (padding then counts as zero_point). */
+struct acc_pool_args {
+	acc_u64 src;
+	acc_u64 dst;
+	struct acc_window window;
+	__s32 zero_point;
+	__u32 count_include_pad; /* 0 or 1; 0 for maxpool */
+};
+ACC_ASSERT_SIZE(struct acc_pool_args, 80);
+
+/* dst[i] = clamp(zero_point + requant((a[i]-a_zero)*a_mul + (b[i % b_count]-b_zero)*b_mul, 1, shift), min, max) */
+struct acc_add_i8_args {
+	acc_u64 a;
+	acc_u64 b;
+	acc_u64 dst;
+	acc_u64 count;
+	acc_u64 b_count;
+	__s32 a_zero, b_zero;
+	__s32 a_mul, b_mul;
+	__s32 shift; /* 1 … 62 */
+	__s32 zero_point;
+	__s32 min, max;
+};
+ACC_ASSERT_SIZE(struct acc_add_i8_args, 72);
+
+/* dst[i] = clamp(src[i], min, max) */
+struct acc_clip_i8_args {
+	acc_u64 src;
+	acc_u64 dst;
+	acc_u64 count;
+	__s32 min, max;
+};
+ACC_ASSERT_SIZE(struct acc_clip_i8_args, 32);
+
+/* A transposition of four axes: dst axis i is src axis perm[i]. */
+struct acc_permute_args {
+	acc_u64 src;
+	acc_u64 dst;
+	__u32 dims[4]; /* of src */
+	__u32 perm[4];
+};
+ACC_ASSERT_SIZE(struct acc_permute_args, 48);
+
+/* softmax over the last axis. i8: x = (src - zero_point) * scale. f32: scale 1, zero_point 0. */
+struct acc_softmax_args {
+	acc_u64 src;
+	acc_u64 dst; /* float [rows][cols] */
+	acc_u64 rows;
+	__u32 cols;
+	__s32 zero_point;
+	float scale;
+	__u32 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_softmax_args, 40);
+
+/* add, mul: dst[i] = a[i] op b[i % b_count]. relu, clip: b is 0, b_count 0. */
+struct acc_elementwise_f32_args {
+	acc_u64 a;
+	acc_u64 b;
+	acc_u64 dst;
+	acc_u64 count;
+	acc_u64 b_count;
+	float min, max; /* clip only, else 0 */
+};
+ACC_ASSERT_SIZE(struct acc_elementwise_f32_args, 48);
+
+/* out[m][n] = sum over k of (a[m][k] - a_zero) * b[k][n], int32: products that no
+ * crossbar holds because both sides change. */
+struct acc_gemm_i8_args {
+	acc_u64 a;   /* int8 [m][k] */
+	acc_u64 b;   /* int8 [k][n] */
+	acc_u64 out; /* int32 [m][n] */
+	__u32 m, n, k;
+	__s32 a_zero;
+	__s32 b_zero;
+	__u32 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_gemm_i8_args, 48);
+
+/* -------------------------------------------------------------------- null */
+
+/* Kernels of the null engine, the template and the tests' tool. */
+#define ACC_NULL_NOOP "noop"   /* no arguments */
+#define ACC_NULL_COPY "copy"   /* acc_null_args: source, destination, size bytes */
+#define ACC_NULL_SPIN "spin"   /* acc_null_args: size ns of work that can be stopped */
+#define ACC_NULL_FAIL "fail"   /* completes with ENGINE_ERROR */
+#define ACC_NULL_HANG "hang"   /* makes no progress until stopped */
+
+struct acc_null_args {
+	acc_u64 source;
+	acc_u64 destination;
+	acc_u64 size;
+	acc_u64 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_null_args, 32);
+
+#endif /* ACC_KERNELS_H */

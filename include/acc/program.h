@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program container, `.accx`: compiler -> runtime -> device. An ELF64 file
+ * (little-endian, ET_REL-free: type ET_EXEC, no segments needed) with
+ *
+ *   .note.acc.id        one note "ACC", type ACC_NOTE_ID: struct acc_note_id
+ *   .note.acc.compat    one note per target, type ACC_NOTE_COMPAT: struct acc_note_compat
+ *   .note.acc.units     note type ACC_NOTE_UNITS: struct acc_unit_desc[]
+ *   .note.acc.kernels   note type ACC_NOTE_KERNELS: struct acc_kernel_desc[]
+ *   .acc.image.<target> what the engine loads; target is null, crossbar or fpga
+ *   .acc.model          a compiled network: struct acc_model_header and its tables
+ *   .acc.const          constants of the model (biases, multipliers, shifts)
+ *   .acc.report         the placement report, JSON text
+ *
+ * A reader refuses whatever does not lie wholly inside the file. All tables are
+ * arrays of fixed-size structs; strings are NUL-padded and NUL-terminated.
+ */
+#ifndef ACC_PROGRAM_H
+#define ACC_PROGRAM_H
+
+#include "acc/abi.h"
+
+#define ACC_PROGRAM_VERSION 1
+#define ACC_NOTE_NAME "ACC"
+#define ACC_NOTE_ID 1
+#define ACC_NOTE_COMPAT 2
+#define ACC_NOTE_UNITS 3
+#define ACC_NOTE_KERNELS 4
+
+#define ACC_SECTION_ID ".note.acc.id"
+#define ACC_SECTION_COMPAT ".note.acc.compat"
+#define ACC_SECTION_UNITS ".note.acc.units"
+#define ACC_SECTION_KERNELS ".note.acc.kernels"
+#define ACC_SECTION_IMAGE ".acc.image."
+#define ACC_SECTION_MODEL ".acc.model"
+#define ACC_SECTION_CONST ".acc.const"
+#define ACC_SECTION_REPORT ".acc.report"
+
+#define ACC_NAME_BYTES 48
+
+/* Numbers of enum drm_acc_engine. */
+enum acc_target {
+	ACC_TARGET_NULL = 0,
+	ACC_TARGET_CROSSBAR = 1,
+	ACC_TARGET_FPGA = 2,
+	ACC_TARGET_COUNT
+};
+
+struct acc_note_id {
+	__u32 version; /* ACC_PROGRAM_VERSION */
+	__u32 reserved;
+	__u8 uuid[16];
+	__u8 build[16]; /* hash of what it was built from */
+	char name[ACC_NAME_BYTES];
+};
+
+struct acc_note_compat {
+	__u32 target; /* enum acc_target */
+	__u16 abi_major, abi_minor;
+	__u8 shell[16]; /* interface UUID; all zero: any */
+	__u32 units;	/* of this target */
+	__u32 kernels;
+};
+
+/* What is resident as a whole: a role of the FPGA, the matrices of a crossbar program. */
+struct acc_unit_desc {
+	__u32 target;
+	__u32 class_id;	    /* slot class; 0: any */
+	acc_u64 capacity;   /* of a slot's capacity: crossbar arrays, or LUTs */
+	acc_u64 load_bytes; /* of the bitstream or of the cells to program */
+	__u8 hash[16];	    /* units with equal hashes are one unit; all zero: never shared */
+	char name[ACC_NAME_BYTES];
+};
+
+struct acc_kernel_desc {
+	__u32 target;
+	__u32 unit; /* index among this target's units */
+	__u32 kernarg_bytes;
+	__u32 group_bytes;
+	__u32 private_bytes;
+	__u32 reserved;
+	char name[ACC_NAME_BYTES]; /* unique within a target */
+};
+
+/* ---------------------------------------------------------- .acc.image.null */
+
+/* The k-th kernel of a null image does `op`, one of ACC_NULL_* by name. */
+struct acc_null_kernel {
+	char op[ACC_NAME_BYTES];
+};
+
+/* ------------------------------------------------------ .acc.image.crossbar */
+
+#define ACC_XBAR_MAGIC 0x42585841u /* "AXXB" */
+
+struct acc_xbar_image {
+	__u32 magic;
+	__u32 version; /* 1 */
+	__u32 matrices;
+	__u32 reserved;
+	/* struct acc_xbar_matrix[matrices], then weights */
+};
+
+#define ACC_XBAR_INPUT_SIGNED 1u
+
+/* Kernel k multiplies by matrix k. Weights are two's complement, row-major
+ * [rows][cols], int8 if weight_bits <= 8, else int16. */
+struct acc_xbar_matrix {
+	__u32 rows; /* inputs */
+	__u32 cols; /* outputs */
+	__u16 weight_bits;  /* 2 … 16 */
+	__u16 input_bits;   /* 1 … 16; elements are 8 bits wide if <= 8, else 16 */
+	__u16 output_bytes; /* 4 or 8 */
+	__u16 flags;	    /* ACC_XBAR_* */
+	acc_u64 data_offset; /* in the section */
+	acc_u64 data_bytes;
+};
+
+/* ---------------------------------------------------------- .acc.image.fpga */
+
+#define ACC_FPGA_MAGIC 0x41475046u /* "FPGA" */
+
+struct acc_fpga_image {
+	__u32 magic;
+	__u32 version; /* 1 */
+	__u32 kernels;
+	__u32 reserved;
+	/* struct acc_fpga_kernel[kernels] */
+};
+
+struct acc_fpga_kernel {
+	char role[ACC_NAME_BYTES]; /* of the behavioural library, acc/kernels.h */
+};
+
+/* --------------------------------------------------------------- .acc.model */
+
+#define ACC_MODEL_MAGIC 0x4c444d41u /* "AMDL" */
+#define ACC_MODEL_MAX_DIMS 6
+
+enum acc_dtype {
+	ACC_DTYPE_F32 = 1,
+	ACC_DTYPE_I8 = 2,
+	ACC_DTYPE_I32 = 3,
+};
+
+/*
+ * A static plan. Tables follow the header in the order of its counts, each at its
+ * offset from the section's start. For a batch of B, tensor t lives at
+ * workspace + t.offset * B and has B * t.bytes bytes: offsets are 64-byte aligned.
+ */
+struct acc_model_header {
+	__u32 magic;
+	__u32 version; /* 1 */
+	__u32 tensors, steps, relocs, deps;
+	__u32 inputs, outputs; /* the first of the tensors are inputs, then outputs */
+	acc_u64 workspace_bytes; /* for a batch of one */
+	acc_u64 tensor_offset, step_offset, reloc_offset, dep_offset;
+	acc_u64 kernarg_offset, kernarg_bytes;
+};
+
+struct acc_model_tensor {
+	char name[ACC_NAME_BYTES];
+	__u32 dtype; /* enum acc_dtype */
+	__u32 rank;  /* dims[0] is the batch, 1 in the plan */
+	__u32 dims[ACC_MODEL_MAX_DIMS];
+	acc_u64 offset; /* in the workspace */
+	acc_u64 bytes;
+	float scale; /* of int8 tensors */
+	__s32 zero_point;
+};
+
+/* One dispatch. Steps are in an order that respects deps; steps of one target run
+ * in that order. */
+struct acc_model_step {
+	char name[ACC_NAME_BYTES]; /* node it came from */
+	__u32 target;		   /* enum acc_target */
+	__u32 kernel;		   /* index among the target's kernels */
+	__u32 kernarg_bytes;
+	__u32 kernarg_offset; /* in the kernarg table, 16-byte aligned */
+	__u32 first_reloc, relocs;
+	__u32 first_dep, deps; /* dep table: __u32 step numbers, of other targets */
+};
+
+enum acc_reloc_kind {
+	ACC_RELOC_TENSOR = 1, /* u64 at kernarg + field: address of tensor `index` */
+	ACC_RELOC_CONST = 2,  /* u64: address of .acc.const + addend */
+	ACC_RELOC_BATCH32 = 3, /* u32: multiplied by the batch */
+	ACC_RELOC_BATCH64 = 4, /* u64: multiplied by the batch */
+};
+
+struct acc_model_reloc {
+	__u32 kind;
+	__u32 field; /* byte in the step's kernargs */
+	__u32 index;
+	__u32 reserved;
+	acc_u64 addend;
+};
+
+ACC_ASSERT_SIZE(struct acc_note_id, 88);
+ACC_ASSERT_SIZE(struct acc_note_compat, 32);
+ACC_ASSERT_SIZE(struct acc_unit_desc, 88);
+ACC_ASSERT_SIZE(struct acc_kernel_desc, 72);
+ACC_ASSERT_SIZE(struct acc_null_kernel, 48);
+ACC_ASSERT_SIZE(struct acc_xbar_image, 16);
+ACC_ASSERT_SIZE(struct acc_xbar_matrix, 32);
+ACC_ASSERT_SIZE(struct acc_fpga_image, 16);
+ACC_ASSERT_SIZE(struct acc_fpga_kernel, 48);
+ACC_ASSERT_SIZE(struct acc_model_header, 88);
+ACC_ASSERT_SIZE(struct acc_model_tensor, 104);
+ACC_ASSERT_SIZE(struct acc_model_step, 80);
+ACC_ASSERT_SIZE(struct acc_model_reloc, 24);
+
+#endif /* ACC_PROGRAM_H */

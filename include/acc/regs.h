@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The device interface: what a driver and a device share. A draft until the
+ * kernel driver speaks it; the in-process face of the emulator reaches the device
+ * core through the admin commands below and through nothing else.
+ *
+ * Ordering contract: the driver writes a command, then advances the submission
+ * tail (release, then the register store); the device writes the completion and
+ * the data it points to, then the completion's phase bit (release). Commands may
+ * complete out of order; `id` pairs them. UNMAP, QUEUE_DESTROY and AS_DESTROY
+ * complete only when the device holds no translation and no access in flight.
+ *
+ * "Bus address" is what the device puts on the bus to reach host memory. A "device
+ * address" is a client's virtual address, translated by the device's own tables.
+ */
+#ifndef ACC_REGS_H
+#define ACC_REGS_H
+
+#include "acc/abi.h"
+
+/* ------------------------------------------------- BAR0: registers, 4 KiB */
+
+#define ACC_REG_MAGIC 0x000	  /* ro: ACC_MAGIC */
+#define ACC_REG_ABI 0x004	  /* ro: major << 16 | minor */
+#define ACC_REG_CAPS 0x008	  /* ro, 64 bits: DRM_ACC_FEATURE_* */
+#define ACC_REG_ADMIN_SQ 0x010	  /* 64 bits: bus address of the submission ring */
+#define ACC_REG_ADMIN_CQ 0x018	  /* 64 bits: bus address of the completion ring */
+#define ACC_REG_ADMIN_SIZE 0x020  /* log2 of entries of both rings, 4 … 12 */
+#define ACC_REG_ADMIN_TAIL 0x024  /* submission tail: the admin doorbell */
+#define ACC_REG_ADMIN_HEAD 0x028  /* completion head, freed by the driver */
+#define ACC_REG_EVENT_RING 0x030  /* 64 bits: bus address of struct acc_event[] */
+#define ACC_REG_EVENT_SIZE 0x038  /* log2 of entries, 4 … 16 */
+#define ACC_REG_EVENT_HEAD 0x03c  /* freed by the driver */
+#define ACC_REG_IRQ_CAUSE 0x040	  /* rw1c: ACC_IRQ_* */
+#define ACC_REG_IRQ_MASK 0x044
+#define ACC_REG_RESET 0x048	  /* wo: ACC_RESET_KEY starts a reset */
+#define ACC_REG_STATE 0x04c	  /* ro: enum acc_device_state */
+#define ACC_REG_HEARTBEAT 0x050	  /* ro: changes while the device is alive */
+#define ACC_REG_CLOCK 0x058	  /* ro, 64 bits: device ns */
+
+#define ACC_MAGIC 0x43434161u /* "aACC" */
+#define ACC_RESET_KEY 0x52534554u
+
+#define ACC_IRQ_ADMIN (1u << 0)
+#define ACC_IRQ_EVENT (1u << 1)
+#define ACC_IRQ_FATAL (1u << 2)
+
+enum acc_device_state {
+	ACC_DEVICE_OFF = 0,
+	ACC_DEVICE_READY = 1,
+	ACC_DEVICE_RESETTING = 2,
+	ACC_DEVICE_FAILED = 3,
+};
+
+/* BAR1: MSI-X table; vector 0 admin and faults, 1… events.
+ * BAR2: doorbells, one 4 KiB page per address space: page index = asid. */
+#define ACC_DOORBELL_PAGE_BYTES 4096
+#define ACC_DOORBELLS_PER_PAGE 512
+#define ACC_PAGE_SHIFT 12
+#define ACC_PAGE_BYTES (1ull << ACC_PAGE_SHIFT)
+
+/* -------------------------------------------------------- admin commands */
+
+enum acc_admin_op {
+	ACC_ADMIN_IDENTIFY = 1,
+	ACC_ADMIN_AS_CREATE = 2,
+	ACC_ADMIN_AS_DESTROY = 3,
+	ACC_ADMIN_MAP = 4,
+	ACC_ADMIN_UNMAP = 5,
+	ACC_ADMIN_QUEUE_CREATE = 6,
+	ACC_ADMIN_QUEUE_DESTROY = 7,
+	ACC_ADMIN_QUEUE_RESET = 8,
+	ACC_ADMIN_QUEUE_QUERY = 9,
+	ACC_ADMIN_PROGRAM_LOAD = 10,
+	ACC_ADMIN_PROGRAM_UNLOAD = 11,
+	ACC_ADMIN_PROGRAM_QUERY = 12,
+	ACC_ADMIN_PROGRAM_PREFETCH = 13,
+	ACC_ADMIN_PROGRAM_PIN = 14,
+	ACC_ADMIN_WAKE = 15,
+	ACC_ADMIN_SLOT_RESET = 16,
+	ACC_ADMIN_LOG = 17,
+	ACC_ADMIN_INJECT = 18,
+	ACC_ADMIN_DEVICE_RESET = 19,
+};
+
+/* What IDENTIFY writes: the struct of acc_drm.h with the same number. */
+enum acc_identify_what {
+	ACC_IDENTIFY_IDENTITY = 0,
+	ACC_IDENTIFY_LIMITS = 1,
+	ACC_IDENTIFY_SLOT = 3,
+	ACC_IDENTIFY_COUNTERS = 4,
+	ACC_IDENTIFY_CLOCK = 5,
+	ACC_IDENTIFY_RESIDENT = 7,
+};
+
+#define ACC_IDENTIFY_BYTES 256 /* always written whole, zero-extended */
+
+enum acc_inject_what {
+	ACC_INJECT_ENGINE_ERROR = 1, /* the next `count` dispatches fail with ENGINE_ERROR */
+	ACC_INJECT_HANG = 2,	     /* the next `count` dispatches make no progress */
+	ACC_INJECT_SLOT_FAULT = 3,   /* slot `argument` goes to FAULT until it is reset */
+	ACC_INJECT_LOAD_ERROR = 4,   /* the next `count` loads fail */
+	ACC_INJECT_DROP_EVENT = 5,   /* the next `count` event records are lost */
+	ACC_INJECT_DELAY = 6,	     /* the next `count` dispatches take `argument` ns longer */
+};
+
+#define ACC_MAP_READ 1u
+#define ACC_MAP_WRITE 2u
+
+struct acc_admin_cmd {
+	__u16 op;
+	__u16 id; /* chosen by the driver, returned in the completion */
+	__u32 asid;
+	__u32 object; /* queue id, program id or slot */
+	__u32 flags;
+	union {
+		acc_u64 arg[6];
+		struct {
+			acc_u64 data; /* bus address of ACC_IDENTIFY_BYTES */
+			__u32 what;
+			__u32 index;
+		} identify; /* and LOG, QUEUE_QUERY, PROGRAM_QUERY: index is the kernel */
+		struct {
+			acc_u64 address; /* device address, page aligned */
+			acc_u64 pages;
+			acc_u64 list; /* MAP: bus address of acc_u64[pages], bus addresses of pages,
+				       * within one page */
+			acc_u64 timeout_ns; /* UNMAP: relative bound on accesses in flight */
+		} map;
+		struct {
+			acc_u64 ring;	 /* device addresses */
+			acc_u64 control;
+			acc_u64 timeout_ns;
+			__u32 packets;
+			__u32 priority;
+			__u32 doorbell; /* u64 index in the client's doorbell page */
+			__u32 reserved;
+		} queue;
+		struct {
+			acc_u64 list; /* bus address of acc_u64[], one page of image each */
+			acc_u64 offset; /* of the image in the first page */
+			acc_u64 size;
+			acc_u64 why; /* bus address of 96 bytes: the reason of a refusal; 0: none */
+		} load;
+		struct {
+			__u32 kernel; /* or ~0: all */
+			__u32 pin;
+		} program; /* PREFETCH, PIN */
+		struct {
+			acc_u64 address; /* device address of a signal */
+			acc_u64 range;
+		} wake;
+		struct {
+			__u32 what;
+			__u32 count;
+			acc_u64 argument;
+		} inject;
+	};
+};
+
+/* status: 0 or a negated errno with the numbers of asm-generic. */
+struct acc_admin_cpl {
+	__u16 id;
+	__u16 phase;
+	__s32 status;
+	acc_u64 result0; /* PROGRAM_LOAD: kernel object base */
+	acc_u64 result1; /* PROGRAM_LOAD: kernels */
+	acc_u64 reserved;
+};
+
+/* ---------------------------------------------------------------- events */
+
+enum acc_event_type {
+	ACC_EVENT_SIGNAL = 1, /* a signal with notify bits changed: address */
+	ACC_EVENT_SPACE = 2,  /* a ring with space_wanted has space: queue */
+	ACC_EVENT_FAULT = 3,  /* a queue went to Error: queue, code, address */
+	ACC_EVENT_FATAL = 4,  /* the device needs a reset */
+};
+
+struct acc_event {
+	__u16 type;
+	__u16 phase;
+	__u32 asid;
+	__u32 queue;
+	__u32 code; /* SIGNAL: the notify bits; FAULT: enum acc_status */
+	acc_u64 address;
+	acc_u64 packet_index;
+};
+
+/* What QUEUE_QUERY writes. */
+struct acc_queue_state {
+	__u32 state; /* enum drm_acc_queue_state */
+	__u32 fault_code;
+	acc_u64 read_index;
+	acc_u64 write_index;
+	acc_u64 fault_packet;
+	acc_u64 fault_address;
+	acc_u64 fault_kernel;
+	acc_u64 packets;
+	__u32 priority;
+	__u32 reserved;
+};
+
+/* What PROGRAM_QUERY writes. */
+struct acc_kernel_state {
+	acc_u64 kernel_object;
+	__u32 kernarg_bytes;
+	__u32 group_bytes;
+	__u32 private_bytes;
+	__u32 slot; /* ~0: not resident */
+	acc_u64 loads;
+	__u32 pinned;
+	__u32 kernels;
+	char name[64];
+};
+
+ACC_ASSERT_SIZE(struct acc_admin_cmd, 64);
+ACC_ASSERT_OFFSET(struct acc_admin_cmd, asid, 4);
+ACC_ASSERT_OFFSET(struct acc_admin_cmd, arg, 16);
+ACC_ASSERT_OFFSET(struct acc_admin_cmd, map.timeout_ns, 40);
+ACC_ASSERT_OFFSET(struct acc_admin_cmd, queue.packets, 40);
+ACC_ASSERT_OFFSET(struct acc_admin_cmd, load.why, 40);
+ACC_ASSERT_OFFSET(struct acc_admin_cmd, inject.argument, 24);
+ACC_ASSERT_SIZE(struct acc_admin_cpl, 32);
+ACC_ASSERT_SIZE(struct acc_event, 32);
+ACC_ASSERT_OFFSET(struct acc_event, address, 16);
+ACC_ASSERT_SIZE(struct acc_queue_state, 64);
+ACC_ASSERT_SIZE(struct acc_kernel_state, 104);
+
+#endif /* ACC_REGS_H */
