@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+//
+// The emulator's front door: a device (Emulator) and its opens (Client). A Client
+// answers what a file descriptor of /dev/accel/accelN answers: ioctl and mmap.
+//
+// Threading: every call may be made from any thread at any time, but close a Client
+// only when no other call of it is running.
+#pragma once
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace acc::emu
+{
+
+// What the opener may do; a daemon derives it from the peer's credentials.
+struct ClientOptions {
+    bool privileged = true;    // CAP_SYS_ADMIN: device reset
+    bool high_priority = true; // DRM_ACC_PRIORITY_HIGH
+    bool load_programs = true;
+};
+
+// (level as spdlog's, text). Called from any thread.
+using LogFunction = std::function<void(int level, std::string_view text)>;
+
+class Client
+{
+public:
+    virtual ~Client() = default;
+
+    // 0 or -errno, as drm_ioctl. `arg` is the struct of the request.
+    virtual int ioctl(unsigned long request, void *arg) = 0;
+
+    // What mmap on the node does: a file that backs [offset, offset + size), where in it,
+    // and how it may be mapped. EINVAL: no such offset or size; EACCES: not yours or not
+    // with that protection. The descriptor is a duplicate that the caller owns.
+    struct MapSource {
+        UniqueFd fd;
+        uint64_t offset = 0;
+    };
+    virtual Result<MapSource> map(uint64_t offset, size_t size, int prot) = 0;
+};
+
+class Emulator
+{
+public:
+    virtual ~Emulator() = default; // after its clients
+
+    // `spec`: "crossbar", "fpga" or "null", then ":key=value,key=value…". Keys of every
+    // engine: scatter=0|1, pace=fast|real, workers=N, slots=N, memory=BYTES; the rest are the engine's.
+    // `why` names what was expected and found when it fails.
+    static Result<std::shared_ptr<Emulator>> create(std::string_view spec, std::string &why,
+                                                    LogFunction log = {});
+
+    virtual Result<std::unique_ptr<Client>> open(const ClientOptions &options) = 0;
+
+    // Fault injection, the debugfs of an emulated device. `what`: enum acc_inject_what.
+    virtual int inject(uint32_t what, uint32_t count, uint64_t argument) = 0;
+
+    // Surprise removal: every later call and every waiter gets ENODEV.
+    virtual void unplug() = 0;
+};
+
+} // namespace acc::emu

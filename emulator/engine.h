@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+//
+// What an engine is to the device: something that parses images, loads units into
+// slots and executes kernels. The device does the rest (queues, memory, residency,
+// faults, time). emulator/null/ is the template for a new engine.
+//
+// Threading: parse() may run on any thread, concurrently. For one slot, load(),
+// unload() and execute() never run concurrently; for different slots they do.
+#pragma once
+
+#include "acc/abi.h"
+#include "acc/program.h"
+#include "common/result.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace acc::emu
+{
+
+// One client's memory as the device sees it while a packet executes. Pages are
+// scattered: a span is never longer than the contiguous memory behind it.
+class Memory
+{
+public:
+    enum class Access { Read, Write };
+
+    virtual ~Memory() = default;
+
+    // The longest accessible span that starts at `address`, at most `bytes` long.
+    // Empty: not bound or not with this access; fault_address() then names it.
+    virtual std::span<std::byte> span(uint64_t address, size_t bytes, Access access) = 0;
+
+    // Whole copies. False on a fault, after which memory before it may have changed.
+    [[nodiscard]] bool read(void *destination, uint64_t address, size_t bytes);
+    [[nodiscard]] bool write(uint64_t address, const void *source, size_t bytes);
+    // True when every byte is accessible: engines check big ranges before they work.
+    [[nodiscard]] bool check(uint64_t address, uint64_t bytes, Access access);
+
+    uint64_t fault_address() const { return fault_address_; }
+
+    // Totals of read() and write(), for the device's counters.
+    uint64_t bytes_read() const { return bytes_read_; }
+    uint64_t bytes_written() const { return bytes_written_; }
+
+protected:
+    uint64_t fault_address_ = 0;
+    uint64_t bytes_read_ = 0;
+    uint64_t bytes_written_ = 0;
+};
+
+// One kernel dispatch on its way through an engine.
+struct Dispatch {
+    // in
+    uint32_t slot = 0;
+    uint32_t kernel = 0;                  // index in the engine's program
+    std::span<const std::byte> kernargs;  // private copy, kernarg_bytes long
+    uint32_t grid[3] = {1, 1, 1};
+    Memory *memory = nullptr;
+    const std::atomic<bool> *stop = nullptr; // set: give up, whatever status is returned
+    uint64_t deadline_ns = 0;                // CLOCK_MONOTONIC; 0: none
+
+    // out
+    uint64_t modelled_ns = 0; // how long it took on the model's clock
+    uint64_t energy_pj = 0;
+    uint64_t saturations = 0; // ADC conversions that clipped
+    uint64_t mvms = 0;        // array activations
+    std::string text;         // of an error: what was expected and what was found
+
+    // True when the engine must return now: ask at least every millisecond of work.
+    bool should_stop() const;
+};
+
+struct SlotInfo {
+    uint32_t class_id = 0;
+    uint64_t capacity = 0;
+};
+
+// A unit of residency: what is loaded into a slot as a whole.
+struct Unit {
+    std::string name;
+    uint32_t class_id = 0; // 0: any slot
+    uint64_t capacity = 0;
+    uint8_t hash[16] = {}; // equal non-zero hashes: the same unit, whoever loaded it
+    uint64_t load_ns = 0;  // modelled
+    uint64_t load_pj = 0;
+};
+
+struct Kernel {
+    std::string name;
+    uint32_t unit = 0;
+    uint32_t kernarg_bytes = 0;
+    uint32_t group_bytes = 0;
+    uint32_t private_bytes = 0;
+};
+
+// A parsed image. Immutable once parsed.
+class EngineProgram
+{
+public:
+    virtual ~EngineProgram() = default;
+    std::vector<Unit> units;
+    std::vector<Kernel> kernels;
+};
+
+// Identity of an engine, for DEV_QUERY.
+struct EngineInfo {
+    uint32_t engine = 0; // enum drm_acc_engine
+    uint32_t device_id = 0;
+    std::string name;
+    std::string config; // key=value,…, at most 95 bytes
+    uint8_t shell[16] = {};
+    bool modelled = false;
+};
+
+class Engine
+{
+public:
+    virtual ~Engine() = default;
+
+    virtual EngineInfo info() const = 0;
+    virtual std::vector<SlotInfo> slots() const = 0;
+
+    // Parses `image` (a whole .accx file, private to the device: nobody changes it) and
+    // takes what this engine needs. On error `why` says what was expected and found.
+    virtual Result<std::unique_ptr<EngineProgram>> parse(std::span<const std::byte> image,
+                                                         std::string &why) = 0;
+
+    // Makes a unit callable in a slot. 0 or -errno. The program outlives its residency.
+    virtual int load(uint32_t slot, const EngineProgram &program, uint32_t unit) = 0;
+    virtual void unload(uint32_t slot) = 0;
+
+    // Executes one kernel in a slot where its unit is resident.
+    virtual enum acc_status execute(const EngineProgram &program, Dispatch &dispatch) = 0;
+
+    // Rough real time of a dispatch: short ones (< 2000 ns) run on the packet processor
+    // without waking a second worker.
+    virtual uint64_t estimate_ns(const EngineProgram &program, const Dispatch &dispatch) const = 0;
+};
+
+// Options of an engine, as `key=value` pairs of the URI. An unknown key or a bad value is
+// -EINVAL, named in `why`.
+struct Option {
+    std::string key;
+    std::string value;
+};
+using EngineFactory = Result<std::unique_ptr<Engine>> (*)(std::span<const Option> options,
+                                                          std::string &why);
+
+Result<std::unique_ptr<Engine>> create_null_engine(std::span<const Option>, std::string &why);
+Result<std::unique_ptr<Engine>> create_crossbar_engine(std::span<const Option>, std::string &why);
+Result<std::unique_ptr<Engine>> create_fpga_engine(std::span<const Option>, std::string &why);
+
+} // namespace acc::emu

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+//
+// The seam: two calls that every way to a device answers alike. Code above it never
+// asks which one it has.
+#pragma once
+
+#include "common/result.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace acc
+{
+
+class Transport
+{
+public:
+    virtual ~Transport() = default;
+
+    // 0 or -errno. `arg` is the struct of the request (drm/acc_drm.h).
+    virtual int ioctl(unsigned long request, void *arg) = 0;
+
+    // Maps `size` bytes of the file at `offset` (as BO_CREATE, QUEUE_CREATE or DEV_QUERY
+    // gave it) at exactly `address`, over a reservation of the caller's, or anywhere if
+    // address is null. Unmap with munmap.
+    virtual Result<void *> map(uint64_t offset, size_t size, int prot, void *address) = 0;
+};
+
+// "inproc:crossbar[:key=value,…]", "unix:PATH#INDEX", "/dev/accel/accelN". `why` gets the
+// reason of a refusal.
+Result<std::unique_ptr<Transport>> open_transport(std::string_view uri, std::string &why);
+
+Result<std::unique_ptr<Transport>> open_inproc(std::string_view spec, std::string &why);
+Result<std::unique_ptr<Transport>> open_node(std::string_view path, std::string &why);
+
+} // namespace acc
