@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include "program/images.h"
+
+#include "program/text.h"
+
+namespace acc::program
+{
+namespace
+{
+
+struct Sized {
+    std::string_view name;
+    uint32_t bytes;
+};
+
+constexpr Sized kRoles[] = {
+    {ACC_ROLE_QUANTIZE_F32_I8, sizeof(acc_quantize_args)},
+    {ACC_ROLE_DEQUANTIZE_I8_F32, sizeof(acc_quantize_args)},
+    {ACC_ROLE_REQUANTIZE_I32_I8, sizeof(acc_requantize_args)},
+    {ACC_ROLE_IM2COL_I8, sizeof(acc_im2col_args)},
+    {ACC_ROLE_MAXPOOL_I8, sizeof(acc_pool_args)},
+    {ACC_ROLE_AVGPOOL_I8, sizeof(acc_pool_args)},
+    {ACC_ROLE_ADD_I8, sizeof(acc_add_i8_args)},
+    {ACC_ROLE_CLIP_I8, sizeof(acc_clip_i8_args)},
+    {ACC_ROLE_PERMUTE_I8, sizeof(acc_permute_args)},
+    {ACC_ROLE_SOFTMAX_I8_F32, sizeof(acc_softmax_args)},
+    {ACC_ROLE_ADD_F32, sizeof(acc_elementwise_f32_args)},
+    {ACC_ROLE_MUL_F32, sizeof(acc_elementwise_f32_args)},
+    {ACC_ROLE_RELU_F32, sizeof(acc_elementwise_f32_args)},
+    {ACC_ROLE_CLIP_F32, sizeof(acc_elementwise_f32_args)},
+    {ACC_ROLE_SOFTMAX_F32, sizeof(acc_softmax_args)},
+    {ACC_ROLE_GEMM_I8, sizeof(acc_gemm_i8_args)},
+};
+
+constexpr Sized kNullOps[] = {
+    {ACC_NULL_NOOP, 0},
+    {ACC_NULL_COPY, sizeof(acc_null_args)},
+    {ACC_NULL_SPIN, sizeof(acc_null_args)},
+    {ACC_NULL_FAIL, 0},
+    {ACC_NULL_HANG, 0},
+};
+
+std::optional<uint32_t> find(std::span<const Sized> table, std::string_view name)
+{
+    for (const Sized &entry : table)
+        if (entry.name == name) return entry.bytes;
+    return std::nullopt;
+}
+
+int32_t weight_at(std::span<const std::byte> weights, uint64_t index, uint32_t bytes)
+{
+    if (bytes == 1) return static_cast<int8_t>(weights[index]);
+    return load_struct<int16_t>(weights, index * 2);
+}
+
+std::string check_matrix(const acc_xbar_matrix &m, size_t image)
+{
+    const auto text = [](const char *expected, uint64_t found) {
+        return std::string("expected ") + expected + "; found " + std::to_string(found);
+    };
+    if (m.rows < 1 || m.rows > kMaxMatrixDim) return text("1 to 2^20 rows", m.rows);
+    if (m.cols < 1 || m.cols > kMaxMatrixDim) return text("1 to 2^20 columns", m.cols);
+    if (m.weight_bits < 2 || m.weight_bits > 16) return text("2 to 16 weight bits", m.weight_bits);
+    if (m.input_bits < 1 || m.input_bits > 16) return text("1 to 16 input bits", m.input_bits);
+    if (m.output_bytes != 4 && m.output_bytes != 8)
+        return text("outputs of 4 or 8 bytes", m.output_bytes);
+    if (m.flags & ~ACC_XBAR_INPUT_SIGNED) return text("flags 0 or 1", m.flags);
+    const uint64_t bytes = uint64_t{m.rows} * m.cols * (m.weight_bits <= 8 ? 1 : 2);
+    if (m.data_bytes != bytes)
+        return "expected " + std::to_string(bytes) + " bytes of weights; found " +
+               std::to_string(m.data_bytes);
+    if (!inside(m.data_offset, m.data_bytes, image))
+        return "expected the weights inside the image of " + std::to_string(image) +
+               " bytes; found " + std::to_string(m.data_bytes) + " at " +
+               std::to_string(m.data_offset);
+    return {};
+}
+
+// The checks that images with a 16-byte header share: magic, version, count, zero, table.
+std::string check_header(std::span<const std::byte> image, uint32_t magic, const char *target,
+                         size_t kernels, size_t entry)
+{
+    static_assert(sizeof(acc_fpga_image) == sizeof(acc_xbar_image));
+    if (image.size() < sizeof(acc_xbar_image))
+        return "expected an image header of 16 bytes; found " + std::to_string(image.size());
+    const auto h = load_struct<acc_xbar_image>(image);
+    if (h.magic != magic)
+        return std::string("expected a ") + target + " image; found another magic";
+    if (h.version != 1) return "expected image version 1; found " + std::to_string(h.version);
+    if (h.reserved) return "expected zero padding; found another";
+    if (h.matrices != kernels)
+        return "expected an entry for each of " + std::to_string(kernels) + " kernels; found " +
+               std::to_string(h.matrices);
+    if (!inside(sizeof(h), h.matrices * uint64_t{entry}, image.size()))
+        return "expected " + std::to_string(h.matrices) + " entries of " + std::to_string(entry) +
+               " bytes inside the image of " + std::to_string(image.size()) +
+               " bytes; found its end";
+    return {};
+}
+
+// Names at a stride of ACC_NAME_BYTES, as views into the image.
+Result<std::vector<std::string_view>> names_at(std::span<const std::byte> table, size_t count,
+                                               std::string *why)
+{
+    std::vector<std::string_view> names;
+    for (size_t i = 0; i < count; i++) {
+        const auto entry = load_struct<acc_null_kernel>(table, i * ACC_NAME_BYTES);
+        if (!is_name(entry.op))
+            return refuse(why, -EINVAL,
+                          "kernel " + std::to_string(i) + ": expected a NUL-padded name; found \"" +
+                              printable(entry.op) + "\"");
+        names.emplace_back(reinterpret_cast<const char *>(table.data()) + i * ACC_NAME_BYTES,
+                           name_of(entry.op).size());
+    }
+    return names;
+}
+
+} // namespace
+
+int32_t XbarMatrix::weight(uint32_t row, uint32_t col) const
+{
+    return weight_at(weights, uint64_t{row} * desc.cols + col, weight_bytes());
+}
+
+Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> image, size_t kernels,
+                                                 std::string *why)
+{
+    const std::string text =
+        check_header(image, ACC_XBAR_MAGIC, "crossbar", kernels, sizeof(acc_xbar_matrix));
+    if (!text.empty()) return refuse(why, -EINVAL, text);
+    std::vector<XbarMatrix> matrices(kernels);
+    for (size_t i = 0; i < kernels; i++) {
+        XbarMatrix &m = matrices[i];
+        m.desc = load_struct<acc_xbar_matrix>(image,
+                                              sizeof(acc_xbar_image) + i * sizeof(acc_xbar_matrix));
+        std::string bad = check_matrix(m.desc, image.size());
+        if (bad.empty()) {
+            m.weights = image.subspan(m.desc.data_offset, m.desc.data_bytes);
+            const int32_t limit = 1 << (m.desc.weight_bits - 1);
+            const uint64_t count = uint64_t{m.desc.rows} * m.desc.cols;
+            for (uint64_t k = 0; k < count; k++) {
+                const int32_t w = weight_at(m.weights, k, m.weight_bytes());
+                if (w >= -limit && w < limit) continue;
+                bad = "expected weights of " + std::to_string(m.desc.weight_bits) +
+                      " bits; found " + std::to_string(w);
+                break;
+            }
+        }
+        if (!bad.empty()) return refuse(why, -EINVAL, "matrix " + std::to_string(i) + ": " + bad);
+    }
+    return matrices;
+}
+
+Result<std::vector<std::string_view>> parse_fpga_image(std::span<const std::byte> image,
+                                                       size_t kernels, std::string *why)
+{
+    static_assert(sizeof(acc_fpga_kernel) == ACC_NAME_BYTES);
+    const std::string text =
+        check_header(image, ACC_FPGA_MAGIC, "fpga", kernels, sizeof(acc_fpga_kernel));
+    if (!text.empty()) return refuse(why, -EINVAL, text);
+    return names_at(image.subspan(sizeof(acc_fpga_image)), kernels, why);
+}
+
+Result<std::vector<std::string_view>> parse_null_image(std::span<const std::byte> image,
+                                                       size_t kernels, std::string *why)
+{
+    static_assert(sizeof(acc_null_kernel) == ACC_NAME_BYTES);
+    if (image.size() / sizeof(acc_null_kernel) != kernels || image.size() % sizeof(acc_null_kernel))
+        return refuse(why, -EINVAL,
+                      "expected " + std::to_string(kernels) + " kernels of 48 bytes; found " +
+                          std::to_string(image.size()) + " bytes");
+    return names_at(image, kernels, why);
+}
+
+std::optional<uint32_t> role_kernarg_bytes(std::string_view role)
+{
+    return find(kRoles, role);
+}
+
+std::optional<uint32_t> null_kernarg_bytes(std::string_view op)
+{
+    return find(kNullOps, op);
+}
+
+} // namespace acc::program

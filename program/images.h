@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+//
+// The sections .acc.image.*, read for an engine with every count, range and limit checked.
+// All return -EINVAL with a text that says what was expected and what was found.
+#pragma once
+
+#include "acc/kernels.h"
+#include "acc/program.h"
+#include "common/result.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace acc::program
+{
+
+// Rows and columns of a matrix in the container.
+inline constexpr uint32_t kMaxMatrixDim = 1u << 20;
+
+// A matrix of a crossbar image. The weights are two's complement, row-major [rows][cols],
+// of weight_bytes() each, at any alignment, and fit weight_bits.
+struct XbarMatrix {
+    acc_xbar_matrix desc{};
+    std::span<const std::byte> weights; // in the image
+
+    uint32_t weight_bytes() const { return desc.weight_bits <= 8 ? 1 : 2; }
+    uint32_t input_bytes() const { return desc.input_bits <= 8 ? 1 : 2; }
+    int32_t weight(uint32_t row, uint32_t col) const;
+};
+
+// Matrix k belongs to kernel k; `kernels` is their expected number.
+Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> image, size_t kernels,
+                                                 std::string *why);
+
+// The role of each kernel, as views into the image. Roles may be unknown: the engine says.
+Result<std::vector<std::string_view>> parse_fpga_image(std::span<const std::byte> image,
+                                                       size_t kernels, std::string *why);
+
+// The op of each kernel, as views into the image. Ops may be unknown: the engine says.
+Result<std::vector<std::string_view>> parse_null_image(std::span<const std::byte> image,
+                                                       size_t kernels, std::string *why);
+
+// sizeof the kernargs of a behavioural role of acc/kernels.h; none for an unknown one.
+std::optional<uint32_t> role_kernarg_bytes(std::string_view role);
+// The same of an ACC_NULL_* op.
+std::optional<uint32_t> null_kernarg_bytes(std::string_view op);
+
+} // namespace acc::program
