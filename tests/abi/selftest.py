@@ -37,11 +37,11 @@ class Layout(unittest.TestCase):
         self.assertIn("changed", said[0])
         self.assertIn("- constant ACC_STATUS_TIMEOUT 11", said)
 
-    def test_a_moved_member(self):
-        old = "__u32 lost;	   /* 0, or the errno (EIO after a reset, ENODEV when gone) */\n	__u32 reserved0;"
-        said = self.said(old, "__u32 reserved0;\n	__u32 lost;")
-        self.assertIn("- member struct acc_status_page.lost 0 4", said)
-        self.assertIn("+ member struct acc_status_page.lost 4 4", said)
+    def test_a_renamed_member(self):
+        said = self.said("acc_u64 generation;", "acc_u64 resets;")
+        self.assertIn("changed", said[0])
+        self.assertIn("- member struct acc_status_page.generation 8 8", said)
+        self.assertIn("+ member struct acc_status_page.resets 8 8", said)
 
     def test_a_new_constant_is_growth(self):
         said = self.said("#define ACC_PACKET_BYTES 64", "#define ACC_PACKET_BYTES 64\n#define ACC_NEW 1")
