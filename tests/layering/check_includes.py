@@ -56,7 +56,9 @@ TABLE = {
         ANY,
     ),
     "libacc/interop/": (PUBLIC, ["spdlog"], ANY),
-    "tools/accctl/": (PUBLIC, ["cli11", "json"], ANY),
+    "tools/accctl/": (PUBLIC + ["common/"], ["cli11", "json"], ANY),
+    # A tool of the build: writes the programs that examples, self-tests and benchmarks dispatch.
+    "tools/mkimage/": (["common/", "program/", "examples/"] + SHARED + FORMATS, ["cli11"], ANY),
     "tools/accc/": (
         ["common/", "program/"] + SHARED + FORMATS,
         ["spdlog", "onnx", "cli11", "json"],

@@ -83,7 +83,7 @@ class Includes(unittest.TestCase):
             ("libacc/interop/opencl/icd.cc", '#include "libacc/queue.h"'),
             ("libacc/interop/opencl/icd.cc", '#include <drm/acc_drm.h>'),
             ("tools/accctl/main.cc", '#include "libacc/queue.h"'),
-            ("tools/accctl/main.cc", '#include "common/result.h"'),
+            ("tools/accctl/main.cc", '#include "program/reader.h"'),
             ("tools/accc/emit.cc", '#include "libacc/queue.h"'),
             ("tools/accc/emit.cc", '#include "acc/acc.h"'),
             ("examples/gemm.c", '#include "emulator/emulator.h"'),
