@@ -290,6 +290,15 @@ ACC_API int acc_program_prefetch(acc_program *program, uint32_t kernel);
 ACC_API int acc_program_pin(acc_program *program, uint32_t kernel);
 ACC_API int acc_program_unpin(acc_program *program, uint32_t kernel);
 
+/*
+ * Describes an .accx image as JSON text, without a device: targets, units, kernels,
+ * matrices, the model's inputs, outputs and steps, and the placement report as a string.
+ * *json_bytes: in, the room at `json`; out, the length of the text with its NUL.
+ * -ENOSPC: the room is too small (`json` may be NULL, with room 0); -EINVAL malformed.
+ */
+ACC_API int acc_image_describe(const void *image, size_t bytes, char *json,
+			       size_t *json_bytes);
+
 /* ----------------------------------------------------------------- queues */
 
 enum acc_priority { ACC_PRIORITY_LOW = 0, ACC_PRIORITY_NORMAL = 1, ACC_PRIORITY_HIGH = 2 };
