@@ -58,7 +58,7 @@ TABLE = {
     "libacc/interop/": (PUBLIC, ["spdlog"], ANY),
     "tools/accctl/": (PUBLIC + ["common/"], ["cli11", "json"], ANY),
     # A tool of the build: writes the programs that examples, self-tests and benchmarks dispatch.
-    "tools/mkimage/": (["common/", "program/", "examples/"] + SHARED + FORMATS, ["cli11"], ANY),
+    "tools/mkimage/": (["common/", "program/", "examples/", "tools/accctl/selftest.h"] + SHARED + FORMATS, ["cli11"], ANY),
     "tools/accc/": (
         ["common/", "program/"] + SHARED + FORMATS,
         ["spdlog", "onnx", "cli11", "json"],
