@@ -19,12 +19,26 @@ BAD = {"FAIL", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS", "ERROR"}
 Case = collections.namedtuple("Case", "name outcome text")
 
 
-def gtest_file(build, record):
-    """The path of the XML that this GoogleTest run was told to write, or None."""
-    for word in record["command"]:
-        if word.startswith("--gtest_output=xml:"):
-            return os.path.join(build, word.split(":", 1)[1])
-    return None
+def short_name(record):
+    """The name that meson.build gave a test; the log has "project:suite / name"."""
+    return record["name"].rsplit(" / ", 1)[-1]
+
+
+def gtest_files(build):
+    """Test name -> the XML that meson makes its GoogleTest binary write. Two binaries of one
+    name would write one file, and the cases of one be lost: refused."""
+    listing = subprocess.run(
+        ["meson", "introspect", "--tests", build], capture_output=True, text=True, check=True
+    )
+    tests = [test for test in json.loads(listing.stdout) if test["protocol"] == "gtest"]
+    names = collections.Counter(test["name"] for test in tests)
+    doubled = [name for name, count in names.items() if count > 1]
+    if doubled:
+        raise ValueError(f"expected a name of its own for each gtest test(); found twice: {doubled}")
+    return {
+        test["name"]: os.path.join(test["workdir"] or build, test["name"] + ".xml")
+        for test in tests
+    }
 
 
 def gtest_cases(path, test):
@@ -51,10 +65,10 @@ def last_line(record):
     return lines[-1].strip() if lines else ""
 
 
-def cases_of(build, record):
-    """The cases of one line of meson's testlog.json."""
-    name, result = record["name"], record["result"]
-    path = gtest_file(build, record)
+def cases_of(files, record):
+    """The cases of one line of meson's testlog.json; files is gtest_files()."""
+    name, result = short_name(record), record["result"]
+    path = files.get(name)
     if path and os.path.exists(path):
         try:
             cases = gtest_cases(path, name)
@@ -71,18 +85,11 @@ def cases_of(build, record):
     return [Case(name, "passed", "")]
 
 
-def remove_old_results(build):
+def remove_old_results(build, files):
     """A binary that crashes writes no XML; an older one must not speak for it."""
-    listing = subprocess.run(
-        ["meson", "introspect", "--tests", build], capture_output=True, text=True, check=True
-    )
-    for test in json.loads(listing.stdout):
-        path = os.path.join(test.get("workdir") or build, test["name"] + ".xml")
+    for path in list(files.values()) + [os.path.join(build, "meson-logs", "testlog.json")]:
         if os.path.exists(path):
             os.remove(path)
-    log = os.path.join(build, "meson-logs", "testlog.json")
-    if os.path.exists(log):
-        os.remove(log)
 
 
 def read_log(build):
@@ -94,10 +101,11 @@ def read_log(build):
 
 
 def run(build, meson_args):
-    remove_old_results(build)
+    files = gtest_files(build)
+    remove_old_results(build, files)
     command = ["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"] + meson_args
     status = subprocess.run(command, check=False).returncode
-    cases = [case for record in read_log(build) for case in cases_of(build, record)]
+    cases = [case for record in read_log(build) for case in cases_of(files, record)]
     if status != 0 and not any(case.outcome == "failed" for case in cases):
         cases.append(Case("meson test", "failed", f"exit status {status}"))
     return cases
@@ -117,13 +125,12 @@ def self_test():
             elif os.path.exists(path):
                 os.remove(path)
             record = {
-                "name": "t",
+                "name": "acc:core / t",
                 "result": result,
                 "returncode": status,
                 "stdout": "why\n",
-                "command": ["t", "--gtest_output=xml:t.xml"],
             }
-            return [case.outcome for case in cases_of(build, record)]
+            return [case.outcome for case in cases_of({"t": path}, record)]
 
         case = '<testcase name="{}" classname="A" status="{}">{}</testcase>'
         good = case.format("Good", "run", "")
@@ -160,6 +167,8 @@ def main():
     cases = []
     try:
         cases = run(os.path.abspath(options.build), arguments[split + 1 :])
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        cases = [Case("meson test", "failed", str(error))]
     finally:
         count = collections.Counter(case.outcome for case in cases)
         if not cases:
