@@ -157,7 +157,7 @@ def main():
     parser.add_argument("root")
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--compiler", default="cc")
-    parser.add_argument("--cflags", default="", help="where drm.h is, as pkg-config says it")
+    parser.add_argument("--cflags", default="-I/usr/include/libdrm", help="where drm.h is")
     options = parser.parse_args()
     flags = include_flags(options.root, options.cflags)
     try:
