@@ -58,7 +58,11 @@ TABLE = {
     "libacc/interop/": (PUBLIC, ["spdlog"], ANY),
     "tools/accctl/": (PUBLIC + ["common/"], ["cli11", "json"], ANY),
     # A tool of the build: writes the programs that examples, self-tests and benchmarks dispatch.
-    "tools/mkimage/": (["common/", "program/", "examples/", "tools/accctl/selftest.h"] + SHARED + FORMATS, ["cli11"], ANY),
+    "tools/mkimage/": (
+        ["common/", "program/", "examples/", "tools/accctl/selftest.h"] + SHARED + FORMATS,
+        ["cli11"],
+        ANY,
+    ),
     "tools/accc/": (
         ["common/", "program/"] + SHARED + FORMATS,
         ["spdlog", "onnx", "cli11", "json"],
@@ -70,11 +74,14 @@ TABLE = {
         ANY,
     ),
     "examples/": (PUBLIC, [], ANY),
+    "examples/digits/": (PUBLIC + ["common/npy.h"], [], ANY),
     "benchmarks/": (["include/", "common/"], ["benchmark", "json", "cli11"], ANY),
     "tests/": ([""], ALL, ANY),
 }
 
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)', re.M)
+_INCLUDE = re.compile(
+    r'^[ \t]*#[ \t]*include[ \t]*(?:"(?P<quoted>[^"\n]+)"|<(?P<angled>[^>\n]+)>)', re.M
+)
 
 
 def rule_of(path):

@@ -87,6 +87,8 @@ class Includes(unittest.TestCase):
             ("tools/accc/emit.cc", '#include "libacc/queue.h"'),
             ("tools/accc/emit.cc", '#include "acc/acc.h"'),
             ("examples/gemm.c", '#include "emulator/emulator.h"'),
+            ("examples/gemm.c", '#include "common/result.h"'),
+            ("examples/digits/demo.cc", '#include "common/result.h"'),
             ("examples/gemm.c", '#include "no_such_file.h"'),
             ("newroom/a.cc", "#include <vector>"),
         ):
