@@ -59,8 +59,8 @@ protected:
 struct Dispatch {
     // in
     uint32_t slot = 0;
-    uint32_t kernel = 0;                  // index in the engine's program
-    std::span<const std::byte> kernargs;  // private copy, kernarg_bytes long
+    uint32_t kernel = 0;                 // index in the engine's program
+    std::span<const std::byte> kernargs; // private copy, kernarg_bytes long
     uint32_t grid[3] = {1, 1, 1};
     Memory *memory = nullptr;
     const std::atomic<bool> *stop = nullptr; // set: give up, whatever status is returned

@@ -90,7 +90,6 @@ enum acc_identify_what {
 	ACC_IDENTIFY_SLOT = 3,
 	ACC_IDENTIFY_COUNTERS = 4,
 	ACC_IDENTIFY_CLOCK = 5,
-	ACC_IDENTIFY_RESIDENT = 7,
 };
 
 #define ACC_IDENTIFY_BYTES 256 /* always written whole, zero-extended */

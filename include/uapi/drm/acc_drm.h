@@ -60,7 +60,6 @@ enum drm_acc_query_type {
 	DRM_ACC_QUERY_COUNTERS = 4,
 	DRM_ACC_QUERY_CLOCK = 5,
 	DRM_ACC_QUERY_FAULT = 6,    /* index: 0 the newest of this file, ENOENT past the oldest */
-	DRM_ACC_QUERY_RESIDENT = 7, /* index: resident unit of this file, ENOENT past the last */
 };
 
 enum drm_acc_engine {
@@ -180,15 +179,6 @@ struct drm_acc_fault {
 	char text[64];	 /* what was expected and what was found */
 };
 
-struct drm_acc_resident {
-	__u32 program;
-	__u32 kernel; /* first kernel of the unit */
-	__u32 slot;   /* ~0: not resident */
-	__u32 pinned;
-	__u64 loads;
-	char name[64];
-};
-
 struct drm_acc_dev_query {
 	__u32 type;  /* in: enum drm_acc_query_type */
 	__u32 index; /* in: for types that have one, else 0 */
@@ -200,7 +190,6 @@ struct drm_acc_dev_query {
 		struct drm_acc_counters counters;
 		struct drm_acc_clock clock;
 		struct drm_acc_fault fault;
-		struct drm_acc_resident resident;
 		__u64 reserved[32];
 	};
 };

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// Parameters of a crossbar device, read once from its options.
+#pragma once
+
+#include "common/result.h"
+#include "emulator/engine.h"
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+
+namespace acc::emu::crossbar
+{
+
+struct Config {
+    uint32_t rows = 128;    // word lines of an array: inputs
+    uint32_t cols = 128;    // bit lines: outputs
+    uint32_t cell_bits = 2; // levels of a cell are 0 … 2^cell_bits - 1 unit conductances
+    uint32_t adc_bits = 9;  // 0: ideal
+    uint32_t slots = 4;     // tile groups
+    uint64_t arrays = 4096; // of one slot
+    uint64_t seed = 0;      // of what will be random; nothing is, in this form
+
+    // Unknown keys, bad values and what this form lacks are -EINVAL, named in `why`.
+    static Result<Config> create(std::span<const Option> options, std::string &why);
+
+    // "key=value,…", at most 95 bytes.
+    std::string text() const;
+
+    uint32_t cell_max() const { return (1u << cell_bits) - 1; }
+
+    // The largest code of the ADC, whose step is the current of one unit conductance.
+    uint32_t adc_max() const
+    {
+        return adc_bits ? (1u << adc_bits) - 1 : std::numeric_limits<uint32_t>::max();
+    }
+
+    // Resolution that no column can exceed: ceil(log2(rows * cell_max + 1)).
+    uint32_t exact_adc_bits() const
+    {
+        uint32_t bits = 0;
+        while ((1ull << bits) < uint64_t{rows} * cell_max() + 1)
+            bits++;
+        return bits;
+    }
+
+    // What the costs are computed for: an ideal ADC costs as much as an exact one.
+    uint32_t priced_adc_bits() const { return adc_bits ? adc_bits : exact_adc_bits(); }
+
+    // Arrays of one polarity that hold the magnitudes 0 … 2^(weight_bits - 1).
+    uint32_t slices(uint32_t weight_bits) const { return (weight_bits + cell_bits - 1) / cell_bits; }
+};
+
+} // namespace acc::emu::crossbar

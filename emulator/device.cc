@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: MIT
+//
+// The device core: admin commands on address spaces, memory and queues. Programs are in
+// device_program.cc.
+#include "emulator/device.h"
+
+#include "emulator/clock.h"
+#include "emulator/queue.h"
+
+#include "acc/check.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <sys/eventfd.h>
+
+namespace acc::emu
+{
+
+Device::Device(std::unique_ptr<Engine> engine, const DeviceOptions &options, Bus &bus,
+               EventSink &events, unsigned workers)
+    : engine_(std::move(engine)), info_(engine_->info()), options_(options), bus_(bus),
+      events_(events), residency_(*engine_, info_.engine != DRM_ACC_ENGINE_CROSSBAR),
+      scheduler_(workers), workers_(workers)
+{
+    const uint32_t slots = residency_.slots();
+    slot_free_ns_ = std::make_unique<std::atomic<uint64_t>[]>(slots);
+    for (uint32_t i = 0; i < slots; i++)
+        slot_free_ns_[i].store(0, std::memory_order_relaxed);
+}
+
+Result<std::unique_ptr<Device>> Device::create(std::unique_ptr<Engine> engine,
+                                               const DeviceOptions &options, Bus &bus,
+                                               EventSink &events)
+{
+    unsigned workers = options.workers;
+    if (!workers) workers = std::max<unsigned>(4, unsigned(engine->slots().size()) + 2);
+    std::unique_ptr<Device> device(new Device(std::move(engine), options, bus, events, workers));
+    if (const int error = device->scheduler_.start()) return Error{error};
+    return device;
+}
+
+Device::~Device()
+{
+    std::vector<uint32_t> ids;
+    {
+        std::shared_lock lock(spaces_mutex_);
+        for (auto &[asid, space] : spaces_)
+            ids.push_back(asid);
+    }
+    for (const uint32_t asid : ids)
+        destroy_space(asid);
+    residency_.reset_all();
+}
+
+acc_admin_cpl Device::admin(const acc_admin_cmd &command)
+{
+    acc_admin_cpl completion = {};
+    completion.id = command.id;
+    completion.phase = 1;
+    // Commands that need no address space.
+    switch (command.op) {
+    case ACC_ADMIN_IDENTIFY:
+        completion.status = identify(command);
+        return completion;
+    case ACC_ADMIN_AS_CREATE:
+        completion.status = create_space(command.asid);
+        return completion;
+    case ACC_ADMIN_AS_DESTROY:
+        completion.status = destroy_space(command.asid);
+        return completion;
+    case ACC_ADMIN_INJECT:
+        completion.status = inject(command);
+        return completion;
+    case ACC_ADMIN_DEVICE_RESET:
+        completion.status = reset_device();
+        return completion;
+    case ACC_ADMIN_SLOT_RESET:
+        completion.status = residency_.reset_slot(command.object, command.asid, !command.asid);
+        return completion;
+    default:
+        break;
+    }
+    const std::shared_ptr<Space> space = find_space(command.asid);
+    if (!space) {
+        completion.status = -ENOENT;
+        return completion;
+    }
+    switch (command.op) {
+    case ACC_ADMIN_MAP:
+        completion.status = map(*space, command);
+        break;
+    case ACC_ADMIN_UNMAP:
+        completion.status = unmap(*space, command);
+        break;
+    case ACC_ADMIN_QUEUE_CREATE:
+        completion.status = create_queue(space, command);
+        break;
+    case ACC_ADMIN_QUEUE_DESTROY:
+        completion.status = destroy_queue(*space, command.object);
+        break;
+    case ACC_ADMIN_QUEUE_RESET:
+        completion.status = reset_queue(*space, command.object);
+        break;
+    case ACC_ADMIN_QUEUE_QUERY:
+        completion.status = query_queue(*space, command);
+        break;
+    case ACC_ADMIN_PROGRAM_LOAD:
+        completion.status = load_program(*space, command, completion);
+        break;
+    case ACC_ADMIN_PROGRAM_UNLOAD:
+        completion.status = unload_program(*space, command.object);
+        break;
+    case ACC_ADMIN_PROGRAM_QUERY:
+        completion.status = query_program(*space, command);
+        break;
+    case ACC_ADMIN_PROGRAM_PREFETCH:
+        completion.status = prefetch_program(*space, command);
+        break;
+    case ACC_ADMIN_PROGRAM_PIN:
+        completion.status = pin_program(*space, command);
+        break;
+    case ACC_ADMIN_WAKE:
+        scheduler_.wake_space(command.asid);
+        break;
+    case ACC_ADMIN_LOG:
+        completion.status = read_log(*space, command);
+        break;
+    default:
+        completion.status = -EINVAL;
+    }
+    return completion;
+}
+
+std::shared_ptr<Space> Device::find_space(uint32_t asid)
+{
+    std::shared_lock lock(spaces_mutex_);
+    const auto found = spaces_.find(asid);
+    return found == spaces_.end() ? nullptr : found->second;
+}
+
+int Device::kick_fd(uint32_t asid)
+{
+    const auto space = find_space(asid);
+    return space ? space->kick.get() : -1;
+}
+
+int Device::write_page(uint64_t bus_address, const void *data, size_t bytes)
+{
+    std::byte *page = bus_.page(bus_address & ~(ACC_PAGE_BYTES - 1));
+    const uint64_t offset = bus_address & (ACC_PAGE_BYTES - 1);
+    if (!page || offset + bytes > ACC_PAGE_BYTES) return -EFAULT;
+    std::memcpy(page + offset, data, bytes);
+    return 0;
+}
+
+// ---------------------------------------------------------------- identify
+
+int Device::identify(const acc_admin_cmd &command)
+{
+    union {
+        drm_acc_identity identity;
+        drm_acc_limits limits;
+        drm_acc_slot slot;
+        drm_acc_counters counters;
+        drm_acc_clock clock;
+        std::byte bytes[ACC_IDENTIFY_BYTES];
+    } out;
+    std::memset(&out, 0, sizeof out);
+    switch (command.identify.what) {
+    case ACC_IDENTIFY_IDENTITY:
+        out.identity.engine = info_.engine;
+        out.identity.device_id = info_.device_id;
+        out.identity.abi_major = ACC_ABI_MAJOR;
+        out.identity.abi_minor = ACC_ABI_MINOR;
+        out.identity.features = DRM_ACC_FEATURE_ATOMICS | DRM_ACC_FEATURE_EMULATED;
+        if (info_.modelled) out.identity.features |= DRM_ACC_FEATURE_MODELLED;
+        if (options_.pace_real) out.identity.features |= DRM_ACC_FEATURE_PACE_REAL;
+        if (options_.scatter) out.identity.features |= DRM_ACC_FEATURE_SCATTER;
+        std::strncpy(out.identity.name, info_.name.c_str(), sizeof out.identity.name - 1);
+        std::strncpy(out.identity.config, info_.config.c_str(), sizeof out.identity.config - 1);
+        std::memcpy(out.identity.uuid, info_.shell, sizeof out.identity.uuid);
+        break;
+    case ACC_IDENTIFY_LIMITS:
+        out.limits.max_queues = max_queues;
+        out.limits.max_active_queues = workers_;
+        out.limits.min_ring_packets = 1u << ACC_RING_MIN_LOG2;
+        out.limits.max_ring_packets = 1u << ACC_RING_MAX_LOG2;
+        out.limits.max_programs = max_programs;
+        out.limits.max_pins = max_pins;
+        out.limits.max_kernarg_bytes = max_kernarg_bytes;
+        out.limits.doorbells_per_page = ACC_DOORBELLS_PER_PAGE;
+        out.limits.max_program_bytes = max_program_bytes;
+        out.limits.max_timeout_ns = max_timeout_ns;
+        break;
+    case ACC_IDENTIFY_SLOT:
+        if (command.identify.index >= residency_.slots()) return -ENOENT;
+        out.slot = residency_.slot_state(command.identify.index);
+        break;
+    case ACC_IDENTIFY_COUNTERS:
+        out.counters = counters();
+        break;
+    case ACC_IDENTIFY_CLOCK:
+        out.clock.device_ns = out.clock.monotonic_ns = now_ns();
+        out.clock.device_hz = 1'000'000'000;
+        out.clock.modelled_ns = model_now_ns_.load(std::memory_order_relaxed);
+        break;
+    default:
+        return -EINVAL;
+    }
+    return write_page(command.identify.data, &out, sizeof out);
+}
+
+drm_acc_counters Device::counters()
+{
+    drm_acc_counters out;
+    {
+        std::lock_guard lock(totals_mutex_);
+        out = retired_;
+    }
+    scheduler_.for_each(0, [&](Queue &queue) { queue.counters().add_to(out); });
+    out.faults = fault_count_.load(std::memory_order_relaxed);
+    out.loads = residency_.total_loads();
+    out.evictions = residency_.total_evictions();
+    out.load_ns = residency_.total_load_ns();
+    out.load_energy_pj = residency_.total_load_pj();
+    out.kicks = scheduler_.kicks();
+    return out;
+}
+
+// -------------------------------------------------- address spaces, memory
+
+int Device::create_space(uint32_t asid)
+{
+    if (!asid) return -EINVAL;
+    auto space = std::make_shared<Space>();
+    space->asid = asid;
+    space->kick.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!space->kick) return -errno;
+    std::unique_lock lock(spaces_mutex_);
+    if (!spaces_.emplace(asid, space).second) return -EEXIST;
+    if (const int error = scheduler_.watch_kick(asid, space->kick.get())) {
+        spaces_.erase(asid);
+        return error;
+    }
+    return 0;
+}
+
+int Device::destroy_space(uint32_t asid)
+{
+    std::shared_ptr<Space> space;
+    {
+        std::unique_lock lock(spaces_mutex_);
+        const auto found = spaces_.find(asid);
+        if (found == spaces_.end()) return -ENOENT;
+        space = std::move(found->second);
+        spaces_.erase(found);
+    }
+    std::map<uint32_t, std::unique_ptr<Queue>> queues;
+    std::map<uint64_t, std::shared_ptr<LoadedProgram>> programs;
+    {
+        std::lock_guard lock(space->mutex);
+        queues.swap(space->queues);
+        programs.swap(space->programs);
+    }
+    for (auto &[id, queue] : queues)
+        queue->request_stop(ACC_STATUS_RESET); // all at once, then each in turn
+    for (auto &[id, queue] : queues)
+        stop_queue(*space, std::move(queue), false);
+    for (auto &[base, program] : programs)
+        residency_.forget(*program);
+    scheduler_.unwatch_kick(asid, space->kick.get());
+    return 0;
+}
+
+int Device::map(Space &space, const acc_admin_cmd &command)
+{
+    const auto &args = command.map;
+    if (!args.pages || (args.address & (ACC_PAGE_BYTES - 1)) ||
+        (command.flags & ~(ACC_MAP_READ | ACC_MAP_WRITE)) || !command.flags)
+        return -EINVAL;
+    const uint64_t offset = args.list & (ACC_PAGE_BYTES - 1);
+    if (args.pages > (ACC_PAGE_BYTES - offset) / sizeof(acc_u64) || (offset % sizeof(acc_u64)))
+        return -EINVAL;
+    const std::byte *list = bus_.page(args.list - offset);
+    if (!list) return -EFAULT;
+    for (uint64_t i = 0; i < args.pages; i++) {
+        uint64_t bus_address;
+        std::memcpy(&bus_address, list + offset + i * sizeof bus_address, sizeof bus_address);
+        std::byte *page = bus_.page(bus_address);
+        if (!page ||
+            !space.memory.map(args.address + i * ACC_PAGE_BYTES, page, command.flags & ACC_MAP_READ,
+                              command.flags & ACC_MAP_WRITE)) {
+            space.memory.unmap(args.address, i);
+            space.memory.synchronize(max_timeout_ns, [] {});
+            return page ? -EEXIST : -EFAULT;
+        }
+    }
+    return 0;
+}
+
+int Device::unmap(Space &space, const acc_admin_cmd &command)
+{
+    const auto &args = command.map;
+    if (!args.pages || (args.address & (ACC_PAGE_BYTES - 1))) return -EINVAL;
+    const uint64_t before = space.timeouts.load(std::memory_order_relaxed);
+    space.memory.unmap(args.address, args.pages);
+    bool impatient = false;
+    space.memory.synchronize(args.timeout_ns, [&] {
+        // Whatever still runs has outlived the bound: its queue faults.
+        impatient = true;
+        scheduler_.for_each(space.asid, [](Queue &queue) {
+            if (queue.executing()) queue.request_stop(ACC_STATUS_TIMEOUT);
+        });
+    });
+    return impatient || space.timeouts.load(std::memory_order_relaxed) != before ? -ETIME : 0;
+}
+
+// ------------------------------------------------------------------ queues
+
+int Device::create_queue(const std::shared_ptr<Space> &space, const acc_admin_cmd &command)
+{
+    Queue::Config config;
+    config.id = command.object;
+    config.ring = command.queue.ring;
+    config.control = command.queue.control;
+    config.packets = command.queue.packets;
+    config.priority = command.queue.priority;
+    config.timeout_ns = command.queue.timeout_ns ? command.queue.timeout_ns : max_timeout_ns;
+    if (!acc_is_pow2(config.packets) || config.packets < (1u << ACC_RING_MIN_LOG2) ||
+        config.packets > (1u << ACC_RING_MAX_LOG2) || config.priority > DRM_ACC_PRIORITY_HIGH ||
+        config.ring % ACC_PACKET_BYTES || config.control % ACC_QUEUE_CONTROL_BYTES ||
+        config.timeout_ns > max_timeout_ns)
+        return -EINVAL;
+    auto queue = Queue::create(*this, space, config);
+    if (!queue) return queue.error();
+    std::lock_guard lock(space->mutex);
+    if (space->queues.size() >= max_queues) return -E2BIG;
+    Queue *raw = queue->get();
+    if (!space->queues.emplace(config.id, std::move(*queue)).second) return -EEXIST;
+    scheduler_.add(space->asid, raw);
+    return 0;
+}
+
+// With `cancel`, whoever waits for a packet of the queue is told.
+void Device::stop_queue(Space &space, std::unique_ptr<Queue> queue, bool cancel)
+{
+    queue->request_stop(ACC_STATUS_RESET);
+    scheduler_.remove(space.asid, queue.get());
+    residency_.cancel(*queue);
+    if (cancel && !lost_.load(std::memory_order_relaxed)) queue->cancel_published();
+    std::lock_guard lock(totals_mutex_);
+    queue->counters().add_to(retired_);
+}
+
+int Device::destroy_queue(Space &space, uint32_t id)
+{
+    std::unique_ptr<Queue> queue;
+    {
+        std::lock_guard lock(space.mutex);
+        const auto found = space.queues.find(id);
+        if (found == space.queues.end()) return -ENOENT;
+        queue = std::move(found->second);
+        space.queues.erase(found);
+    }
+    stop_queue(space, std::move(queue), true);
+    return 0;
+}
+
+int Device::reset_queue(Space &space, uint32_t id)
+{
+    std::lock_guard lock(space.mutex);
+    const auto found = space.queues.find(id);
+    if (found == space.queues.end()) return -ENOENT;
+    found->second->request_stop(ACC_STATUS_RESET);
+    scheduler_.make_ready(found->second.get());
+    return 0;
+}
+
+int Device::query_queue(Space &space, const acc_admin_cmd &command)
+{
+    acc_queue_state state;
+    {
+        std::lock_guard lock(space.mutex);
+        const auto found = space.queues.find(command.object);
+        if (found == space.queues.end()) return -ENOENT;
+        state = found->second->state();
+    }
+    return write_page(command.identify.data, &state, sizeof state);
+}
+
+// ------------------------------------------------------- faults and resets
+
+void Device::record_fault(Space &space, drm_acc_fault fault)
+{
+    fault_count_.fetch_add(1, std::memory_order_relaxed);
+    std::lock_guard lock(space.mutex);
+    fault.sequence = ++space.fault_count;
+    space.faults.push_front(fault);
+    if (space.faults.size() > kept_faults) space.faults.pop_back();
+}
+
+int Device::read_log(Space &space, const acc_admin_cmd &command)
+{
+    drm_acc_fault fault;
+    {
+        std::lock_guard lock(space.mutex);
+        if (command.identify.index >= space.faults.size()) return -ENOENT;
+        fault = space.faults[command.identify.index];
+    }
+    return write_page(command.identify.data, &fault, sizeof fault);
+}
+
+void Device::raise(const acc_event &event)
+{
+    if (injecting_.load(std::memory_order_relaxed) && take_injected(inject_dropped_events_)) return;
+    events_.raise(event);
+}
+
+bool Device::take_injected(std::atomic<uint32_t> &count)
+{
+    uint32_t left = count.load(std::memory_order_relaxed);
+    while (left && !count.compare_exchange_weak(left, left - 1, std::memory_order_relaxed)) {
+    }
+    return left != 0;
+}
+
+int Device::inject(const acc_admin_cmd &command)
+{
+    const auto &args = command.inject;
+    switch (args.what) {
+    case ACC_INJECT_ENGINE_ERROR:
+        inject_errors_.store(args.count);
+        break;
+    case ACC_INJECT_HANG:
+        inject_hangs_.store(args.count);
+        break;
+    case ACC_INJECT_SLOT_FAULT:
+        return args.argument > ~0u ? -ENOENT
+                                   : residency_.inject_slot_fault(uint32_t(args.argument));
+    case ACC_INJECT_LOAD_ERROR:
+        residency_.inject_load_error(args.count);
+        break;
+    case ACC_INJECT_DROP_EVENT:
+        inject_dropped_events_.store(args.count);
+        break;
+    case ACC_INJECT_DELAY:
+        inject_delay_ns_.store(args.argument);
+        inject_delays_.store(args.count);
+        break;
+    default:
+        return -EINVAL;
+    }
+    injecting_.store(true);
+    return 0;
+}
+
+// Everything stops; nobody's signals are written any more: the driver tells the files.
+int Device::reset_device()
+{
+    lost_.store(true);
+    std::vector<uint32_t> ids;
+    {
+        std::shared_lock lock(spaces_mutex_);
+        for (auto &[asid, space] : spaces_)
+            ids.push_back(asid);
+    }
+    for (const uint32_t asid : ids)
+        destroy_space(asid);
+    residency_.reset_all();
+    inject_errors_ = inject_hangs_ = inject_dropped_events_ = inject_delays_ = 0;
+    injecting_.store(false);
+    lost_.store(false);
+    return 0;
+}
+
+// ------------------------------------------------------- the model's clock
+
+uint64_t Device::begin_modelled(uint32_t slot, uint64_t ready_ns, uint64_t load_ns)
+{
+    uint64_t start = std::max(ready_ns, slot_free_ns_[slot].load(std::memory_order_relaxed));
+    if (!load_ns) return start;
+    // One load at a time: there is one configuration port.
+    uint64_t port = port_free_ns_.load(std::memory_order_relaxed);
+    uint64_t end;
+    do {
+        end = std::max(port, start) + load_ns;
+    } while (!port_free_ns_.compare_exchange_weak(port, end, std::memory_order_relaxed));
+    return end;
+}
+
+void Device::end_modelled(uint32_t slot, uint64_t end_ns)
+{
+    slot_free_ns_[slot].store(end_ns, std::memory_order_relaxed);
+    uint64_t now = model_now_ns_.load(std::memory_order_relaxed);
+    while (now < end_ns &&
+           !model_now_ns_.compare_exchange_weak(now, end_ns, std::memory_order_relaxed)) {
+    }
+}
+
+} // namespace acc::emu

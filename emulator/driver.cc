@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+//
+// What the files of one emulated card share: the device, memory, events and waiting.
+#include "emulator/driver.h"
+
+#include "emulator/options.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace acc::emu
+{
+
+// ------------------------------------------------------------------- creation
+
+Result<std::shared_ptr<Emulator>> Emulator::create(std::string_view spec, std::string &why,
+                                                   LogFunction log)
+{
+    const std::string_view name = spec.substr(0, spec.find(':'));
+    spec.remove_prefix(std::min(spec.size(), name.size() + 1));
+    EngineFactory factory = nullptr;
+    if (name == "null") factory = create_null_engine;
+    if (name == "crossbar") factory = create_crossbar_engine;
+    if (name == "fpga") factory = create_fpga_engine;
+    if (!factory) {
+        why = "expected engine crossbar, fpga or null, found '" + std::string(name) + "'";
+        return Error{-ENODEV};
+    }
+    std::vector<Option> all, common, own;
+    if (!parse_options(spec, all, why)) return Error{-EINVAL};
+    for (Option &option : all) {
+        const bool ours = option.key == "scatter" || option.key == "pace" ||
+                          option.key == "workers" || option.key == "memory";
+        (ours ? common : own).push_back(std::move(option));
+    }
+    uint64_t scatter = 0, workers = 0;
+    DeviceOptions options;
+    std::string pace = "fast";
+    OptionReader reader(common, why);
+    reader.number("scatter", scatter, 0, 1);
+    reader.choice("pace", pace, {"fast", "real"});
+    reader.number("workers", workers, 1, 256);
+    reader.number("memory", options.memory_bytes, 1u << 20, 1ull << 40);
+    if (!reader.finish()) return Error{-EINVAL};
+    options.scatter = scatter != 0;
+    options.pace_real = pace == "real";
+    options.workers = unsigned(workers);
+
+    auto engine = factory(own, why);
+    if (!engine) return Error{engine.error()};
+    auto driver = Driver::create(std::move(*engine), options, std::move(log));
+    if (!driver) {
+        why = std::string("the emulated device did not start: ") + std::strerror(-driver.error());
+        return Error{driver.error()};
+    }
+    return std::shared_ptr<Emulator>(std::move(*driver));
+}
+
+Result<std::shared_ptr<Driver>> Driver::create(std::unique_ptr<Engine> engine,
+                                               const DeviceOptions &options, LogFunction log)
+{
+    std::shared_ptr<Driver> driver(new Driver(options, std::move(log)));
+    ACC_TRY(driver->device_, Device::create(std::move(engine), options, driver->memory_, *driver));
+    // The device's own limits, read once.
+    ACC_TRY(auto page, driver->create_object(ACC_PAGE_BYTES, "acc-staging"));
+    acc_admin_cmd command = {};
+    command.op = ACC_ADMIN_IDENTIFY;
+    command.identify.data = page->bus_start;
+    command.identify.what = ACC_IDENTIFY_LIMITS;
+    const acc_admin_cpl completion = driver->device_->admin(command);
+    if (completion.status) return Error{completion.status};
+    std::memcpy(&driver->limits_, page->page(0), sizeof driver->limits_);
+    driver->limits_.max_bo_bytes = options.memory_bytes;
+    driver->limits_.max_client_bytes = options.memory_bytes;
+    return driver;
+}
+
+Driver::~Driver() = default;
+
+void Driver::log(int level, const std::string &text) const
+{
+    if (log_) log_(level, text);
+}
+
+Result<std::unique_ptr<Client>> Driver::open(const ClientOptions &options)
+{
+    if (const int gone = gone_.load(std::memory_order_acquire)) return Error{-gone};
+    uint32_t asid;
+    {
+        std::lock_guard lock(files_mutex_);
+        asid = next_asid_++;
+    }
+    ACC_TRY(auto file, File::create(shared_from_this(), options, asid));
+    std::lock_guard lock(files_mutex_);
+    files_.emplace(asid, file.get());
+    return std::unique_ptr<Client>(std::move(file));
+}
+
+int Driver::inject(uint32_t what, uint32_t count, uint64_t argument)
+{
+    acc_admin_cmd command = {};
+    command.op = ACC_ADMIN_INJECT;
+    command.inject.what = what;
+    command.inject.count = count;
+    command.inject.argument = argument;
+    return device_->admin(command).status;
+}
+
+// --------------------------------------------------------------------- memory
+
+void Driver::adopt(MemoryObject &object, std::shared_ptr<std::atomic<uint64_t>> account)
+{
+    memory_.add(object);
+    device_bytes_.fetch_add(object.bytes(), std::memory_order_relaxed);
+    object.released = [this, account = std::move(account)](const MemoryObject &gone) {
+        memory_.remove(gone);
+        device_bytes_.fetch_sub(gone.bytes(), std::memory_order_relaxed);
+        if (account) account->fetch_sub(gone.bytes(), std::memory_order_relaxed);
+        std::lock_guard lock(objects_mutex_);
+        const auto found = objects_.find(gone.identity());
+        if (found != objects_.end() && found->second.expired()) objects_.erase(found);
+    };
+}
+
+Result<std::shared_ptr<MemoryObject>> Driver::create_object(uint64_t bytes, const char *name)
+{
+    ACC_TRY(auto object, MemoryObject::create(bytes, options_.scatter, name));
+    adopt(*object, nullptr);
+    return object;
+}
+
+Result<std::shared_ptr<MemoryObject>> Driver::import_object(int fd)
+{
+    ACC_TRY(auto object, MemoryObject::import(fd, options_.scatter));
+    std::shared_ptr<MemoryObject> known;
+    {
+        std::lock_guard lock(objects_mutex_);
+        auto &entry = objects_[object->identity()];
+        known = entry.lock();
+        if (!known) entry = object;
+    }
+    if (known) return known; // one object however often it comes in
+    adopt(*object, nullptr);
+    return object;
+}
+
+// ------------------------------------------------------------ events, waiting
+
+void Driver::raise(const acc_event &event)
+{
+    std::shared_ptr<MemoryObject> object;
+    uint64_t offset = 0;
+    {
+        std::lock_guard lock(files_mutex_);
+        const auto found = files_.find(event.asid);
+        if (found == files_.end()) return;
+        if (event.type != ACC_EVENT_SIGNAL) {
+            if (event.type == ACC_EVENT_FAULT)
+                log(1, "queue " + std::to_string(event.queue) + " of client " +
+                           std::to_string(event.asid) + " faulted: status " +
+                           std::to_string(event.code) + ", packet " +
+                           std::to_string(event.packet_index) + ", address " +
+                           std::to_string(event.address));
+            found->second->fire();
+            return;
+        }
+        std::tie(object, offset) = found->second->resolve(event.address, true);
+    }
+    if (object) wake(object, offset, ACC_SIGNAL_BYTES);
+}
+
+void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range)
+{
+    {
+        std::lock_guard lock(wait_mutex_);
+        for (Waiter *waiter : waiters_) {
+            if (waiter->key.object != object.get() || waiter->key.offset < offset ||
+                waiter->key.offset >= offset + range)
+                continue;
+            waiter->woken = true;
+            waiter->condition.notify_one();
+        }
+    }
+    std::lock_guard lock(files_mutex_);
+    for (auto &[asid, file] : files_) {
+        if (!file->binds(object.get())) continue;
+        file->fire();
+        acc_admin_cmd command = {};
+        command.op = ACC_ADMIN_WAKE;
+        command.asid = asid;
+        (void)device_->admin(command); // ENOENT: the client is going
+    }
+}
+
+void Driver::lose(int error)
+{
+    if (error == ENODEV) gone_.store(ENODEV, std::memory_order_release);
+    {
+        std::lock_guard lock(files_mutex_);
+        for (auto &[asid, file] : files_)
+            file->set_lost(error);
+    }
+    std::lock_guard lock(wait_mutex_);
+    for (Waiter *waiter : waiters_) {
+        waiter->woken = true;
+        waiter->condition.notify_one();
+    }
+}
+
+int Driver::reset()
+{
+    log(3, "device reset: all clients lose their context");
+    lose(EIO);
+    acc_admin_cmd command = {};
+    command.op = ACC_ADMIN_DEVICE_RESET;
+    return device_->admin(command).status;
+}
+
+void Driver::close(File &file)
+{
+    {
+        std::lock_guard lock(files_mutex_);
+        files_.erase(file.asid());
+    }
+    acc_admin_cmd command = {};
+    command.op = ACC_ADMIN_AS_DESTROY;
+    command.asid = file.asid();
+    (void)device_->admin(command); // ENOENT after a reset
+}
+
+} // namespace acc::emu

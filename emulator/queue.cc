@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+//
+// The life of a queue and of a packet in it. What packets do: queue_packets.cc.
+#include "emulator/queue.h"
+
+#include "acc/check.h"
+#include "emulator/clock.h"
+#include "emulator/sync.h"
+
+#include <cstring>
+
+namespace acc::emu
+{
+
+namespace
+{
+constexpr unsigned slice_packets = 64;         // between looks at who else is ready
+constexpr uint64_t spin_packet_ns = 30'000;    // for the next packet, before sleeping
+constexpr unsigned spins_per_clock_read = 128; // about a microsecond
+} // namespace
+
+void QueueCounters::add_to(drm_acc_counters &out) const
+{
+    out.packets += packets.load(std::memory_order_relaxed);
+    out.dispatches += dispatches.load(std::memory_order_relaxed);
+    out.bytes_read += bytes_read.load(std::memory_order_relaxed);
+    out.bytes_written += bytes_written.load(std::memory_order_relaxed);
+    out.busy_ns += busy_ns.load(std::memory_order_relaxed);
+    out.modelled_ns += modelled_ns.load(std::memory_order_relaxed);
+    out.energy_pj += energy_pj.load(std::memory_order_relaxed);
+    out.saturations += saturations.load(std::memory_order_relaxed);
+    out.mvms += mvms.load(std::memory_order_relaxed);
+    out.sleeps += sleeps.load(std::memory_order_relaxed);
+}
+
+Result<std::unique_ptr<Queue>> Queue::create(Device &device, std::shared_ptr<Space> space,
+                                             const Config &config)
+{
+    std::unique_ptr<Queue> queue(new Queue(device, std::move(space), config));
+    AddressSpace &memory = queue->space_->memory;
+    AddressSpace::Guard guard(memory);
+
+    queue->control_ = reinterpret_cast<acc_queue_control *>(memory.translate_rw(config.control));
+    if (!queue->control_) return Error{-EFAULT};
+    const uint64_t ring_end = config.ring + uint64_t(config.packets) * ACC_PACKET_BYTES;
+    queue->ring_page_offset_ = config.ring % ACC_PAGE_BYTES;
+    for (uint64_t page = config.ring - queue->ring_page_offset_; page < ring_end;
+         page += ACC_PAGE_BYTES) {
+        std::byte *host = memory.translate_rw(page);
+        if (!host) return Error{-EFAULT};
+        queue->ring_pages_.push_back(host);
+    }
+    for (uint64_t i = 0; i < config.packets; i++)
+        shared(queue->slot_at(i)->raw.publish).store(ACC_PACKET_INVALID, std::memory_order_relaxed);
+    // Asleep at first: nobody polls a ring before the first kick.
+    shared(queue->control_->write_index).store(0, std::memory_order_relaxed);
+    shared(queue->control_->read_index).store(0, std::memory_order_relaxed);
+    shared(queue->control_->space_wanted).store(0, std::memory_order_relaxed);
+    shared(queue->control_->sleeping).store(1, std::memory_order_release);
+    queue->kernargs_.resize(Device::max_kernarg_bytes);
+    return queue;
+}
+
+acc_packet *Queue::slot_at(uint64_t index) const
+{
+    const uint64_t at = ring_page_offset_ + (index & (config_.packets - 1)) * ACC_PACKET_BYTES;
+    return reinterpret_cast<acc_packet *>(ring_pages_[at >> ACC_PAGE_SHIFT] +
+                                          (at & (ACC_PAGE_BYTES - 1)));
+}
+
+acc_queue_state Queue::state() const
+{
+    acc_queue_state out;
+    {
+        std::lock_guard lock(state_mutex_);
+        out = state_;
+    }
+    out.read_index = read_index_public_.load(std::memory_order_acquire);
+    out.packets = out.read_index;
+    out.write_index = shared(control_->write_index).load(std::memory_order_relaxed);
+    out.priority = config_.priority;
+    return out;
+}
+
+bool Queue::has_packet() const
+{
+    const uint64_t index = read_index_public_.load(std::memory_order_acquire);
+    const uint32_t publish = shared(slot_at(index)->raw.publish).load(std::memory_order_acquire);
+    return (publish & ACC_HEADER_TYPE_MASK) != ACC_PACKET_INVALID;
+}
+
+void Queue::request_stop(acc_status code)
+{
+    uint32_t none = 0;
+    stop_code_.compare_exchange_strong(none, code, std::memory_order_relaxed);
+    stop_.store(true, std::memory_order_release);
+}
+
+void Queue::slot_available()
+{
+    device_.scheduler_.make_ready(this);
+}
+
+// Takes the private copy of the next packet. The client may change the original at any
+// time: nothing of it is read a second time.
+bool Queue::fetch()
+{
+    if (have_packet_) return true;
+    acc_packet *packet = slot_at(read_index_);
+    const uint32_t publish = shared(packet->raw.publish).load(std::memory_order_acquire);
+    if ((publish & ACC_HEADER_TYPE_MASK) == ACC_PACKET_INVALID) return false;
+    packet_.raw.publish = publish;
+    packet_.raw.body32 = shared(packet->raw.body32).load(std::memory_order_relaxed);
+    for (unsigned i = 1; i < 8; i++)
+        packet_.words[i] = shared(packet->words[i]).load(std::memory_order_relaxed);
+    have_packet_ = true;
+    return true;
+}
+
+Scheduler::Finish Queue::run()
+{
+    AddressSpace::Guard guard(space_->memory);
+    auto sleeping = shared(control_->sleeping);
+    if (sleeping.load(std::memory_order_relaxed)) sleeping.store(0, std::memory_order_relaxed);
+
+    for (unsigned done = 0;;) {
+        switch (step()) {
+        case Step::Consumed:
+            if (lease_ && device_.residency_.contended()) release_lease();
+            if (++done % slice_packets == 0) {
+                check_space();
+                guard.leave(); // lets UNMAP pass
+                if (device_.scheduler_.pressed()) {
+                    release_lease();
+                    return Scheduler::Finish::Requeue;
+                }
+                guard.enter();
+            }
+            break;
+        case Step::WaitSignal:
+        case Step::WaitSlot:
+            release_lease();
+            check_space();
+            return Scheduler::Finish::Waiting;
+        case Step::Empty:
+            // A hint while awake; before sleeping it is asked with a fence.
+            if (shared(control_->space_wanted).load(std::memory_order_relaxed)) check_space();
+            guard.leave();
+            if (!spin_for_packet()) {
+                release_lease();
+                // Announce, fence, look once more, sleep (docs/protocols.md, "kick").
+                sleeping.store(1, std::memory_order_relaxed);
+                check_space(); // its fence is the one the announcement needs, too
+                if (!has_packet() && (error_ || !stop_.load(std::memory_order_relaxed))) {
+                    QueueCounters::add(counters_.sleeps, 1);
+                    return Scheduler::Finish::Idle;
+                }
+                sleeping.store(0, std::memory_order_relaxed);
+            }
+            guard.enter();
+            break;
+        }
+    }
+}
+
+bool Queue::spin_for_packet()
+{
+    if (device_.scheduler_.pressed() || !device_.scheduler_.begin_spin()) return false;
+    bool found = false;
+    const uint64_t start = now_ns();
+    for (unsigned i = 1; !found; i++) {
+        found = has_packet();
+        if (found) break;
+        cpu_relax();
+        if (i % spins_per_clock_read) continue;
+        if (lease_ && device_.residency_.contended()) release_lease();
+        if (device_.scheduler_.pressed() || now_ns() - start > spin_packet_ns) break;
+        if (!error_ && stop_.load(std::memory_order_relaxed)) break;
+    }
+    device_.scheduler_.end_spin();
+    return found;
+}
+
+// Tells producers that sleep for space, after every quarter of the ring and before the
+// queue rests: a producer that found the ring full is told however few packets follow.
+void Queue::check_space()
+{
+    space_checked_at_ = read_index_;
+    full_fence(); // between read_index and space_wanted
+    auto wanted = shared(control_->space_wanted);
+    if (!wanted.load(std::memory_order_relaxed)) return;
+    if (!wanted.exchange(0, std::memory_order_acq_rel)) return;
+    acc_event event = {};
+    event.type = ACC_EVENT_SPACE;
+    event.asid = space_->asid;
+    event.queue = config_.id;
+    device_.raise(event);
+}
+
+Queue::Step Queue::step()
+{
+    if (stop_.load(std::memory_order_relaxed) && !error_) [[unlikely]] {
+        Outcome outcome;
+        outcome.status = acc_status(stop_code_.load(std::memory_order_relaxed));
+        outcome.text = "the queue was reset";
+        enter_error(outcome);
+    }
+    if (!fetch()) return Step::Empty;
+
+    Outcome outcome;
+    if (error_) [[unlikely]] {
+        outcome.status = ACC_STATUS_CANCELLED;
+        return finish_packet(outcome);
+    }
+    outcome.status = acc_status(acc_check_packet(&packet_));
+    // A packet whose completion nobody could be told of is never begun.
+    if (outcome.status == ACC_STATUS_OK && packet_.raw.completion_signal &&
+        !signal_at(packet_.raw.completion_signal)) {
+        outcome.status = ACC_STATUS_INVALID_SIGNAL;
+        outcome.address = packet_.raw.completion_signal;
+        outcome.text = "the completion signal is no signal that is bound read/write";
+    }
+    if (outcome.status != ACC_STATUS_OK) [[unlikely]] {
+        outcome.fault = true;
+        return finish_packet(outcome);
+    }
+    switch (packet_.header & ACC_HEADER_TYPE_MASK) {
+    case ACC_PACKET_DISPATCH:
+        return do_dispatch(outcome);
+    case ACC_PACKET_BARRIER_AND:
+    case ACC_PACKET_BARRIER_OR:
+        return do_barrier(outcome);
+    default: // what acc_check_packet lets through besides
+        if (packet_.barrier_value.format == ACC_VENDOR_BARRIER_VALUE) return do_barrier(outcome);
+        do_vendor(outcome);
+        return finish_packet(outcome);
+    }
+}
+
+acc_signal_memory *Queue::signal_at(uint64_t address) const
+{
+    auto *signal = reinterpret_cast<acc_signal_memory *>(space_->memory.translate_rw(address));
+    if (!signal || shared(signal->kind).load(std::memory_order_relaxed) != ACC_SIGNAL_KIND_USER)
+        return nullptr;
+    return signal;
+}
+
+Queue::Step Queue::finish_packet(const Outcome &outcome)
+{
+    if (outcome.fault) enter_error(outcome);
+    QueueCounters::add(counters_.packets, 1);
+    if (packet_.raw.completion_signal) complete_signal(outcome);
+    retire();
+    return Step::Consumed;
+}
+
+// Results are in memory; then times and status; then the value (docs/protocols.md, "notify").
+void Queue::complete_signal(const Outcome &outcome)
+{
+    acc_signal_memory *signal = signal_at(packet_.raw.completion_signal);
+    if (!signal) return; // a fault's own: it has been reported
+    uint64_t start = outcome.start_ns, end = outcome.end_ns;
+    if (!end) end = now_ns();
+    if (!start) start = end;
+    shared(signal->start_ns).store(start, std::memory_order_relaxed);
+    shared(signal->end_ns).store(end, std::memory_order_relaxed);
+    shared(signal->energy_pj).store(outcome.energy_pj, std::memory_order_relaxed);
+    shared(signal->modelled_ns).store(model_ns_, std::memory_order_relaxed);
+    if (outcome.status != ACC_STATUS_OK)
+        shared(signal->status).store(outcome.status, std::memory_order_relaxed);
+    shared(signal->value).fetch_sub(1, std::memory_order_seq_cst);
+    full_fence();
+    auto notify = shared(signal->notify);
+    if (!notify.load(std::memory_order_relaxed)) return;
+    const uint32_t bits = notify.exchange(0, std::memory_order_acq_rel);
+    if (!bits) return;
+    acc_event event = {};
+    event.type = ACC_EVENT_SIGNAL;
+    event.asid = space_->asid;
+    event.queue = config_.id;
+    event.code = bits;
+    event.address = packet_.raw.completion_signal;
+    device_.raise(event);
+}
+
+void Queue::retire()
+{
+    have_packet_ = false;
+    shared(slot_at(read_index_)->raw.publish).store(ACC_PACKET_INVALID, std::memory_order_release);
+    read_index_++;
+    read_index_public_.store(read_index_, std::memory_order_release);
+    shared(control_->read_index).store(read_index_, std::memory_order_release);
+    if (read_index_ - space_checked_at_ >= config_.packets / 4) check_space();
+}
+
+void Queue::enter_error(const Outcome &outcome)
+{
+    error_ = true;
+    release_lease();
+    device_.residency_.cancel(*this);
+    {
+        std::lock_guard lock(state_mutex_);
+        state_.state = DRM_ACC_QUEUE_ERROR;
+        state_.fault_code = outcome.status;
+        state_.fault_packet = read_index_;
+        state_.fault_address = outcome.address;
+        state_.fault_kernel = outcome.kernel_object;
+    }
+    drm_acc_fault fault = {};
+    fault.time_ns = now_ns();
+    fault.queue = config_.id;
+    fault.code = outcome.status;
+    fault.packet_index = read_index_;
+    fault.address = outcome.address;
+    fault.kernel_object = outcome.kernel_object;
+    std::strncpy(fault.kernel, outcome.kernel, sizeof fault.kernel - 1);
+    std::strncpy(fault.text, outcome.text.c_str(), sizeof fault.text - 1);
+    device_.record_fault(*space_, fault);
+    acc_event event = {};
+    event.type = ACC_EVENT_FAULT;
+    event.asid = space_->asid;
+    event.queue = config_.id;
+    event.code = outcome.status;
+    event.address = outcome.address;
+    event.packet_index = read_index_;
+    device_.raise(event);
+}
+
+void Queue::cancel_published()
+{
+    AddressSpace::Guard guard(space_->memory);
+    error_ = true;
+    release_lease();
+    for (uint32_t i = 0; i < config_.packets && fetch(); i++) {
+        Outcome outcome;
+        outcome.status = ACC_STATUS_CANCELLED;
+        (void)finish_packet(outcome);
+    }
+    check_space();
+}
+
+} // namespace acc::emu

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+//
+// What packets do: dispatches, barriers and the vendor packets.
+#include "acc/check.h"
+#include "emulator/clock.h"
+#include "emulator/queue.h"
+#include "emulator/sync.h"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+namespace acc::emu
+{
+
+namespace
+{
+constexpr uint64_t short_dispatch_ns = 2000; // not worth the clock reads of a long one
+constexpr uint64_t spin_barrier_ns = 20'000; // for a signal, before waiting for a wake
+constexpr uint64_t nap_ns = 200'000;         // while a hang or a modelled pace is waited out
+
+// Sleeps until `end`, giving up within a nap when `done()`.
+template <typename F>
+void sleep_until_ns(uint64_t end, F done)
+{
+    for (uint64_t now = now_ns(); now < end && !done(); now = now_ns())
+        std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(end - now, nap_ns)));
+}
+} // namespace
+
+// ------------------------------------------------------------------ barriers
+
+// True when the barrier in packet_ may pass. With `arm`, asks for a wake on each signal
+// that it waits for before it looks at the value. `bad`: an address is no signal.
+bool Queue::barrier_holds(Outcome &outcome, bool &bad, bool arm)
+{
+    const unsigned type = packet_.header & ACC_HEADER_TYPE_MASK;
+    const bool value_form = type == ACC_PACKET_VENDOR;
+    const acc_u64 *addresses =
+        value_form ? &packet_.barrier_value.signal : packet_.barrier.dep_signal;
+    const unsigned count = value_form ? 1 : 5;
+    unsigned named = 0, held = 0;
+    bool failed = false;
+    uint64_t modelled = model_ns_;
+    bad = false;
+    for (unsigned i = 0; i < count; i++) {
+        if (!addresses[i]) continue;
+        named++;
+        acc_signal_memory *signal = signal_at(addresses[i]);
+        if (!signal) {
+            bad = true;
+            outcome.address = addresses[i];
+            return false;
+        }
+        if (arm) {
+            shared(signal->notify).fetch_or(ACC_NOTIFY_DEVICE, std::memory_order_seq_cst);
+            full_fence();
+        }
+        const int64_t value = shared(signal->value).load(std::memory_order_acquire);
+        const bool holds = value_form ? acc_condition_holds(value & packet_.barrier_value.mask,
+                                                            packet_.barrier_value.condition,
+                                                            packet_.barrier_value.value)
+                                      : value == 0;
+        if (!holds) {
+            if (type == ACC_PACKET_BARRIER_AND) return false; // the first is enough to wait for
+            continue;
+        }
+        held++;
+        failed |= shared(signal->status).load(std::memory_order_relaxed) != ACC_STATUS_OK;
+        modelled = std::max<uint64_t>(modelled,
+                                      shared(signal->modelled_ns).load(std::memory_order_relaxed));
+    }
+    // An OR with no signal at all passes, as an AND does: null dependencies are ignored.
+    if (named && !held) return false;
+    if (failed) outcome.status = ACC_STATUS_DEPENDENCY_FAILED;
+    model_ns_ = modelled;
+    return true;
+}
+
+Queue::Step Queue::do_barrier(Outcome &outcome)
+{
+    bool bad = false;
+    uint64_t spin_end = 0;
+    while (!barrier_holds(outcome, bad, false)) {
+        if (bad) break;
+        // Spinning is for signals that are about to change; a worker that others need, or a
+        // slot that is leased, is not held for it.
+        release_lease();
+        const uint64_t now = now_ns();
+        if (!spin_end) spin_end = now + spin_barrier_ns;
+        if (now < spin_end && !device_.scheduler_.pressed() && device_.scheduler_.begin_spin()) {
+            for (unsigned i = 0; i < 32; i++)
+                cpu_relax();
+            device_.scheduler_.end_spin();
+            continue;
+        }
+        if (stop_.load(std::memory_order_relaxed)) return Step::WaitSignal; // run again: reset
+        if (barrier_holds(outcome, bad, true)) break;
+        if (!bad) return Step::WaitSignal;
+        break;
+    }
+    if (bad) {
+        outcome.status = ACC_STATUS_INVALID_SIGNAL;
+        outcome.fault = true;
+        outcome.text = "a barrier's dependency is no signal that is bound read/write";
+    }
+    return finish_packet(outcome);
+}
+
+// ---------------------------------------------------------------- dispatches
+
+bool Queue::find_kernel(uint64_t object, Outcome &outcome)
+{
+    Space &space = *space_;
+    const uint64_t generation = space.program_generation.load(std::memory_order_acquire);
+    if (program_generation_ != generation || !program_ || object < program_->base ||
+        object - program_->base >= program_->engine->kernels.size()) {
+        std::lock_guard lock(space.mutex);
+        program_.reset();
+        program_generation_ = space.program_generation.load(std::memory_order_relaxed);
+        auto found = space.programs.upper_bound(object);
+        if (found != space.programs.begin()) {
+            --found;
+            if (object - found->first < found->second->engine->kernels.size())
+                program_ = found->second;
+        }
+    }
+    if (program_) return true;
+    outcome.status = ACC_STATUS_INVALID_KERNEL;
+    outcome.fault = true;
+    outcome.text = "expected a kernel object of a loaded program";
+    return false;
+}
+
+void Queue::release_lease()
+{
+    if (!lease_) return;
+    device_.residency_.release(*lease_, lease_busy_ns_, lease_dispatches_);
+    lease_.reset();
+    lease_program_.reset();
+    lease_busy_ns_ = lease_dispatches_ = 0;
+}
+
+// Leases a slot in which the unit is resident; the lease is kept from packet to packet
+// while nobody waits for a slot.
+bool Queue::lease_slot(const std::shared_ptr<LoadedProgram> &program, uint32_t unit, Step &step,
+                       Outcome &outcome)
+{
+    if (lease_ && lease_program_ == program && lease_unit_ == unit) return true;
+    release_lease();
+    const Residency::Grant grant = device_.residency_.acquire(*this, program, unit);
+    switch (grant.outcome) {
+    case Residency::Outcome::Granted:
+        lease_ = grant.slot;
+        lease_program_ = program;
+        lease_unit_ = unit;
+        lease_load_ns_ = grant.load_ns;
+        return true;
+    case Residency::Outcome::Wait:
+        step = Step::WaitSlot;
+        return false;
+    case Residency::Outcome::NoSlot:
+        outcome.status = ACC_STATUS_NO_SLOT;
+        outcome.text = "every slot that fits is pinned, faulted or another client's";
+        break;
+    case Residency::Outcome::LoadError:
+        outcome.status = ACC_STATUS_ENGINE_ERROR;
+        outcome.text = "the engine could not load the kernel's unit";
+        break;
+    }
+    outcome.fault = true;
+    step = finish_packet(outcome);
+    return false;
+}
+
+Queue::Step Queue::do_dispatch(Outcome &outcome)
+{
+    const acc_dispatch_packet &packet = packet_.dispatch;
+    outcome.kernel_object = packet.kernel_object;
+    if (!find_kernel(packet.kernel_object, outcome)) return finish_packet(outcome);
+    const auto index = uint32_t(packet.kernel_object - program_->base);
+    const Kernel &kernel = program_->engine->kernels[index];
+    outcome.kernel = kernel.name.c_str();
+
+    if (packet.private_bytes < kernel.private_bytes || packet.group_bytes < kernel.group_bytes) {
+        outcome.status = ACC_STATUS_INVALID_SEGMENT;
+        outcome.fault = true;
+        outcome.text = "private or group bytes are less than the kernel needs";
+        return finish_packet(outcome);
+    }
+    if (kernel.kernarg_bytes) {
+        SpaceMemory memory(space_->memory);
+        if (!memory.read(kernargs_.data(), packet.kernarg_address, kernel.kernarg_bytes)) {
+            outcome.status = ACC_STATUS_INVALID_ADDRESS;
+            outcome.fault = true;
+            outcome.address = memory.fault_address();
+            outcome.text = "the kernel arguments are not readable";
+            return finish_packet(outcome);
+        }
+    }
+    Step step = Step::Consumed;
+    if (!lease_slot(program_, kernel.unit, step, outcome)) return step;
+    execute(*program_, index, outcome);
+    return finish_packet(outcome);
+}
+
+void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outcome)
+{
+    const Kernel &kernel = program.engine->kernels[index];
+    SpaceMemory memory(space_->memory);
+    Dispatch dispatch;
+    dispatch.slot = *lease_;
+    dispatch.kernel = index;
+    dispatch.kernargs = {kernargs_.data(), kernel.kernarg_bytes};
+    dispatch.grid[0] = packet_.dispatch.grid_x;
+    dispatch.grid[1] = packet_.dispatch.grid_y;
+    dispatch.grid[2] = packet_.dispatch.grid_z;
+    dispatch.memory = &memory;
+    dispatch.stop = &stop_;
+
+    const bool injecting = device_.injecting_.load(std::memory_order_relaxed);
+    const bool lengthy =
+        injecting || device_.options_.pace_real ||
+        device_.engine_->estimate_ns(*program.engine, dispatch) >= short_dispatch_ns;
+    if (lengthy || packet_.raw.completion_signal) outcome.start_ns = now_ns();
+    if (lengthy) dispatch.deadline_ns = outcome.start_ns + config_.timeout_ns;
+
+    executing_.store(&program, std::memory_order_relaxed);
+    acc_status status = ACC_STATUS_OK;
+    const auto over = [&] { return dispatch.should_stop(); };
+    if (injecting && device_.take_injected(device_.inject_delays_))
+        sleep_until_ns(outcome.start_ns + device_.inject_delay_ns_.load(), over);
+    if (injecting && device_.take_injected(device_.inject_hangs_)) {
+        sleep_until_ns(~0ull, over);
+        status = ACC_STATUS_TIMEOUT;
+    } else if (injecting && device_.take_injected(device_.inject_errors_)) {
+        status = ACC_STATUS_ENGINE_ERROR;
+        dispatch.text = "injected engine error";
+    } else {
+        status = device_.engine_->execute(*program.engine, dispatch);
+    }
+    const uint64_t modelled_start = device_.begin_modelled(*lease_, model_ns_, lease_load_ns_);
+    const uint64_t load_ns = std::exchange(lease_load_ns_, 0);
+    model_ns_ = modelled_start + dispatch.modelled_ns;
+    device_.end_modelled(*lease_, model_ns_);
+    if (device_.options_.pace_real)
+        sleep_until_ns(outcome.start_ns + load_ns + dispatch.modelled_ns, over);
+    executing_.store(nullptr, std::memory_order_release);
+
+    if (lengthy || packet_.raw.completion_signal) {
+        outcome.end_ns = now_ns();
+        lease_busy_ns_ += outcome.end_ns - outcome.start_ns;
+        QueueCounters::add(counters_.busy_ns, outcome.end_ns - outcome.start_ns);
+    }
+    lease_dispatches_++;
+    outcome.energy_pj = dispatch.energy_pj;
+    QueueCounters::add(counters_.bytes_read, memory.bytes_read());
+    QueueCounters::add(counters_.bytes_written, memory.bytes_written());
+    QueueCounters::add(counters_.modelled_ns, dispatch.modelled_ns);
+    QueueCounters::add(counters_.energy_pj, dispatch.energy_pj);
+    QueueCounters::add(counters_.saturations, dispatch.saturations);
+    QueueCounters::add(counters_.mvms, dispatch.mvms);
+    if (status == ACC_STATUS_OK) [[likely]] {
+        QueueCounters::add(counters_.dispatches, 1);
+        return;
+    }
+    outcome.fault = true;
+    outcome.address = status == ACC_STATUS_INVALID_ADDRESS ? memory.fault_address() : 0;
+    outcome.text = std::move(dispatch.text);
+    outcome.status = status;
+    if (stop_.load(std::memory_order_acquire)) {
+        outcome.status = acc_status(stop_code_.load(std::memory_order_relaxed));
+        outcome.text = "the queue was reset while the kernel ran";
+    } else if (dispatch.deadline_ns && outcome.end_ns >= dispatch.deadline_ns) {
+        outcome.status = ACC_STATUS_TIMEOUT;
+        outcome.text = "the kernel ran longer than the queue's timeout_ns";
+        space_->timeouts.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+// ------------------------------------------------------------ vendor packets
+
+void Queue::do_vendor(Outcome &outcome)
+{
+    outcome.start_ns = now_ns();
+    switch (packet_.barrier_value.format) {
+    case ACC_VENDOR_COPY:
+        do_copy(outcome);
+        break;
+    case ACC_VENDOR_FILL:
+        do_fill(outcome);
+        break;
+    case ACC_VENDOR_PREFETCH:
+        outcome.kernel_object = packet_.prefetch.kernel_object;
+        if (!find_kernel(outcome.kernel_object, outcome)) break;
+        release_lease();
+        (void)device_.residency_.prefetch(
+            program_, program_->engine->kernels[outcome.kernel_object - program_->base].unit);
+        break;
+    default: {
+        auto *word =
+            reinterpret_cast<acc_u64 *>(space_->memory.translate(packet_.timestamp.address, true));
+        if (word) {
+            shared(*word).store(outcome.start_ns, std::memory_order_relaxed);
+        } else {
+            outcome.status = ACC_STATUS_INVALID_ADDRESS;
+            outcome.fault = true;
+            outcome.address = packet_.timestamp.address;
+            outcome.text = "the timestamp's address is not writable";
+        }
+    }
+    }
+    outcome.end_ns = now_ns();
+}
+
+namespace
+{
+constexpr size_t stop_check_bytes = 1u << 20;
+}
+
+void Queue::do_copy(Outcome &outcome)
+{
+    const acc_copy_packet &packet = packet_.copy;
+    uint64_t source = packet.source, destination = packet.destination, left = packet.size;
+    if (source < destination + left && destination < source + left) {
+        outcome.status = ACC_STATUS_INVALID_KERNARG;
+        outcome.fault = true;
+        outcome.text = "the copy's ranges overlap";
+        return;
+    }
+    const uint64_t deadline = outcome.start_ns + config_.timeout_ns;
+    while (left) {
+        const size_t chunk = std::min<uint64_t>(left, stop_check_bytes);
+        const auto from = space_->memory.span(source, chunk, false);
+        const auto to = space_->memory.span(destination, chunk, true);
+        if (from.empty() || to.empty()) {
+            outcome.status = ACC_STATUS_INVALID_ADDRESS;
+            outcome.fault = true;
+            outcome.address = from.empty() ? source : destination;
+            outcome.text = from.empty() ? "the copy's source is not readable"
+                                        : "the copy's destination is not writable";
+            return;
+        }
+        const size_t bytes = std::min(from.size(), to.size());
+        std::memcpy(to.data(), from.data(), bytes);
+        source += bytes;
+        destination += bytes;
+        left -= bytes;
+        if (stop_.load(std::memory_order_relaxed) || now_ns() > deadline) {
+            outcome.status = stop_.load() ? acc_status(stop_code_.load()) : ACC_STATUS_TIMEOUT;
+            outcome.fault = true;
+            outcome.text = "the copy was stopped";
+            return;
+        }
+    }
+    QueueCounters::add(counters_.bytes_read, packet.size);
+    QueueCounters::add(counters_.bytes_written, packet.size);
+}
+
+void Queue::do_fill(Outcome &outcome)
+{
+    const acc_fill_packet &packet = packet_.fill;
+    uint64_t destination = packet.destination, left = packet.size;
+    const uint64_t deadline = outcome.start_ns + config_.timeout_ns;
+    while (left) {
+        const auto to =
+            space_->memory.span(destination, std::min<uint64_t>(left, stop_check_bytes), true);
+        if (to.empty()) {
+            outcome.status = ACC_STATUS_INVALID_ADDRESS;
+            outcome.fault = true;
+            outcome.address = destination;
+            outcome.text = "the fill's destination is not writable";
+            return;
+        }
+        auto *words = reinterpret_cast<uint32_t *>(to.data());
+        std::fill(words, words + to.size() / 4, packet.pattern);
+        destination += to.size();
+        left -= to.size();
+        if (stop_.load(std::memory_order_relaxed) || now_ns() > deadline) {
+            outcome.status = stop_.load() ? acc_status(stop_code_.load()) : ACC_STATUS_TIMEOUT;
+            outcome.fault = true;
+            outcome.text = "the fill was stopped";
+            return;
+        }
+    }
+    QueueCounters::add(counters_.bytes_written, packet.size);
+}
+
+} // namespace acc::emu

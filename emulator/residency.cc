@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+#include "emulator/residency.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace acc::emu
+{
+
+Residency::Residency(Engine &engine, bool evict_foreign)
+    : engine_(engine), evict_foreign_(evict_foreign)
+{
+    for (const SlotInfo &info : engine.slots()) {
+        slots_.emplace_back();
+        slots_.back().info = info;
+    }
+}
+
+bool Residency::same_unit(const LoadedProgram &a, uint32_t unit_a, const LoadedProgram &b,
+                          uint32_t unit_b)
+{
+    if (&a == &b && unit_a == unit_b) return true;
+    static constexpr uint8_t none[16] = {};
+    const auto &hash = a.engine->units[unit_a].hash;
+    return std::memcmp(hash, none, sizeof hash) != 0 &&
+           std::memcmp(hash, b.engine->units[unit_b].hash, sizeof hash) == 0;
+}
+
+bool Residency::fits(const Slot &slot, const Unit &unit) const
+{
+    return (!unit.class_id || unit.class_id == slot.info.class_id) &&
+           unit.capacity <= slot.info.capacity;
+}
+
+bool Residency::can_ever_hold(const Unit &unit) const
+{
+    return std::any_of(slots_.begin(), slots_.end(),
+                       [&](const Slot &slot) { return fits(slot, unit); });
+}
+
+bool Residency::evictable(const Slot &slot, const LoadedProgram &for_program) const
+{
+    return !slot.pins &&
+           (evict_foreign_ || !slot.program || slot.program->asid == for_program.asid);
+}
+
+// The slot to use: where the unit is, else an empty one, else the least recently used.
+// Null with may_wait: a suitable one is only busy.
+Residency::Slot *Residency::choose(const LoadedProgram &program, uint32_t unit, bool &may_wait)
+{
+    may_wait = false;
+    for (Slot &slot : slots_) {
+        if (!slot.program || !same_unit(*slot.program, slot.unit, program, unit)) continue;
+        if (slot.state == DRM_ACC_SLOT_READY) return &slot;
+        if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING) may_wait = true;
+    }
+    Slot *best = nullptr;
+    for (Slot &slot : slots_) {
+        if (!fits(slot, program.engine->units[unit])) continue;
+        switch (slot.state) {
+        case DRM_ACC_SLOT_EMPTY:
+            // A unit that is busy elsewhere may have a second copy where there is room.
+            if (!best || best->state != DRM_ACC_SLOT_EMPTY) best = &slot;
+            break;
+        case DRM_ACC_SLOT_READY:
+            if (evictable(slot, program) &&
+                (!best || (best->state == DRM_ACC_SLOT_READY && slot.last_use < best->last_use)))
+                best = &slot;
+            break;
+        case DRM_ACC_SLOT_BUSY:
+        case DRM_ACC_SLOT_LOADING:
+            if (evictable(slot, program)) may_wait = true;
+            break;
+        default:
+            break;
+        }
+    }
+    // Evicting somebody to make a second copy of a unit that only has to be waited for
+    // would thrash: wait.
+    if (best && best->state == DRM_ACC_SLOT_READY && may_wait) {
+        for (const Slot &slot : slots_)
+            if (slot.program && same_unit(*slot.program, slot.unit, program, unit)) return nullptr;
+    }
+    return best;
+}
+
+// True when somebody with a better right waits who could be served now.
+bool Residency::behind_others(const SlotClient &client)
+{
+    for (const SlotClient *other : waiters_) {
+        if (other == &client) continue;
+        const bool better = other->slot_priority > client.slot_priority ||
+                            (other->slot_priority == client.slot_priority &&
+                             (!client.ticket_ || other->ticket_ < client.ticket_));
+        bool may_wait = false;
+        if (better && choose(*other->wants_, other->wants_unit_, may_wait)) return true;
+    }
+    return false;
+}
+
+int Residency::load_into(std::unique_lock<std::mutex> &lock, Slot &slot,
+                         const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
+{
+    const auto index = uint32_t(&slot - slots_.data());
+    const bool evict = slot.program != nullptr;
+    const Unit &what = program->engine->units[unit];
+    slot.state = DRM_ACC_SLOT_LOADING;
+    slot.program = program;
+    slot.unit = unit;
+    bool fail = false;
+    for (uint32_t left = fail_loads_.load(); left && !fail;)
+        fail = fail_loads_.compare_exchange_weak(left, left - 1);
+
+    lock.unlock();
+    if (evict) engine_.unload(index);
+    const int error = fail ? -EIO : engine_.load(index, *program->engine, unit);
+    lock.lock();
+
+    if (evict) evictions_.fetch_add(1, std::memory_order_relaxed);
+    if (error) {
+        slot.state = DRM_ACC_SLOT_EMPTY;
+        slot.program.reset();
+        return error;
+    }
+    slot.state = DRM_ACC_SLOT_READY;
+    slot.loads++;
+    slot.load_ns += what.load_ns;
+    slot.last_use = ++uses_;
+    program->loads[unit]++;
+    total_loads_.fetch_add(1, std::memory_order_relaxed);
+    load_ns_.fetch_add(what.load_ns, std::memory_order_relaxed);
+    load_pj_.fetch_add(what.load_pj, std::memory_order_relaxed);
+    return 0;
+}
+
+Residency::Grant Residency::acquire(SlotClient &client,
+                                    const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
+{
+    std::unique_lock lock(mutex_);
+    Grant grant;
+    bool may_wait = false;
+    Slot *slot = choose(*program, unit, may_wait);
+    if (!slot && !may_wait) {
+        grant.outcome = Outcome::NoSlot;
+    } else if (!slot || behind_others(client)) {
+        if (!client.ticket_) {
+            client.ticket_ = ++tickets_;
+            waiters_.push_back(&client);
+            waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
+        }
+        client.wants_ = program.get();
+        client.wants_unit_ = unit;
+        if (slot) wake_waiters(); // this one stands back: the better one must know
+        return grant;             // Wait
+    } else {
+        grant.slot = uint32_t(slot - slots_.data());
+        grant.outcome = Outcome::Granted;
+        if (!slot->program || !same_unit(*slot->program, slot->unit, *program, unit)) {
+            if (load_into(lock, *slot, program, unit)) {
+                grant.outcome = Outcome::LoadError;
+            } else {
+                grant.load_ns = program->engine->units[unit].load_ns;
+                grant.load_pj = program->engine->units[unit].load_pj;
+            }
+        }
+        if (grant.outcome == Outcome::Granted) {
+            slot->state = DRM_ACC_SLOT_BUSY;
+            slot->last_use = ++uses_;
+        }
+    }
+    if (client.ticket_) {
+        std::erase(waiters_, &client);
+        waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
+        client.ticket_ = 0;
+    }
+    // Others may have been told to try while this one stood before them.
+    wake_waiters();
+    return grant;
+}
+
+void Residency::release(uint32_t index, uint64_t busy_ns, uint64_t dispatches)
+{
+    std::unique_lock lock(mutex_);
+    Slot &slot = slots_[index];
+    slot.busy_ns += busy_ns;
+    slot.dispatches += dispatches;
+    slot.state = slot.fault_pending ? DRM_ACC_SLOT_FAULT : DRM_ACC_SLOT_READY;
+    slot.fault_pending = false;
+    wake_waiters();
+}
+
+// Tells the waiter with the best right of those that could be served now. Its own
+// acquire() tells the next. Under the lock, so that nobody who is told has cancelled.
+void Residency::wake_waiters()
+{
+    SlotClient *best = nullptr;
+    for (SlotClient *client : waiters_) {
+        bool may_wait = false;
+        if (!choose(*client->wants_, client->wants_unit_, may_wait) && may_wait) continue;
+        if (!best || client->slot_priority > best->slot_priority ||
+            (client->slot_priority == best->slot_priority && client->ticket_ < best->ticket_))
+            best = client;
+    }
+    if (best) best->slot_available();
+}
+
+void Residency::cancel(SlotClient &client)
+{
+    std::unique_lock lock(mutex_);
+    if (!client.ticket_) return;
+    std::erase(waiters_, &client);
+    waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
+    client.ticket_ = 0;
+    wake_waiters();
+}
+
+int Residency::prefetch(const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
+{
+    std::unique_lock lock(mutex_);
+    bool may_wait = false;
+    Slot *slot = choose(*program, unit, may_wait);
+    if (!slot || (slot->program && same_unit(*slot->program, slot->unit, *program, unit))) return 0;
+    (void)load_into(lock, *slot, program, unit); // a hint: the dispatch will report it
+    wake_waiters();
+    return 0;
+}
+
+int Residency::pin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit,
+                   uint32_t quota_left)
+{
+    std::unique_lock lock(mutex_);
+    if (program->pins[unit]) {
+        program->pins[unit]++;
+        return 0;
+    }
+    if (!quota_left) return -E2BIG;
+    bool may_wait = false;
+    Slot *slot = nullptr;
+    for (Slot &candidate : slots_) // busy with this very unit will do
+        if (candidate.program && same_unit(*candidate.program, candidate.unit, *program, unit) &&
+            candidate.state != DRM_ACC_SLOT_FAULT)
+            slot = &candidate;
+    if (!slot) slot = choose(*program, unit, may_wait);
+    if (!slot) return may_wait ? -EBUSY : -ENOSPC;
+    if (!slot->pins) {
+        uint32_t unpinned = 0;
+        for (const Slot &other : slots_)
+            unpinned += other.info.class_id == slot->info.class_id && !other.pins;
+        if (unpinned < 2) return -ENOSPC;
+    }
+    if (!slot->program || !same_unit(*slot->program, slot->unit, *program, unit)) {
+        if (const int error = load_into(lock, *slot, program, unit)) return error;
+    }
+    slot->pins++;
+    program->pins[unit] = 1;
+    wake_waiters();
+    return 0;
+}
+
+int Residency::unpin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
+{
+    std::unique_lock lock(mutex_);
+    if (!program->pins[unit]) return -EINVAL;
+    if (--program->pins[unit]) return 0;
+    for (Slot &slot : slots_)
+        if (slot.pins && slot.program && same_unit(*slot.program, slot.unit, *program, unit)) {
+            slot.pins--;
+            break;
+        }
+    wake_waiters();
+    return 0;
+}
+
+void Residency::forget(const LoadedProgram &program)
+{
+    std::unique_lock lock(mutex_);
+    for (uint32_t unit = 0; unit < program.pins.size(); unit++) {
+        if (!program.pins[unit]) continue;
+        for (Slot &slot : slots_)
+            if (slot.pins && slot.program && same_unit(*slot.program, slot.unit, program, unit)) {
+                slot.pins--;
+                break;
+            }
+    }
+    for (Slot &slot : slots_) {
+        if (slot.program.get() != &program || slot.pins || slot.state != DRM_ACC_SLOT_READY)
+            continue;
+        engine_.unload(uint32_t(&slot - slots_.data()));
+        slot.program.reset();
+        slot.state = DRM_ACC_SLOT_EMPTY;
+    }
+    wake_waiters();
+}
+
+int Residency::reset_slot(uint32_t index, uint32_t asid, bool privileged)
+{
+    std::unique_lock lock(mutex_);
+    if (index >= slots_.size()) return -ENOENT;
+    Slot &slot = slots_[index];
+    if (!privileged && slot.program && slot.program->asid != asid) return -EACCES;
+    if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING) return -EBUSY;
+    if (slot.program) engine_.unload(index);
+    slot.program.reset();
+    slot.pins = 0;
+    slot.state = DRM_ACC_SLOT_EMPTY;
+    wake_waiters();
+    return 0;
+}
+
+void Residency::reset_all()
+{
+    std::unique_lock lock(mutex_);
+    for (Slot &slot : slots_) {
+        if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
+        slot.program.reset();
+        slot.pins = 0;
+        slot.state = DRM_ACC_SLOT_EMPTY;
+    }
+}
+
+int Residency::inject_slot_fault(uint32_t index)
+{
+    std::unique_lock lock(mutex_);
+    if (index >= slots_.size()) return -ENOENT;
+    Slot &slot = slots_[index];
+    if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING)
+        slot.fault_pending = true;
+    else
+        slot.state = DRM_ACC_SLOT_FAULT;
+    wake_waiters();
+    return 0;
+}
+
+uint32_t Residency::resident_slot(const LoadedProgram &program, uint32_t unit) const
+{
+    std::lock_guard lock(mutex_);
+    for (const Slot &slot : slots_)
+        if (slot.program && slot.state != DRM_ACC_SLOT_LOADING &&
+            same_unit(*slot.program, slot.unit, program, unit))
+            return uint32_t(&slot - slots_.data());
+    return ~0u;
+}
+
+uint64_t Residency::loads(const LoadedProgram &program, uint32_t unit) const
+{
+    std::lock_guard lock(mutex_);
+    return program.loads[unit];
+}
+
+bool Residency::pinned(const LoadedProgram &program, uint32_t unit) const
+{
+    std::lock_guard lock(mutex_);
+    return program.pins[unit] != 0;
+}
+
+drm_acc_slot Residency::slot_state(uint32_t index) const
+{
+    std::lock_guard lock(mutex_);
+    const Slot &slot = slots_[index];
+    drm_acc_slot out = {};
+    out.state = slot.state;
+    out.class_id = slot.info.class_id;
+    out.pins = slot.pins;
+    out.capacity = slot.info.capacity;
+    out.loads = slot.loads;
+    out.dispatches = slot.dispatches;
+    out.busy_ns = slot.busy_ns;
+    out.load_ns = slot.load_ns;
+    if (slot.program) {
+        const Unit &unit = slot.program->engine->units[slot.unit];
+        out.used = unit.capacity;
+        std::strncpy(out.resident, unit.name.c_str(), sizeof out.resident - 1);
+    }
+    return out;
+}
+
+} // namespace acc::emu

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+//
+// What is loaded where: slots, units and who waits for one. One mechanism for an FPGA's
+// regions and a crossbar's tile groups.
+//
+//   EMPTY --load--> LOADING --ok--> READY --lease--> BUSY --release--> READY
+//                      |                               |
+//                      +--error--> EMPTY               +--injected--> FAULT --reset--> EMPTY
+//
+// Thread safety: every call may be made from any thread. Loading happens inside
+// acquire(), on the caller's thread, outside the lock.
+#pragma once
+
+#include "emulator/engine.h"
+
+#include <drm/acc_drm.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace acc::emu
+{
+
+// A parsed program of one address space.
+struct LoadedProgram {
+    uint32_t asid = 0;
+    uint32_t id = 0;
+    uint64_t base = 0; // first kernel object
+    std::unique_ptr<EngineProgram> engine;
+    std::vector<uint64_t> loads; // per unit, under the residency lock
+    std::vector<uint32_t> pins;  // per unit, ditto
+};
+
+// Who asks for a slot, and how it is told that asking again may succeed.
+class SlotClient
+{
+public:
+    virtual ~SlotClient() = default;
+    // Called under the residency manager's lock: may take the scheduler's, nothing else.
+    virtual void slot_available() = 0;
+    uint32_t slot_priority = DRM_ACC_PRIORITY_NORMAL;
+
+private:
+    friend class Residency;
+    uint64_t ticket_ = 0; // 0: does not wait
+    const LoadedProgram *wants_ = nullptr;
+    uint32_t wants_unit_ = 0;
+};
+
+class Residency
+{
+public:
+    // Evicting what another address space owns may be forbidden (conductances wear).
+    Residency(Engine &engine, bool evict_foreign);
+
+    enum class Outcome {
+        Granted,
+        Wait,   // told by slot_available() later
+        NoSlot, // every slot that fits is pinned, faulted or foreign
+        LoadError,
+    };
+    struct Grant {
+        Outcome outcome = Outcome::Wait;
+        uint32_t slot = 0;
+        uint64_t load_ns = 0; // modelled, 0 if it was resident
+        uint64_t load_pj = 0;
+    };
+    // A lease on a slot in which the unit is resident, loading it there if need be.
+    Grant acquire(SlotClient &client, const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
+    void release(uint32_t slot, uint64_t busy_ns, uint64_t dispatches);
+    void cancel(SlotClient &client); // waits no more
+    // Set while somebody waits for this slot: give the lease up at the next packet.
+    bool contended() const { return waiting_.load(std::memory_order_relaxed) != 0; }
+
+    // 0 or -errno. A prefetch is a hint: 0 when nothing can be done.
+    int prefetch(const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
+    int pin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit, uint32_t quota_left);
+    int unpin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
+    // Evicts what a program owns alone, when it is unloaded or its client is gone.
+    void forget(const LoadedProgram &program);
+    // -ENOENT, -EACCES (residents of other address spaces), -EBUSY (a lease).
+    int reset_slot(uint32_t slot, uint32_t asid, bool privileged);
+    void reset_all();
+
+    bool can_ever_hold(const Unit &unit) const;
+    uint32_t slots() const { return uint32_t(slots_.size()); }
+    uint32_t resident_slot(const LoadedProgram &program, uint32_t unit) const; // ~0: none
+    uint64_t loads(const LoadedProgram &program, uint32_t unit) const;
+    bool pinned(const LoadedProgram &program, uint32_t unit) const;
+    drm_acc_slot slot_state(uint32_t slot) const;
+    uint64_t total_loads() const { return total_loads_.load(std::memory_order_relaxed); }
+    uint64_t total_evictions() const { return evictions_.load(std::memory_order_relaxed); }
+    uint64_t total_load_ns() const { return load_ns_.load(std::memory_order_relaxed); }
+    uint64_t total_load_pj() const { return load_pj_.load(std::memory_order_relaxed); }
+
+    void inject_load_error(uint32_t count) { fail_loads_.fetch_add(count); }
+    int inject_slot_fault(uint32_t slot);
+
+private:
+    struct Slot {
+        SlotInfo info;
+        uint32_t state = DRM_ACC_SLOT_EMPTY;
+        std::shared_ptr<LoadedProgram> program; // of the resident unit
+        uint32_t unit = 0;
+        uint32_t pins = 0;
+        uint64_t last_use = 0;
+        uint64_t loads = 0, dispatches = 0, busy_ns = 0, load_ns = 0;
+        bool fault_pending = false;
+    };
+
+    static bool same_unit(const LoadedProgram &a, uint32_t unit_a, const LoadedProgram &b,
+                          uint32_t unit_b);
+    bool fits(const Slot &slot, const Unit &unit) const;
+    bool evictable(const Slot &slot, const LoadedProgram &for_program) const;
+    Slot *choose(const LoadedProgram &program, uint32_t unit, bool &may_wait);
+    bool behind_others(const SlotClient &client);
+    int load_into(std::unique_lock<std::mutex> &lock, Slot &slot,
+                  const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
+    void wake_waiters();
+
+    Engine &engine_;
+    const bool evict_foreign_;
+    mutable std::mutex mutex_;
+    std::vector<Slot> slots_;
+    std::vector<SlotClient *> waiters_;
+    std::atomic<uint32_t> waiting_{0};
+    uint64_t tickets_ = 0;
+    uint64_t uses_ = 0;
+    std::atomic<uint64_t> total_loads_{0}, evictions_{0}, load_ns_{0}, load_pj_{0};
+    std::atomic<uint32_t> fail_loads_{0};
+};
+
+} // namespace acc::emu
