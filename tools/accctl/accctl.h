@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+//
+// What the nouns of accctl share. A noun is one file: it registers its commands with the
+// parser and returns an exit code. Errors are one line on stderr.
+#pragma once
+
+#include "acc/acc.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace acc::ctl
+{
+
+// Keeps the order in which members were added: what a person reads first comes first.
+using Json = nlohmann::ordered_json;
+
+enum ExitCode { exit_ok = 0, exit_failure = 1, exit_usage = 2 };
+
+// The options before the noun, and what the chosen command does.
+struct Context {
+    std::vector<std::string> devices; // --device, in order
+    bool json = false;
+    std::function<int()> command;
+};
+
+void add_device_commands(CLI::App &app, Context &context);
+void add_program_commands(CLI::App &app, Context &context);
+void add_run_command(CLI::App &app, Context &context);
+void add_validate_command(CLI::App &app, Context &context);
+
+// --- Handles of libacc, ended when they go out of scope ------------------------------------------
+
+template <typename T, int (*end)(T *)>
+struct Ender {
+    void operator()(T *handle) const { (void)end(handle); }
+};
+using Device = std::unique_ptr<acc_device, Ender<acc_device, acc_device_close>>;
+using Buffer = std::unique_ptr<acc_buffer, Ender<acc_buffer, acc_buffer_destroy>>;
+using Signal = std::unique_ptr<acc_signal, Ender<acc_signal, acc_signal_destroy>>;
+using Queue = std::unique_ptr<acc_queue, Ender<acc_queue, acc_queue_destroy>>;
+using Program = std::unique_ptr<acc_program, Ender<acc_program, acc_program_unload>>;
+using Model = std::unique_ptr<acc_model, Ender<acc_model, acc_model_unload>>;
+
+// --- Errors and output
+// -----------------------------------------------------------------------------
+
+// Prints "accctl: text" as one line and returns exit_failure.
+int fail(std::string_view text);
+// The same, with libacc's text of the last error: "what: text".
+int fail_acc(std::string_view what);
+// One line whatever is in it.
+std::string one_line(std::string_view text);
+// Prints JSON on stdout. exit_ok, or exit_failure when stdout can't take it.
+int print_json(const Json &json);
+// As print_json, for text that was printed already.
+int finish_output();
+
+// "1.5 GiB", "12.3 µs", "4.2 nJ".
+std::string bytes_text(uint64_t bytes);
+std::string time_text(uint64_t ns);
+std::string energy_text(uint64_t pj);
+
+std::string_view engine_name(uint32_t engine);
+
+// --- Devices
+// ------------------------------------------------------------------------------------------
+
+// Opens `uri`, or what libacc prefers if empty. Null after printing why not.
+Device open_device(const std::string &uri);
+
+// All of a file, up to 1 GiB. False after printing why not.
+bool read_file(const std::string &path, std::vector<std::byte> &bytes);
+
+// The description of an .accx image (acc_image_describe). False after printing why not.
+bool describe_image(const std::string &path, const std::vector<std::byte> &image, Json &json);
+
+Json counters_json(const acc_device_counters &counters);
+
+} // namespace acc::ctl
