@@ -167,10 +167,11 @@ void Driver::raise(const acc_event &event)
         }
         std::tie(object, offset) = found->second->resolve(event.address, true);
     }
-    if (object) wake(object, offset, ACC_SIGNAL_BYTES);
+    if (object) wake(object, offset, ACC_SIGNAL_BYTES, nullptr);
 }
 
-void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range)
+void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range,
+                  const File *caller)
 {
     {
         std::lock_guard lock(wait_mutex_);
@@ -185,7 +186,7 @@ void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, 
     std::lock_guard lock(files_mutex_);
     for (auto &[asid, file] : files_) {
         if (!file->binds(object.get())) continue;
-        file->fire();
+        if (file != caller) file->fire();
         acc_admin_cmd command = {};
         command.op = ACC_ADMIN_WAKE;
         command.asid = asid;

@@ -72,8 +72,11 @@ private:
     Result<std::shared_ptr<MemoryObject>> import_object(int fd);
     void adopt(MemoryObject &object, std::shared_ptr<std::atomic<uint64_t>> account);
 
-    // Wakes WAITs on [offset, offset + range) of an object, fires descriptors, rings queues.
-    void wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range);
+    // Wakes WAITs on [offset, offset + range) of an object, rings queues and fires the
+    // descriptors of all files that bind it but `caller`: one that relays wakes from another
+    // device would wake itself for ever.
+    void wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range,
+              const File *caller);
     void lose(int error); // EIO after a reset, ENODEV when gone
     int reset();
     void close(File &file);

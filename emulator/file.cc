@@ -214,7 +214,7 @@ int File::signal_wake(drm_acc_signal_wake &args)
         const auto [object, offset] = resolve(address, false);
         if (!object) return -EFAULT;
         const uint64_t part = std::min(left, object->bytes() - offset);
-        driver_->wake(object, offset, part);
+        driver_->wake(object, offset, part, this);
         address += part;
         left -= part;
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "emulator/engine.h"
+#include "emulator/sync.h"
 
 #include "acc/regs.h"
 
@@ -58,6 +59,9 @@ public:
             if (held_) return;
             phase_ = space_->phase_.load(std::memory_order_seq_cst) & 1;
             space_->active_[phase_].count.fetch_add(1, std::memory_order_seq_cst);
+#if !defined(__x86_64__) // where the locked add is a full fence already
+            full_fence();
+#endif
             held_ = true;
         }
         void leave()

@@ -3,6 +3,7 @@
 // Parameters of a crossbar device, read once from its options.
 #pragma once
 
+#include "acc/program.h"
 #include "common/result.h"
 #include "emulator/engine.h"
 
@@ -50,7 +51,18 @@ struct Config {
     uint32_t priced_adc_bits() const { return adc_bits ? adc_bits : exact_adc_bits(); }
 
     // Arrays of one polarity that hold the magnitudes 0 … 2^(weight_bits - 1).
-    uint32_t slices(uint32_t weight_bits) const { return (weight_bits + cell_bits - 1) / cell_bits; }
+    uint32_t slices(uint32_t weight_bits) const
+    {
+        return (weight_bits + cell_bits - 1) / cell_bits;
+    }
+
+    // Arrays of a matrix: row blocks * column blocks * slices * 2 polarities.
+    uint64_t arrays_of(const acc_xbar_matrix &matrix) const
+    {
+        const uint64_t row_blocks = (uint64_t{matrix.rows} + rows - 1) / rows;
+        const uint64_t col_blocks = (uint64_t{matrix.cols} + cols - 1) / cols;
+        return row_blocks * col_blocks * slices(matrix.weight_bits) * 2;
+    }
 };
 
 } // namespace acc::emu::crossbar

@@ -36,6 +36,7 @@ public:
     uint32_t output_bytes() const { return output_bytes_; }
 
     uint32_t row_blocks() const { return row_blocks_; }
+    uint32_t block_rows() const { return block_rows_; } // of all but the last
     uint64_t arrays() const { return arrays_; }
 
     // Modelled, of one vector and of programming the whole matrix.
@@ -73,7 +74,7 @@ private:
     uint32_t rows_ = 0, cols_ = 0;
     uint32_t input_bits_ = 0, output_bytes_ = 0;
     bool input_signed_ = false;
-    uint32_t row_blocks_ = 0;
+    uint32_t row_blocks_ = 0, block_rows_ = 0;
     uint64_t arrays_ = 0;
     double vector_ns_ = 0, vector_pj_ = 0, program_ns_ = 0, program_pj_ = 0;
     bool split_input_ = false;

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+//
+// The crossbar engine: programs are weight matrices, kernels are products with them.
+// docs/crossbar.md says what is modelled and how.
+#include "emulator/crossbar/mvm.h"
+#include "emulator/engine_checks.h"
+#include "program/program_file.h"
+#include "program/text.h"
+
+#include <drm/acc_drm.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+namespace acc::emu
+{
+namespace
+{
+
+using namespace crossbar;
+
+constexpr uint32_t kDeviceId = 0x0101;
+constexpr uint32_t kSlotClass = 1;
+// The shell interface that a program may insist on; it changes with the image format.
+constexpr uint8_t kShell[16] = {0x5e, 0x0d, 0x21, 0x9a, 0x77, 0xc4, 0x4b, 0x3e,
+                                0x9d, 0x02, 0x6f, 0x18, 0xe3, 0x5a, 0xb0, 0x47};
+
+class CrossbarProgram final : public EngineProgram
+{
+public:
+    std::vector<std::unique_ptr<Matrix>> matrices; // by kernel
+};
+
+class CrossbarEngine final : public Engine
+{
+public:
+    explicit CrossbarEngine(const Config &config) : config_(config), scratch_(config.slots) {}
+
+    EngineInfo info() const override
+    {
+        EngineInfo info;
+        info.engine = DRM_ACC_ENGINE_CROSSBAR;
+        info.device_id = kDeviceId;
+        info.name = "memristor crossbar";
+        info.config = config_.text();
+        std::memcpy(info.shell, kShell, sizeof(kShell));
+        info.modelled = true;
+        return info;
+    }
+
+    std::vector<SlotInfo> slots() const override
+    {
+        return std::vector<SlotInfo>(config_.slots,
+                                     {.class_id = kSlotClass, .capacity = config_.arrays});
+    }
+
+    Result<std::unique_ptr<EngineProgram>> parse(std::span<const std::byte> image,
+                                                 std::string &why) override
+    try {
+        return parse_image(image, why);
+    } catch (const std::bad_alloc &) {
+        why = "expected memory for the matrices of a program; found none";
+        return Error{-ENOMEM};
+    }
+
+    // Cells of this form keep what they are given: there is nothing to hold per slot.
+    int load(uint32_t slot, const EngineProgram &program, uint32_t unit) override
+    {
+        return slot < config_.slots && unit < program.units.size() ? 0 : -EINVAL;
+    }
+    void unload(uint32_t) override {}
+
+    acc_status execute(const EngineProgram &program, Dispatch &dispatch) override
+    try {
+        const acc_status refused = check_dispatch(dispatch, program);
+        if (refused != ACC_STATUS_OK) return refused;
+        acc_mvm_args args;
+        std::memcpy(&args, dispatch.kernargs.data(), sizeof(args));
+        const Matrix &matrix =
+            *static_cast<const CrossbarProgram &>(program).matrices[dispatch.kernel];
+        const acc_status status = check_mvm(matrix, args, dispatch.text);
+        if (status != ACC_STATUS_OK) return status;
+        return run_mvm(matrix, args, scratch_[dispatch.slot], dispatch);
+    } catch (const std::bad_alloc &) {
+        dispatch.text = "expected memory for the buffers of a dispatch; found none";
+        return ACC_STATUS_ENGINE_ERROR;
+    }
+
+    uint64_t estimate_ns(const EngineProgram &program, const Dispatch &dispatch) const override
+    {
+        const auto &matrices = static_cast<const CrossbarProgram &>(program).matrices;
+        acc_mvm_args args;
+        if (dispatch.kernel >= matrices.size() || dispatch.kernargs.size() != sizeof(args))
+            return 0; // refused at once
+        std::memcpy(&args, dispatch.kernargs.data(), sizeof(args));
+        const Matrix &matrix = *matrices[dispatch.kernel];
+        // About 16 products a nanosecond, and 20 ns for a column that may clip.
+        const double vector = static_cast<double>(matrix.rows()) * matrix.cols() / 16 + 100 +
+                              20.0 * static_cast<double>(matrix.clipping().size()) *
+                                  matrix.input_bits() / 8;
+        return static_cast<uint64_t>(
+            std::min(vector * static_cast<double>(args.vectors), 1e18));
+    }
+
+private:
+    Result<std::unique_ptr<EngineProgram>> parse_image(std::span<const std::byte> image,
+                                                       std::string &why) const;
+    void fill_units(CrossbarProgram &program, std::span<const acc_unit_desc> descs,
+                    std::span<const program::XbarMatrix> sources) const;
+
+    const Config config_;
+    std::vector<Scratch> scratch_; // by slot
+};
+
+Error refuse(std::string &why, std::string text)
+{
+    why = std::move(text);
+    return Error{-EINVAL};
+}
+
+Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<const std::byte> image,
+                                                                   std::string &why) const
+{
+    ACC_TRY(const auto file, program::ProgramFile::parse(image, &why));
+    const acc_note_compat *compat = file.compat(ACC_TARGET_CROSSBAR);
+    if (!compat) return refuse(why, "expected a program for the crossbar; found none");
+    if (std::string text = check_shell(*compat, kShell); !text.empty()) return refuse(why, text);
+
+    const auto descs = file.kernels(ACC_TARGET_CROSSBAR);
+    const auto units = file.units(ACC_TARGET_CROSSBAR);
+    ACC_TRY(const auto sources, program::parse_xbar_image(file.image(ACC_TARGET_CROSSBAR),
+                                                          descs.size(), &why));
+    std::vector<uint64_t> needed(units.size());
+    auto program = std::make_unique<CrossbarProgram>();
+    for (size_t i = 0; i < descs.size(); i++) {
+        const std::string name(program::name_of(descs[i].name));
+        if (std::string text = check_segments(descs[i], sizeof(acc_mvm_args)); !text.empty())
+            return refuse(why, text);
+        needed[descs[i].unit] += config_.arrays_of(sources[i].desc);
+        program->kernels.push_back({.name = name,
+                                    .unit = descs[i].unit,
+                                    .kernarg_bytes = descs[i].kernarg_bytes,
+                                    .group_bytes = 0,
+                                    .private_bytes = 0});
+    }
+    // Before any weight is packed: a program that is too big costs nothing.
+    for (size_t u = 0; u < units.size(); u++) {
+        if (units[u].class_id != 0 && units[u].class_id != kSlotClass)
+            return refuse(why, "unit " + std::string(program::name_of(units[u].name)) +
+                                   ": expected slot class 0 or 1; found " +
+                                   std::to_string(units[u].class_id));
+        if (needed[u] > config_.arrays) {
+            why = "unit " + std::string(program::name_of(units[u].name)) + ": expected at most " +
+                  std::to_string(config_.arrays) + " arrays, those of a slot; found " +
+                  std::to_string(needed[u]);
+            return Error{-ENOSPC};
+        }
+    }
+    for (size_t i = 0; i < descs.size(); i++) {
+        auto matrix = Matrix::create(sources[i], config_, why);
+        if (!matrix) {
+            why = "kernel " + program->kernels[i].name + ": " + why;
+            return Error{matrix.error()};
+        }
+        program->matrices.push_back(std::move(*matrix));
+    }
+    fill_units(*program, units, sources);
+    return std::unique_ptr<EngineProgram>(std::move(program));
+}
+
+void CrossbarEngine::fill_units(CrossbarProgram &program, std::span<const acc_unit_desc> descs,
+                                std::span<const program::XbarMatrix> sources) const
+{
+    for (size_t u = 0; u < descs.size(); u++) {
+        Unit unit;
+        unit.name = program::name_of(descs[u].name);
+        unit.class_id = descs[u].class_id;
+        double ns = 0, pj = 0;
+        std::vector<std::byte> content; // what the cells will hold, and nothing of the client's
+        for (size_t i = 0; i < program.matrices.size(); i++) {
+            if (program.kernels[i].unit != u) continue;
+            const Matrix &matrix = *program.matrices[i];
+            unit.capacity += matrix.arrays();
+            ns += matrix.program_ns();
+            pj += matrix.program_pj();
+            const uint32_t shape[4] = {matrix.rows(), matrix.cols(), sources[i].desc.weight_bits,
+                                       static_cast<uint32_t>(i)};
+            uint8_t hash[16];
+            program::content_hash(sources[i].weights, hash);
+            const auto add = [&](const auto &bytes) {
+                const auto part = std::as_bytes(std::span(bytes));
+                content.insert(content.end(), part.begin(), part.end());
+            };
+            add(shape);
+            add(hash);
+        }
+        unit.load_ns = static_cast<uint64_t>(std::llround(ns));
+        unit.load_pj = static_cast<uint64_t>(std::llround(pj));
+        // The container says whether a unit may be shared, its contents with whom.
+        static constexpr uint8_t never[16] = {};
+        if (std::memcmp(descs[u].hash, never, sizeof(never)) != 0)
+            program::content_hash(content, unit.hash);
+        program.units.push_back(std::move(unit));
+    }
+}
+
+} // namespace
+
+Result<std::unique_ptr<Engine>> create_crossbar_engine(std::span<const Option> options,
+                                                       std::string &why)
+{
+    ACC_TRY(const Config config, Config::create(options, why));
+    return std::unique_ptr<Engine>(std::make_unique<CrossbarEngine>(config));
+}
+
+} // namespace acc::emu
