@@ -187,7 +187,7 @@ int File::wait(drm_acc_wait &args)
     int result = -EAGAIN;
     while (result == -EAGAIN) {
         notify.fetch_or(ACC_NOTIFY_HOST, std::memory_order_seq_cst);
-        full_fence();
+        full_fence_after_rmw();
         args.observed = value.load(std::memory_order_acquire);
         if (acc_condition_holds(args.observed, args.condition, args.value)) {
             result = 0;

@@ -59,9 +59,7 @@ public:
             if (held_) return;
             phase_ = space_->phase_.load(std::memory_order_seq_cst) & 1;
             space_->active_[phase_].count.fetch_add(1, std::memory_order_seq_cst);
-#if !defined(__x86_64__) // where the locked add is a full fence already
-            full_fence();
-#endif
+            full_fence_after_rmw();
             held_ = true;
         }
         void leave()

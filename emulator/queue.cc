@@ -269,7 +269,7 @@ void Queue::complete_signal(const Outcome &outcome)
     if (outcome.status != ACC_STATUS_OK)
         shared(signal->status).store(outcome.status, std::memory_order_relaxed);
     shared(signal->value).fetch_sub(1, std::memory_order_seq_cst);
-    full_fence();
+    full_fence_after_rmw();
     auto notify = shared(signal->notify);
     if (!notify.load(std::memory_order_relaxed)) return;
     const uint32_t bits = notify.exchange(0, std::memory_order_acq_rel);

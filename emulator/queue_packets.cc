@@ -54,7 +54,7 @@ bool Queue::barrier_holds(Outcome &outcome, bool &bad, bool arm)
         }
         if (arm) {
             shared(signal->notify).fetch_or(ACC_NOTIFY_DEVICE, std::memory_order_seq_cst);
-            full_fence();
+            full_fence_after_rmw();
         }
         const int64_t value = shared(signal->value).load(std::memory_order_acquire);
         const bool holds = value_form ? acc_condition_holds(value & packet_.barrier_value.mask,

@@ -37,4 +37,15 @@ inline void full_fence()
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+// The fence that a protocol asks for behind an atomic read-modify-write with seq_cst: on
+// x86 the locked instruction is one already.
+inline void full_fence_after_rmw()
+{
+#if defined(__x86_64__) || defined(__i386__)
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+#else
+    full_fence();
+#endif
+}
+
 } // namespace acc::emu
