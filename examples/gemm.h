@@ -13,7 +13,7 @@
 
 static inline int gemm_weight(uint32_t row, uint32_t col)
 {
-	return (int)((13 * row + 7 * col + row * col) % 256) - 128;
+    return (int)((13 * row + 7 * col + row * col) % 256) - 128;
 }
 
 #endif /* EXAMPLES_GEMM_H */

@@ -12,7 +12,7 @@ if (($# < 1)); then
     exit 2
 fi
 build=$(readlink -f "$1")
-readonly build program=$build/digits.accx
+readonly build program=$build/demo.accx
 shift
 
 say() {
