@@ -264,7 +264,7 @@ int Device::destroy_space(uint32_t asid)
         programs.swap(space->programs);
     }
     for (auto &[id, queue] : queues)
-        queue->request_stop(ACC_STATUS_RESET); // all at once, then each in turn
+        queue->request_stop(ACC_STATUS_CANCELLED); // all at once, then each in turn
     for (auto &[id, queue] : queues)
         stop_queue(*space, std::move(queue), false);
     for (auto &[base, program] : programs)
@@ -345,7 +345,7 @@ int Device::create_queue(const std::shared_ptr<Space> &space, const acc_admin_cm
 // With `cancel`, whoever waits for a packet of the queue is told.
 void Device::stop_queue(Space &space, std::unique_ptr<Queue> queue, bool cancel)
 {
-    queue->request_stop(ACC_STATUS_RESET);
+    queue->request_stop(ACC_STATUS_CANCELLED);
     scheduler_.remove(space.asid, queue.get());
     residency_.cancel(*queue);
     if (cancel && !lost_.load(std::memory_order_relaxed)) queue->cancel_published();

@@ -202,7 +202,7 @@ Queue::Step Queue::step()
     if (stop_.load(std::memory_order_relaxed) && !error_) [[unlikely]] {
         Outcome outcome;
         outcome.status = acc_status(stop_code_.load(std::memory_order_relaxed));
-        outcome.text = "the queue was reset";
+        if (outcome.status == ACC_STATUS_RESET) outcome.text = "the queue was reset";
         enter_error(outcome);
     }
     if (!fetch()) return Step::Empty;
@@ -298,6 +298,7 @@ void Queue::enter_error(const Outcome &outcome)
     error_ = true;
     release_lease();
     device_.residency_.cancel(*this);
+    if (outcome.status == ACC_STATUS_CANCELLED) return; // being destroyed: nobody's fault
     {
         std::lock_guard lock(state_mutex_);
         state_.state = DRM_ACC_QUEUE_ERROR;

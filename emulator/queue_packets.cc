@@ -270,7 +270,7 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
     outcome.status = status;
     if (stop_.load(std::memory_order_acquire)) {
         outcome.status = acc_status(stop_code_.load(std::memory_order_relaxed));
-        outcome.text = "the queue was reset while the kernel ran";
+        outcome.text = "the queue was stopped while the kernel ran";
     } else if (dispatch.deadline_ns && outcome.end_ns >= dispatch.deadline_ns) {
         outcome.status = ACC_STATUS_TIMEOUT;
         outcome.text = "the kernel ran longer than the queue's timeout_ns";

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace acc::emu
 {
@@ -19,6 +20,7 @@ constexpr uint64_t internal_wake = ~0ull; // epoll data: ours; else an asid
 
 int Scheduler::start()
 {
+    owner_ = getpid();
     max_spinners_ = std::max(1u, usable_processors() - 1);
     epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
     wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -31,6 +33,11 @@ int Scheduler::start()
 
 Scheduler::~Scheduler()
 {
+    if (getpid() != owner_) { // a child of fork: the threads and who held the lock are not here
+        for (auto &thread : threads_)
+            thread.detach();
+        return;
+    }
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;

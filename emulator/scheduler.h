@@ -24,6 +24,7 @@
 #include <deque>
 #include <mutex>
 #include <string>
+#include <sys/types.h>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -82,6 +83,7 @@ private:
 
     const unsigned max_workers_;
     unsigned max_spinners_ = 1;
+    pid_t owner_ = 0;
     UniqueFd epoll_, wake_;
     std::mutex mutex_;
     std::condition_variable left_running_;
