@@ -12,6 +12,7 @@ import sys
 import layout
 
 SKIP = 77
+SHOWN = 5  # errors of one compilation
 
 
 class Compiler:
@@ -27,7 +28,11 @@ class Compiler:
         run = subprocess.run(
             self.command + ["-"], input=source, capture_output=True, text=True, check=False
         )
-        return "" if run.returncode == 0 else run.stderr or f"exit status {run.returncode}"
+        if run.returncode == 0:
+            return ""
+        lines = [line for line in run.stderr.splitlines() if "error:" in line]
+        more = [f"and {len(lines) - SHOWN} errors more"] if len(lines) > SHOWN else []
+        return "\n".join(lines[:SHOWN] + more) or f"exit status {run.returncode}"
 
     def missing(self):
         """Why this compiler cannot be used here, or None."""
