@@ -312,7 +312,8 @@ int write_npy(const std::string &path, const Npy &array, std::string &why)
     bool good = fwrite(magic.data(), 1, magic.size(), file) == magic.size() &&
                 fwrite(prefix.data(), 1, prefix.size(), file) == prefix.size() &&
                 fwrite(header.data(), 1, header.size(), file) == header.size() &&
-                fwrite(array.data.data(), 1, array.data.size(), file) == array.data.size();
+                (array.data.empty() ||
+                 fwrite(array.data.data(), 1, array.data.size(), file) == array.data.size());
     int code = good ? 0 : -errno;
     struct stat status = {};
     const bool regular = fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode);
