@@ -9,8 +9,7 @@ namespace acc::emu::crossbar
 double mvm_ns(const ArrayUse &use, const CostTable &costs)
 {
     // A round ends when both the digital side and the ADC are through with the columns.
-    const double column =
-        std::max(costs.cycle_ns, costs.adc_ns_per_bit_and_column * use.adc_bits);
+    const double column = std::max(costs.cycle_ns, costs.adc_ns_per_bit_and_column * use.adc_bits);
     return (use.input_bits + costs.pipeline_rounds) * (use.cols * column);
 }
 

@@ -45,8 +45,8 @@ inline constexpr CostTable kCosts{};
 // What one input vector meets in one array position of a matrix: `arrays` arrays (slices of
 // both polarities) of the same used part, each with an ADC of its own.
 struct ArrayUse {
-    uint32_t rows = 0;       // used
-    uint32_t cols = 0;       // used: the others are not converted
+    uint32_t rows = 0; // used
+    uint32_t cols = 0; // used: the others are not converted
     uint32_t arrays = 0;
     uint32_t input_bits = 0; // streamed one a round
     uint32_t adc_bits = 0;

@@ -97,11 +97,10 @@ public:
         std::memcpy(&args, dispatch.kernargs.data(), sizeof(args));
         const Matrix &matrix = *matrices[dispatch.kernel];
         // About 16 products a nanosecond, and 20 ns for a column that may clip.
-        const double vector = static_cast<double>(matrix.rows()) * matrix.cols() / 16 + 100 +
-                              20.0 * static_cast<double>(matrix.clipping().size()) *
-                                  matrix.input_bits() / 8;
-        return static_cast<uint64_t>(
-            std::min(vector * static_cast<double>(args.vectors), 1e18));
+        const double vector =
+            static_cast<double>(matrix.rows()) * matrix.cols() / 16 + 100 +
+            20.0 * static_cast<double>(matrix.clipping().size()) * matrix.input_bits() / 8;
+        return static_cast<uint64_t>(std::min(vector * static_cast<double>(args.vectors), 1e18));
     }
 
 private:
@@ -130,8 +129,8 @@ Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<con
 
     const auto descs = file.kernels(ACC_TARGET_CROSSBAR);
     const auto units = file.units(ACC_TARGET_CROSSBAR);
-    ACC_TRY(const auto sources, program::parse_xbar_image(file.image(ACC_TARGET_CROSSBAR),
-                                                          descs.size(), &why));
+    ACC_TRY(const auto sources,
+            program::parse_xbar_image(file.image(ACC_TARGET_CROSSBAR), descs.size(), &why));
     std::vector<uint64_t> needed(units.size());
     auto program = std::make_unique<CrossbarProgram>();
     for (size_t i = 0; i < descs.size(); i++) {

@@ -31,9 +31,8 @@ namespace
 {
 
 template <uint32_t Vectors>
-[[gnu::target("avx2")]] inline void tile_avx2(const int16_t *x, size_t stride,
-                                              const int16_t *panel, uint32_t pairs,
-                                              int32_t (*out)[kPanelCols])
+[[gnu::target("avx2")]] inline void tile_avx2(const int16_t *x, size_t stride, const int16_t *panel,
+                                              uint32_t pairs, int32_t (*out)[kPanelCols])
 {
     __m256i low[Vectors], high[Vectors];
     for (uint32_t v = 0; v < Vectors; v++)

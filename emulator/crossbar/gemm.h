@@ -21,9 +21,8 @@ inline constexpr size_t kPanelPairElements = 2 * kPanelCols;
 // caller bounds `pairs` so that no sum overflows; |x| < 2^15 unless one side is shorter.
 //  - x: vector v starts at x + v * stride; 2 * pairs elements of each are read
 //  - vectors: 1 … kMaxTileVectors; rows of out beyond are left alone
-using GemmKernel = void (*)(const int16_t *x, size_t stride, uint32_t vectors,
-                            const int16_t *panel, uint32_t pairs,
-                            int32_t (*out)[kPanelCols]);
+using GemmKernel = void (*)(const int16_t *x, size_t stride, uint32_t vectors, const int16_t *panel,
+                            uint32_t pairs, int32_t (*out)[kPanelCols]);
 
 void gemm_portable(const int16_t *x, size_t stride, uint32_t vectors, const int16_t *panel,
                    uint32_t pairs, int32_t (*out)[kPanelCols]);

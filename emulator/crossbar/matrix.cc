@@ -42,8 +42,7 @@ std::string Matrix::check_outputs(const program::XbarMatrix &source) const
         most = std::max(most, plus[col] * in_high + minus[col] * in_low);
         least = std::min(least, -minus[col] * in_high - plus[col] * in_low);
     }
-    if (least >= std::numeric_limits<int32_t>::min() &&
-        most <= std::numeric_limits<int32_t>::max())
+    if (least >= std::numeric_limits<int32_t>::min() && most <= std::numeric_limits<int32_t>::max())
         return {};
     return "expected output_bytes 8, for outputs can need " +
            std::to_string(bits_for(least, most)) + " bits; found output_bytes 4";
@@ -65,12 +64,13 @@ void Matrix::choose_kernel_limits(uint32_t weight_bits)
 void Matrix::pack(const program::XbarMatrix &source)
 {
     const size_t elements = size_t{panels()} * pairs() * kPanelPairElements;
-    packed_.reset(static_cast<int16_t *>(
-        ::operator new[](elements * sizeof(int16_t), std::align_val_t{64})));
+    packed_.reset(
+        static_cast<int16_t *>(::operator new[](elements * sizeof(int16_t), std::align_val_t{64})));
     std::fill_n(packed_.get(), elements, int16_t{0});
     for (uint32_t row = 0; row < rows_; row++) {
         for (uint32_t col = 0; col < cols_; col++) {
-            int16_t *panel = packed_.get() + size_t{col / kPanelCols} * pairs() * kPanelPairElements;
+            int16_t *panel =
+                packed_.get() + size_t{col / kPanelCols} * pairs() * kPanelPairElements;
             panel[row / 2 * kPanelPairElements + col % kPanelCols * 2 + row % 2] =
                 static_cast<int16_t>(source.weight(row, col));
         }

@@ -71,16 +71,17 @@ public:
             for (uint32_t col = 0; col < m_.cols(); col += kGroupCols) {
                 const uint32_t cols = std::min(kGroupCols, m_.cols() - col);
                 if (!multiply(vectors, col, cols)) return ACC_STATUS_TIMEOUT;
-                if (!m_.clipping().empty() && !clip(vectors, col, cols))
-                    return ACC_STATUS_TIMEOUT;
-                if (!write(first, vectors, col, cols)) return memory_fault(dispatch_, "written", "output");
+                if (!m_.clipping().empty() && !clip(vectors, col, cols)) return ACC_STATUS_TIMEOUT;
+                if (!write(first, vectors, col, cols))
+                    return memory_fault(dispatch_, "written", "output");
             }
         }
         return ACC_STATUS_OK;
     }
 
 private:
-    template <typename T> static void grow(std::vector<T> &buffer, size_t size)
+    template <typename T>
+    static void grow(std::vector<T> &buffer, size_t size)
     {
         if (buffer.size() < size) buffer.resize(size);
     }
@@ -98,7 +99,8 @@ private:
     }
 
     // Bits above input_bits never reach a DAC: what counts is the low bits' value.
-    template <typename T, bool Signed> void decode_vector(const T *raw, uint32_t v)
+    template <typename T, bool Signed>
+    void decode_vector(const T *raw, uint32_t v)
     {
         int16_t *low = s_.planes.data() + v * x_stride_;
         const bool split = m_.split_input();
@@ -107,8 +109,8 @@ private:
         const int shift = 32 - static_cast<int>(m_.input_bits());
         for (uint32_t row = 0; row < rows; row++) {
             const uint32_t bits = static_cast<uint32_t>(raw[row]) << shift;
-            const int32_t value = Signed ? static_cast<int32_t>(bits) >> shift
-                                         : static_cast<int32_t>(bits >> shift);
+            const int32_t value =
+                Signed ? static_cast<int32_t>(bits) >> shift : static_cast<int32_t>(bits >> shift);
             low[row] = static_cast<int16_t>(split ? value & 0xff : value);
             if (split) high[row] = static_cast<int16_t>(value >> 8);
         }
@@ -191,10 +193,9 @@ private:
                 const uint32_t begin = block * m_.block_rows();
                 const uint32_t rows = std::min(m_.block_rows(), m_.rows() - begin);
                 dispatch_.saturations += m_.clipping().subtract_excess(
-                    block, first, first + cols, {s_.bits.data() + size_t{v} * m_.rows() + begin,
-                                                 rows},
-                    m_.input_bits(), m_.input_signed(), s_.words.data(),
-                    s_.sums.data() + size_t{v} * cols);
+                    block, first, first + cols,
+                    {s_.bits.data() + size_t{v} * m_.rows() + begin, rows}, m_.input_bits(),
+                    m_.input_signed(), s_.words.data(), s_.sums.data() + size_t{v} * cols);
                 const uint64_t conversions =
                     std::min<uint64_t>(m_.clipping().columns_in(block), uint64_t{cols} * 32);
                 if (!spend(conversions * m_.input_bits() + rows, clip_work_, kPollConversions))
@@ -262,8 +263,7 @@ acc_status check_mvm(const Matrix &matrix, const acc_mvm_args &args, std::string
 acc_status run_mvm(const Matrix &matrix, const acc_mvm_args &args, Scratch &scratch,
                    Dispatch &dispatch)
 {
-    const acc_status status =
-        Run(matrix, args, scratch, dispatch).run();
+    const acc_status status = Run(matrix, args, scratch, dispatch).run();
     if (status != ACC_STATUS_OK) return status;
     // Arrays work side by side, vectors one after the other.
     const auto vectors = static_cast<double>(args.vectors);

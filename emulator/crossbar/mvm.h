@@ -15,11 +15,11 @@ namespace acc::emu::crossbar
 
 // Buffers of one slot, kept from dispatch to dispatch.
 struct Scratch {
-    std::vector<std::byte> raw;    // inputs as in memory
-    std::vector<int16_t> planes;   // inputs for the kernels, one plane or low and high
-    std::vector<uint16_t> bits;    // inputs for the bit-serial path
-    std::vector<uint64_t> words;   // of ClippingColumns
-    std::vector<int64_t> sums;     // accumulators
+    std::vector<std::byte> raw;  // inputs as in memory
+    std::vector<int16_t> planes; // inputs for the kernels, one plane or low and high
+    std::vector<uint16_t> bits;  // inputs for the bit-serial path
+    std::vector<uint64_t> words; // of ClippingColumns
+    std::vector<int64_t> sums;   // accumulators
 };
 
 // Checks the arguments alone. Not OK: `text` names what was expected and found.

@@ -32,11 +32,9 @@ struct ColumnSum {
 
 // The excess of one column over all rounds that can clip: `hot` lists those input bits.
 // Returns the excess weighted by the input bits; `clipped` counts conversions.
-[[gnu::always_inline]] inline int64_t column_excess(const ColumnSum &column,
-                                                    const uint64_t *bits,
-                                                    std::span<const uint8_t> hot,
-                                                    uint32_t msb, uint64_t adc_max,
-                                                    uint64_t &clipped)
+[[gnu::always_inline]] inline int64_t column_excess(const ColumnSum &column, const uint64_t *bits,
+                                                    std::span<const uint8_t> hot, uint32_t msb,
+                                                    uint64_t adc_max, uint64_t &clipped)
 {
     int64_t excess = 0;
     for (const uint8_t b : hot) {
@@ -49,9 +47,8 @@ struct ColumnSum {
     return excess;
 }
 
-int64_t excess_portable(const ColumnSum &column, const uint64_t *bits,
-                        std::span<const uint8_t> hot, uint32_t msb, uint64_t adc_max,
-                        uint64_t &clipped)
+int64_t excess_portable(const ColumnSum &column, const uint64_t *bits, std::span<const uint8_t> hot,
+                        uint32_t msb, uint64_t adc_max, uint64_t &clipped)
 {
     return column_excess(column, bits, hot, msb, adc_max, clipped);
 }
@@ -121,8 +118,7 @@ ClippingColumns::ClippingColumns(const program::XbarMatrix &matrix, const Config
 
 uint64_t ClippingColumns::subtract_excess(uint32_t block, uint32_t first, uint32_t last,
                                           std::span<const uint16_t> inputs, uint32_t input_bits,
-                                          bool input_signed, uint64_t *scratch,
-                                          int64_t *out) const
+                                          bool input_signed, uint64_t *scratch, int64_t *out) const
 {
     static const auto excess_of = best_excess();
     std::memset(scratch, 0, sizeof(uint64_t) * input_bits * words_);
@@ -145,8 +141,8 @@ uint64_t ClippingColumns::subtract_excess(uint32_t block, uint32_t first, uint32
     const auto begin = columns_.begin() + static_cast<ptrdiff_t>(starts_[block]);
     const auto end = columns_.begin() + static_cast<ptrdiff_t>(starts_[block + 1]);
     uint64_t clipped = 0;
-    for (auto column = std::lower_bound(
-             begin, end, first, [](const Column &c, uint32_t col) { return c.col < col; });
+    for (auto column = std::lower_bound(begin, end, first,
+                                        [](const Column &c, uint32_t col) { return c.col < col; });
          column != end && column->col < last; ++column) {
         const int64_t excess = excess_of({planes_.data() + column->planes, cell_bits_, words_},
                                          scratch, {hot, hots}, msb, adc_max_, clipped);

@@ -42,14 +42,14 @@ public:
 
 private:
     struct Column {
-        uint32_t col;    // of the matrix
-        uint8_t shift;   // of the slice
-        bool negative;   // polarity
-        size_t planes;   // first word: [cell_bits][words_]
+        uint32_t col;  // of the matrix
+        uint8_t shift; // of the slice
+        bool negative; // polarity
+        size_t planes; // first word: [cell_bits][words_]
     };
 
     uint32_t cell_bits_ = 0, adc_max_ = 0;
-    uint32_t words_ = 0; // 64 rows each
+    uint32_t words_ = 0;          // 64 rows each
     std::vector<Column> columns_; // by row block, then by col
     std::vector<size_t> starts_;  // of row block b in columns_
     std::vector<uint64_t> planes_;

@@ -33,8 +33,7 @@ void Check::at_least_1(const char *name, uint64_t value)
 
 void Check::zero(const char *name, uint64_t value)
 {
-    if (value != 0)
-        expect(false, (std::string(name) + " of 0").c_str(), std::to_string(value));
+    if (value != 0) expect(false, (std::string(name) + " of 0").c_str(), std::to_string(value));
 }
 
 void Check::clamp(int32_t min, int32_t max)
@@ -51,7 +50,8 @@ void Check::array(const char *name, uint64_t address, unsigned __int128 count, u
                (std::string(name) + " aligned to " + std::to_string(bytes) + " bytes").c_str(),
                "an address that ends in " + std::to_string(address % bytes));
     const unsigned __int128 room = ((static_cast<unsigned __int128>(1) << 64) - address) / bytes;
-    if (count > room)
+    // 2^64 - 1 is where products saturate.
+    if (count > room || count == ~uint64_t{0})
         expect(false, (std::string(name) + " inside 64-bit addresses").c_str(),
                number(count) + " elements of " + std::to_string(bytes) + " bytes");
 }

@@ -33,7 +33,8 @@ void check_operand(Check &check, const acc_elementwise_f32_args &args)
     check.zero("b_count", args.b_count);
 }
 
-template <typename F> acc_status binary_f32(Pass &pass, F f)
+template <typename F>
+acc_status binary_f32(Pass &pass, F f)
 {
     const auto args = pass.args<acc_elementwise_f32_args>();
     Check check;

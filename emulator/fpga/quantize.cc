@@ -71,8 +71,8 @@ void requantize(const int32_t *src, int8_t *dst, const Channels &t, size_t count
     for (size_t c = 0; c < count; c++) {
         const int64_t product = (int64_t{src[c]} + bias[c]) * multiplier[c];
         const int64_t scaled = ((product >> (shift[c] - 1)) + 1) >> 1;
-        dst[c] = static_cast<int8_t>(
-            std::clamp<int64_t>(scaled + args.zero_point, args.min, args.max));
+        dst[c] =
+            static_cast<int8_t>(std::clamp<int64_t>(scaled + args.zero_point, args.min, args.max));
     }
 }
 
@@ -85,20 +85,21 @@ acc_status quantize_f32_i8(Pass &pass)
     if (!check.ok()) return pass.refuse(check.take());
     const float scale = args.scale;
     const auto zero_point = static_cast<float>(args.zero_point);
-    return map_array<float, int8_t>(
-        pass, args.src, args.dst, args.count, [=](const float *src, int8_t *dst, size_t n) {
-            for (size_t i = 0; i < n; i++) {
-                float x = src[i] / scale;
-                x = x == x ? x : 0.0f; // NaN becomes zero_point
-                // Beyond 1024 the result is clamped anyway, whatever zero_point is.
-                x = x < -1024.0f ? -1024.0f : x;
-                x = x > 1024.0f ? 1024.0f : x;
-                x = round_half_even(x) + zero_point;
-                x = x < -128.0f ? -128.0f : x;
-                x = x > 127.0f ? 127.0f : x;
-                dst[i] = static_cast<int8_t>(static_cast<int32_t>(x));
-            }
-        });
+    return map_array<float, int8_t>(pass, args.src, args.dst, args.count,
+                                    [=](const float *src, int8_t *dst, size_t n) {
+                                        for (size_t i = 0; i < n; i++) {
+                                            float x = src[i] / scale;
+                                            x = x == x ? x : 0.0f; // NaN becomes zero_point
+                                            // Beyond 1024 the result is clamped anyway, whatever
+                                            // zero_point is.
+                                            x = x < -1024.0f ? -1024.0f : x;
+                                            x = x > 1024.0f ? 1024.0f : x;
+                                            x = round_half_even(x) + zero_point;
+                                            x = x < -128.0f ? -128.0f : x;
+                                            x = x > 127.0f ? 127.0f : x;
+                                            dst[i] = static_cast<int8_t>(static_cast<int32_t>(x));
+                                        }
+                                    });
 }
 
 acc_status dequantize_i8_f32(Pass &pass)
@@ -108,12 +109,11 @@ acc_status dequantize_i8_f32(Pass &pass)
     if (!check.ok()) return pass.refuse(check.take());
     const float scale = args.scale;
     const int32_t zero_point = args.zero_point;
-    return map_array<int8_t, float>(pass, args.src, args.dst, args.count,
-                                    [=](const int8_t *src, float *dst, size_t n) {
-                                        for (size_t i = 0; i < n; i++)
-                                            dst[i] =
-                                                static_cast<float>(src[i] - zero_point) * scale;
-                                    });
+    return map_array<int8_t, float>(
+        pass, args.src, args.dst, args.count, [=](const int8_t *src, float *dst, size_t n) {
+            for (size_t i = 0; i < n; i++)
+                dst[i] = static_cast<float>(src[i] - zero_point) * scale;
+        });
 }
 
 acc_status requantize_i32_i8(Pass &pass)
@@ -142,7 +142,7 @@ acc_status requantize_i32_i8(Pass &pass)
         // Whole rows where all channels fit a block, else a part of one row at a time.
         const uint64_t step = count == args.channels ? kChunk / count : 1;
         for (uint64_t row = 0; row < args.rows; row += step) {
-            const uint64_t rows = std::min(step, args.rows - row);
+            const uint64_t rows = std::min<uint64_t>(step, args.rows - row);
             const uint64_t at = row * args.channels + first;
             const size_t n = rows * count;
             if (!pass.read(in, args.src + at * 4, n * 4)) return pass.no_read("src");

@@ -25,7 +25,8 @@ class Pass
 public:
     explicit Pass(Dispatch &dispatch) : dispatch_(dispatch) {}
 
-    template <typename Args> Args args() const
+    template <typename Args>
+    Args args() const
     {
         Args args;
         std::memcpy(&args, dispatch_.kernargs.data(), sizeof(args));
@@ -51,9 +52,9 @@ public:
     }
 
     // Ends of a pass that went wrong.
-    acc_status refuse(std::string text);       // a value that the role refuses
-    acc_status no_read(const char *name);      // after read() said no
-    acc_status no_write(const char *name);     // after write() said no
+    acc_status refuse(std::string text);   // a value that the role refuses
+    acc_status no_read(const char *name);  // after read() said no
+    acc_status no_write(const char *name); // after write() said no
     acc_status stopped() const { return ACC_STATUS_TIMEOUT; }
 
 private:
@@ -65,9 +66,9 @@ private:
 struct Role {
     std::string_view name;
     uint32_t kernarg_bytes;
-    uint32_t luts;  // of the region, all other resources counted in
-    uint32_t lanes; // elements a cycle
-    uint32_t depth; // cycles from the first element in to the first element out
+    uint32_t luts;     // of the region, all other resources counted in
+    uint32_t lanes;    // elements a cycle
+    uint32_t depth;    // cycles from the first element in to the first element out
     float emulated_ns; // real time of one element, roughly, for the scheduler
     // What the pass works on, by unchecked arguments: never overflows, it saturates.
     uint64_t (*elements)(const Pass &);
@@ -82,7 +83,8 @@ const Role *find_role(std::string_view name);
 uint64_t cycles(const Role &role, uint64_t elements);
 
 // A product that stays at 2^64 - 1.
-template <typename... Factors> uint64_t saturating_product(Factors... factors)
+template <typename... Factors>
+uint64_t saturating_product(Factors... factors)
 {
     uint64_t product = 1;
     const auto times = [&](uint64_t factor) {

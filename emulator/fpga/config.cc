@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "emulator/fpga/config.h"
+
+#include "emulator/options.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace acc::emu::fpga
+{
+
+Result<Config> Config::create(std::span<const Option> options, std::string &why)
+{
+    Config config;
+    uint64_t regions = config.regions, slots = 0, clock_mhz = config.clock_mhz;
+    uint64_t setup_us = ~uint64_t{0}, bandwidth = ~uint64_t{0};
+    OptionReader reader(options, why);
+    reader.number("regions", regions, 1, 64);
+    reader.number("slots", slots, 1, 64);
+    reader.number("clock_mhz", clock_mhz, 1, 2000);
+    reader.choice("preset", config.preset, {"fast", "zcu106", "coyote"});
+    reader.number("setup_us", setup_us, 0, 60'000'000);
+    reader.number("bandwidth", bandwidth, 0, 1'000'000'000'000);
+    if (!reader.finish()) return Error{-EINVAL};
+
+    const bool named = std::any_of(options.begin(), options.end(),
+                                   [](const Option &o) { return o.key == "regions"; });
+    if (slots && named && slots != regions) {
+        why = "expected regions or slots, which are the same; found regions=" +
+              std::to_string(regions) + " and slots=" + std::to_string(slots);
+        return Error{-EINVAL};
+    }
+    config.regions = static_cast<uint32_t>(slots ? slots : regions);
+    config.clock_mhz = static_cast<uint32_t>(clock_mhz);
+    if (config.preset == "zcu106")
+        config.bytes_per_second = kRegionBytes * 1'000'000'000 / kZcu106LoadNs;
+    else if (config.preset == "coyote")
+        config.setup_us = kCoyoteLoadNs / 1000;
+    if (setup_us != ~uint64_t{0}) config.setup_us = setup_us;
+    if (bandwidth != ~uint64_t{0}) config.bytes_per_second = bandwidth;
+    return config;
+}
+
+std::string Config::text() const
+{
+    return "regions=" + std::to_string(regions) + ",clock_mhz=" + std::to_string(clock_mhz) +
+           ",preset=" + preset + ",setup_us=" + std::to_string(setup_us) +
+           ",bandwidth=" + std::to_string(bytes_per_second);
+}
+
+uint64_t Config::load_ns(uint64_t bitstream_bytes) const
+{
+    double ns = static_cast<double>(setup_us) * 1e3;
+    if (bytes_per_second)
+        ns += static_cast<double>(bitstream_bytes) * 1e9 / static_cast<double>(bytes_per_second);
+    return static_cast<uint64_t>(std::llround(std::min(ns, 1e18)));
+}
+
+uint64_t Config::load_pj(uint64_t load_ns) const
+{
+    return static_cast<uint64_t>(
+        std::llround(std::min(static_cast<double>(load_ns) * kConfigurePjPerNs, 1e18)));
+}
+
+uint64_t Config::busy_ns(uint64_t cycles) const
+{
+    const double ns = static_cast<double>(cycles) * 1e3 / clock_mhz;
+    return static_cast<uint64_t>(std::llround(std::min(ns, 1e18)));
+}
+
+} // namespace acc::emu::fpga

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+//
+// Parameters of an FPGA device, read once from its options, and what its model costs.
+#pragma once
+
+#include "common/result.h"
+#include "emulator/engine.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace acc::emu::fpga
+{
+
+// One constant, its unit in the name; docs/fpga.md gives the sources and says which are
+// estimates.
+inline constexpr uint64_t kRegionBytes = 1'030'000;   // a partial bitstream, any role
+inline constexpr uint64_t kRegionLuts = 40'000;       // of a region
+inline constexpr uint64_t kZcu106LoadNs = 89'000'000; // kRegionBytes, measured by Nimblock
+inline constexpr uint64_t kCoyoteLoadNs = 49'000'000; // a Coyote-like shell
+inline constexpr double kConfigurePjPerNs = 500;      // half a watt while configuring
+inline constexpr double kPjPerLutCycle = 0.1;         // dynamic, of an active role
+inline constexpr double kPjPerByte = 120;             // memory traffic, 15 pJ a bit
+
+struct Config {
+    uint32_t regions = 4;
+    uint32_t clock_mhz = 200;
+    std::string preset = "zcu106";
+    uint64_t setup_us = 0;         // of a load
+    uint64_t bytes_per_second = 0; // of the configuration port; 0: no limit
+
+    // Options: regions (or slots), clock_mhz, preset, setup_us, bandwidth. What is said
+    // beside a preset replaces a part of it.
+    static Result<Config> create(std::span<const Option> options, std::string &why);
+
+    // "key=value,…", at most 95 bytes.
+    std::string text() const;
+
+    uint64_t load_ns(uint64_t bitstream_bytes) const;
+    uint64_t load_pj(uint64_t load_ns) const;
+    uint64_t busy_ns(uint64_t cycles) const;
+};
+
+} // namespace acc::emu::fpga

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+//
+// The FPGA engine: slots are regions, units are roles, kernels are passes of a role.
+// docs/fpga.md says what is modelled and how.
+#include "emulator/engine_checks.h"
+#include "emulator/fpga/config.h"
+#include "emulator/fpga/role.h"
+#include "program/images.h"
+#include "program/program_file.h"
+
+#include <drm/acc_drm.h>
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+namespace acc::emu
+{
+namespace
+{
+
+using namespace fpga;
+
+constexpr uint32_t kDeviceId = 0x0201;
+constexpr uint32_t kRegionClass = 1;
+// The shell interface that a program may insist on; it changes with the roles' arguments.
+constexpr uint8_t kShell[16] = {0xc8, 0x31, 0x7e, 0x05, 0x1b, 0x92, 0x4d, 0x6a,
+                                0xa4, 0x70, 0x2e, 0xf9, 0x84, 0x63, 0x0c, 0xd5};
+
+class FpgaProgram final : public EngineProgram
+{
+public:
+    std::vector<const Role *> roles; // by kernel
+};
+
+Error refuse(std::string &why, std::string text)
+{
+    why = std::move(text);
+    return Error{-EINVAL};
+}
+
+class FpgaEngine final : public Engine
+{
+public:
+    explicit FpgaEngine(Config config) : config_(std::move(config)) {}
+
+    EngineInfo info() const override
+    {
+        EngineInfo info;
+        info.engine = DRM_ACC_ENGINE_FPGA;
+        info.device_id = kDeviceId;
+        info.name = "FPGA regions";
+        info.config = config_.text();
+        std::memcpy(info.shell, kShell, sizeof(kShell));
+        info.modelled = true;
+        return info;
+    }
+
+    std::vector<SlotInfo> slots() const override
+    {
+        return std::vector<SlotInfo>(config_.regions,
+                                     {.class_id = kRegionClass, .capacity = kRegionLuts});
+    }
+
+    Result<std::unique_ptr<EngineProgram>> parse(std::span<const std::byte> image,
+                                                 std::string &why) override
+    try {
+        return parse_image(image, why);
+    } catch (const std::bad_alloc &) {
+        why = "expected memory for the roles of a program; found none";
+        return Error{-ENOMEM};
+    }
+
+    // Behavioural roles have no state: there is nothing to hold per region.
+    int load(uint32_t slot, const EngineProgram &program, uint32_t unit) override
+    {
+        return slot < config_.regions && unit < program.units.size() ? 0 : -EINVAL;
+    }
+    void unload(uint32_t) override {}
+
+    acc_status execute(const EngineProgram &program, Dispatch &dispatch) override
+    try {
+        const acc_status refused = check_dispatch(dispatch, program);
+        if (refused != ACC_STATUS_OK) return refused;
+        const Role &role = *static_cast<const FpgaProgram &>(program).roles[dispatch.kernel];
+        const uint64_t bytes = dispatch.memory->bytes_read() + dispatch.memory->bytes_written();
+        Pass pass(dispatch);
+        const acc_status status = role.run(pass);
+        if (status != ACC_STATUS_OK) return status;
+        const uint64_t busy = cycles(role, role.elements(pass));
+        const uint64_t moved =
+            dispatch.memory->bytes_read() + dispatch.memory->bytes_written() - bytes;
+        dispatch.modelled_ns = config_.busy_ns(busy);
+        dispatch.energy_pj = static_cast<uint64_t>(
+            std::llround(std::min(static_cast<double>(busy) * role.luts * kPjPerLutCycle +
+                                      static_cast<double>(moved) * kPjPerByte,
+                                  1e18)));
+        return ACC_STATUS_OK;
+    } catch (const std::bad_alloc &) {
+        dispatch.text = "expected memory for the buffers of a pass; found none";
+        return ACC_STATUS_ENGINE_ERROR;
+    }
+
+    uint64_t estimate_ns(const EngineProgram &program, const Dispatch &dispatch) const override
+    {
+        const auto &roles = static_cast<const FpgaProgram &>(program).roles;
+        if (dispatch.kernel >= roles.size() ||
+            dispatch.kernargs.size() != roles[dispatch.kernel]->kernarg_bytes)
+            return 0; // refused at once
+        const Role &role = *roles[dispatch.kernel];
+        // Only reads the arguments.
+        const Pass pass(const_cast<Dispatch &>(dispatch));
+        const auto elements = static_cast<double>(role.elements(pass));
+        return static_cast<uint64_t>(
+            std::min(500 + elements * static_cast<double>(role.emulated_ns), 1e18));
+    }
+
+private:
+    Result<std::unique_ptr<EngineProgram>> parse_image(std::span<const std::byte> image,
+                                                       std::string &why) const;
+    std::string fill_unit(const acc_unit_desc &desc, std::span<const Role *const> roles,
+                          Unit &unit) const;
+
+    const Config config_;
+};
+
+// What a unit takes is the roles' to say; the container may ask for more, not for less.
+std::string FpgaEngine::fill_unit(const acc_unit_desc &desc, std::span<const Role *const> roles,
+                                  Unit &unit) const
+{
+    const std::string name(program::name_of(desc.name));
+    const std::string which = "unit " + name + ": ";
+    if (roles.empty()) return which + "expected a kernel that uses it; found none";
+    if (desc.class_id != 0 && desc.class_id != kRegionClass)
+        return which + "expected region class 0 or 1; found " + std::to_string(desc.class_id);
+    uint64_t luts = 0;
+    std::string identity; // what makes units equal, whoever wrote their containers
+    for (const Role *role : roles) {
+        luts += role->luts;
+        identity += (identity.empty() ? "acc.fpga.role:" : "+") + std::string(role->name);
+    }
+    if (desc.capacity && desc.capacity < luts)
+        return which + "expected a capacity of at least " + std::to_string(luts) +
+               " LUTs, or 0; found " + std::to_string(desc.capacity);
+    unit.name = name;
+    unit.class_id = desc.class_id;
+    unit.capacity = desc.capacity ? desc.capacity : luts;
+    unit.load_ns = config_.load_ns(desc.load_bytes ? desc.load_bytes : kRegionBytes);
+    unit.load_pj = config_.load_pj(unit.load_ns);
+    program::content_hash(std::as_bytes(std::span(identity)), unit.hash);
+    return {};
+}
+
+Result<std::unique_ptr<EngineProgram>> FpgaEngine::parse_image(std::span<const std::byte> image,
+                                                               std::string &why) const
+{
+    ACC_TRY(const auto file, program::ProgramFile::parse(image, &why));
+    const acc_note_compat *compat = file.compat(ACC_TARGET_FPGA);
+    if (!compat) return refuse(why, "expected a program for the FPGA; found none");
+    if (std::string text = check_shell(*compat, kShell); !text.empty()) return refuse(why, text);
+    const auto descs = file.kernels(ACC_TARGET_FPGA);
+    const auto units = file.units(ACC_TARGET_FPGA);
+    ACC_TRY(const auto names,
+            program::parse_fpga_image(file.image(ACC_TARGET_FPGA), descs.size(), &why));
+
+    auto program = std::make_unique<FpgaProgram>();
+    std::vector<std::vector<const Role *>> of_unit(units.size());
+    for (size_t i = 0; i < descs.size(); i++) {
+        const Role *role = find_role(names[i]);
+        if (!role) {
+            std::string known;
+            for (const Role &one : roles())
+                known += (known.empty() ? "" : ", ") + std::string(one.name);
+            return refuse(why, "kernel " + program::printable(descs[i].name) +
+                                   ": expected one of " + known + "; found " +
+                                   std::string(names[i]));
+        }
+        if (std::string text = check_segments(descs[i], role->kernarg_bytes); !text.empty())
+            return refuse(why, text);
+        auto &in_unit = of_unit[descs[i].unit];
+        if (std::find(in_unit.begin(), in_unit.end(), role) == in_unit.end())
+            in_unit.push_back(role);
+        program->roles.push_back(role);
+        program->kernels.push_back({.name = std::string(program::name_of(descs[i].name)),
+                                    .unit = descs[i].unit,
+                                    .kernarg_bytes = role->kernarg_bytes,
+                                    .group_bytes = 0,
+                                    .private_bytes = 0});
+    }
+    for (size_t u = 0; u < units.size(); u++) {
+        // One order, so that the same roles make the same unit.
+        std::sort(of_unit[u].begin(), of_unit[u].end());
+        Unit unit;
+        if (std::string text = fill_unit(units[u], of_unit[u], unit); !text.empty())
+            return refuse(why, text);
+        program->units.push_back(std::move(unit));
+    }
+    return std::unique_ptr<EngineProgram>(std::move(program));
+}
+
+} // namespace
+
+Result<std::unique_ptr<Engine>> create_fpga_engine(std::span<const Option> options,
+                                                   std::string &why)
+{
+    ACC_TRY(Config config, Config::create(options, why));
+    return std::unique_ptr<Engine>(std::make_unique<FpgaEngine>(std::move(config)));
+}
+
+} // namespace acc::emu
