@@ -46,7 +46,6 @@ uint32_t File::add_buffer(Buffer buffer)
 
 int File::bo_create(drm_acc_bo_create &args)
 {
-    if (args.handle || args.padded_size || args.mmap_offset) return -EINVAL;
     if (const int error = acc_check_bo_create(&args, &driver_->limits_)) return error;
     const uint64_t bytes = (args.size + ACC_PAGE_BYTES - 1) & ~(ACC_PAGE_BYTES - 1);
     // Reserved before it is allocated, so that no race gets over the limit.

@@ -14,8 +14,6 @@ namespace acc::emu
 
 int File::queue_create(drm_acc_queue_create &args)
 {
-    if (args.queue || args.doorbell_slot || args.doorbell_mmap_offset || args.kick_fd)
-        return -EINVAL;
     // QUEUE_CREATE does not wait for the device, so the lock may be held.
     std::lock_guard lock(mutex_);
     const auto buffer = buffers_.find(args.handle);

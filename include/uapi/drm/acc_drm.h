@@ -8,7 +8,8 @@
  * Rules that hold for every ioctl:
  *  - Structs are flat: fixed-width integers, handles and file descriptors, no
  *    pointers. Variable-length data travels in a buffer object (BO).
- *  - Flags and padding must be zero unless a flag is named here: else EINVAL.
+ *  - Flags and padding must be zero unless a flag is named here: else EINVAL. What is
+ *    marked "out" is not looked at.
  *  - An unknown handle or id, or another file's, is ENOENT.
  *  - Timeouts are absolute CLOCK_MONOTONIC nanoseconds, so calls restart.
  *  - A call from a process other than the opener's is ENODEV.
