@@ -142,7 +142,7 @@ class Files(unittest.TestCase):
         self.refuses("emulator/a.cc", LINE + "volatile int a;\n", "no memory model")
         self.refuses("tools/a.cc", LINE + 'getenv("ACC_OTHER");\n', "found ACC_OTHER")
         self.refuses("tools/a.cc", LINE + "getenv(name);\n", "found another")
-        fine = 'getenv("ACC_LOG"); // throw\nasm volatile("pause");\nlog("volatile throw");\n'
+        fine = 'getenv("ACC_LOG"); // throw\nasm volatile("pause");\nlog("volatile throw");\nthrow;\n'
         self.assertEqual(self.check("libacc/a.cc", LINE + fine), ([], []))
 
 
