@@ -196,7 +196,7 @@ struct acc_timestamp_packet {
 
 union acc_packet {
 	struct {
-		__u32 publish;	  /* header | (setup, type or format) << 16 */
+		__u32 publish; /* header | (setup, type or format) << 16 */
 		__u32 body32;
 		acc_u64 body[6];
 		acc_u64 completion_signal;
@@ -229,8 +229,8 @@ struct acc_signal_memory {
 	__u32 status; /* enum acc_status of the packet that completed last with an error, or OK */
 	__u32 notify; /* ACC_NOTIFY_* */
 	acc_u64 reserved;
-	acc_u64 start_ns; /* device clock, = CLOCK_MONOTONIC on emulators */
-	acc_u64 end_ns;	  /* never before start */
+	acc_u64 start_ns;    /* device clock, = CLOCK_MONOTONIC on emulators */
+	acc_u64 end_ns;	     /* never before start */
 	acc_u64 energy_pj;   /* modelled, of the packet */
 	acc_u64 modelled_ns; /* when the packet ended on the model's clock */
 };
@@ -254,7 +254,7 @@ struct acc_queue_control {
 
 /* Read-only page of each file. */
 struct acc_status_page {
-	__u32 lost;	   /* 0, or the errno (EIO after a reset, ENODEV when gone) */
+	__u32 lost; /* 0, or the errno (EIO after a reset, ENODEV when gone) */
 	__u32 reserved0;
 	acc_u64 generation; /* counts device resets */
 	acc_u64 reserved[6];

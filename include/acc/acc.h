@@ -32,7 +32,10 @@ template <typename T> inline T acc_init()
 #define ACC_INIT(type) acc_init<struct type>()
 extern "C" {
 #else
-#define ACC_INIT(type) { .size = sizeof(struct type) }
+#define ACC_INIT(type)                                                                             \
+	{                                                                                          \
+		.size = sizeof(struct type)                                                        \
+	}
 #endif
 
 #if defined(__GNUC__)
@@ -104,7 +107,7 @@ struct acc_device_info {
 	uint16_t abi_major, abi_minor;
 	uint64_t features; /* DRM_ACC_FEATURE_* */
 	char name[64];
-	char config[96]; /* the model's parameters */
+	char config[96];  /* the model's parameters */
 	uint8_t uuid[16]; /* shell interface */
 	uint32_t slots;
 	uint32_t max_ring_packets;
@@ -296,8 +299,7 @@ ACC_API int acc_program_unpin(acc_program *program, uint32_t kernel);
  * *json_bytes: in, the room at `json`; out, the length of the text with its NUL.
  * -ENOSPC: the room is too small (`json` may be NULL, with room 0); -EINVAL malformed.
  */
-ACC_API int acc_image_describe(const void *image, size_t bytes, char *json,
-			       size_t *json_bytes);
+ACC_API int acc_image_describe(const void *image, size_t bytes, char *json, size_t *json_bytes);
 
 /* ----------------------------------------------------------------- queues */
 
@@ -307,7 +309,7 @@ enum acc_priority { ACC_PRIORITY_LOW = 0, ACC_PRIORITY_NORMAL = 1, ACC_PRIORITY_
 
 struct acc_queue_options {
 	size_t size;
-	uint32_t packets; /* a power of two, 64 … 2^20; 0: 256 */
+	uint32_t packets;  /* a power of two, 64 … 2^20; 0: 256 */
 	uint32_t priority; /* enum acc_priority + 1; 0: normal */
 	uint32_t flags;
 	uint32_t reserved;
@@ -330,17 +332,18 @@ ACC_API int acc_queue_submit(acc_queue *queue, const union acc_packet *packets, 
 struct acc_dispatch {
 	size_t size;
 	uint64_t kernel_object;
-	const void *kernargs; /* copied into the queue's kernarg ring */
-	uint32_t kernarg_bytes; /* at most 256; -E2BIG above: use kernarg_address */
-	uint32_t barrier;	/* 1: start only when all before are complete */
+	const void *kernargs;	  /* copied into the queue's kernarg ring */
+	uint32_t kernarg_bytes;	  /* at most 256; -E2BIG above: use kernarg_address */
+	uint32_t barrier;	  /* 1: start only when all before are complete */
 	uint64_t kernarg_address; /* instead of kernargs: memory of the caller's */
-	uint32_t grid[3];	/* 0 means 1 */
-	uint32_t workgroup[3];	/* 0 means 1 */
+	uint32_t grid[3];	  /* 0 means 1 */
+	uint32_t workgroup[3];	  /* 0 means 1 */
 	uint32_t private_bytes, group_bytes;
 	acc_signal *completion; /* or NULL */
 };
 /* One kernel dispatch, waiting for space without bound. */
-ACC_API int acc_queue_dispatch(acc_queue *queue, const struct acc_dispatch *dispatch) ACC_MUST_CHECK;
+ACC_API int acc_queue_dispatch(acc_queue *queue,
+			       const struct acc_dispatch *dispatch) ACC_MUST_CHECK;
 /* A barrier-AND on up to 5 signals (each must be 0); completion may be NULL. */
 ACC_API int acc_queue_barrier(acc_queue *queue, acc_signal *const *signals, size_t count,
 			      acc_signal *completion) ACC_MUST_CHECK;
@@ -353,7 +356,7 @@ ACC_API int acc_queue_fill(acc_queue *queue, void *destination, uint32_t pattern
 struct acc_queue_info {
 	size_t size;
 	uint32_t id;
-	uint32_t state; /* 0 active, 1 error */
+	uint32_t state;	     /* 0 active, 1 error */
 	uint32_t fault_code; /* enum acc_status */
 	uint32_t priority;
 	uint64_t read_index, write_index;

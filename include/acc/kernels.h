@@ -57,12 +57,13 @@ struct acc_quantize_args {
 	acc_u64 src;
 	acc_u64 dst;
 	acc_u64 count;
-	float scale; /* > 0, finite */
+	float scale;	  /* > 0, finite */
 	__s32 zero_point; /* -128 … 127 */
 };
 ACC_ASSERT_SIZE(struct acc_quantize_args, 32);
 
-/* dst[r][c] = clamp(zero_point + requant(src[r][c] + bias[c], multiplier[c], shift[c]), min, max) */
+/* dst[r][c] = clamp(zero_point + requant(src[r][c] + bias[c], multiplier[c], shift[c]), min, max)
+ */
 struct acc_requantize_args {
 	acc_u64 src;	    /* int32 [rows][channels] */
 	acc_u64 dst;	    /* int8 [rows][channels] */
@@ -87,7 +88,8 @@ struct acc_window {
 };
 ACC_ASSERT_SIZE(struct acc_window, 56);
 
-/* dst[b][oy][ox][ky][kx][c] = src[b][oy*stride_h + ky*dilation_h - pad_top][…][c], else pad_value */
+/* dst[b][oy][ox][ky][kx][c] = src[b][oy*stride_h + ky*dilation_h - pad_top][…][c], else pad_value
+ */
 struct acc_im2col_args {
 	acc_u64 src;
 	acc_u64 dst;
@@ -109,7 +111,8 @@ struct acc_pool_args {
 };
 ACC_ASSERT_SIZE(struct acc_pool_args, 80);
 
-/* dst[i] = clamp(zero_point + requant((a[i]-a_zero)*a_mul + (b[i % b_count]-b_zero)*b_mul, 1, shift), min, max) */
+/* dst[i] = clamp(zero_point + requant((a[i]-a_zero)*a_mul + (b[i % b_count]-b_zero)*b_mul, 1,
+ * shift), min, max) */
 struct acc_add_i8_args {
 	acc_u64 a;
 	acc_u64 b;
@@ -181,11 +184,11 @@ ACC_ASSERT_SIZE(struct acc_gemm_i8_args, 48);
 /* -------------------------------------------------------------------- null */
 
 /* Kernels of the null engine, the template and the tests' tool. */
-#define ACC_NULL_NOOP "noop"   /* no arguments */
-#define ACC_NULL_COPY "copy"   /* acc_null_args: source, destination, size bytes */
-#define ACC_NULL_SPIN "spin"   /* acc_null_args: size ns of work that can be stopped */
-#define ACC_NULL_FAIL "fail"   /* completes with ENGINE_ERROR */
-#define ACC_NULL_HANG "hang"   /* makes no progress until stopped */
+#define ACC_NULL_NOOP "noop" /* no arguments */
+#define ACC_NULL_COPY "copy" /* acc_null_args: source, destination, size bytes */
+#define ACC_NULL_SPIN "spin" /* acc_null_args: size ns of work that can be stopped */
+#define ACC_NULL_FAIL "fail" /* completes with ENGINE_ERROR */
+#define ACC_NULL_HANG "hang" /* makes no progress until stopped */
 
 struct acc_null_args {
 	acc_u64 source;

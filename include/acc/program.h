@@ -106,12 +106,12 @@ struct acc_xbar_image {
 /* Kernel k multiplies by matrix k. Weights are two's complement, row-major
  * [rows][cols], int8 if weight_bits <= 8, else int16. */
 struct acc_xbar_matrix {
-	__u32 rows; /* inputs */
-	__u32 cols; /* outputs */
-	__u16 weight_bits;  /* 2 … 16 */
-	__u16 input_bits;   /* 1 … 16; elements are 8 bits wide if <= 8, else 16 */
-	__u16 output_bytes; /* 4 or 8 */
-	__u16 flags;	    /* ACC_XBAR_* */
+	__u32 rows;	     /* inputs */
+	__u32 cols;	     /* outputs */
+	__u16 weight_bits;   /* 2 … 16 */
+	__u16 input_bits;    /* 1 … 16; elements are 8 bits wide if <= 8, else 16 */
+	__u16 output_bytes;  /* 4 or 8 */
+	__u16 flags;	     /* ACC_XBAR_* */
 	acc_u64 data_offset; /* in the section */
 	acc_u64 data_bytes;
 };
@@ -152,7 +152,7 @@ struct acc_model_header {
 	__u32 magic;
 	__u32 version; /* 1 */
 	__u32 tensors, steps, relocs, deps;
-	__u32 inputs, outputs; /* the first of the tensors are inputs, then outputs */
+	__u32 inputs, outputs;	 /* the first of the tensors are inputs, then outputs */
 	acc_u64 workspace_bytes; /* for a batch of one */
 	acc_u64 tensor_offset, step_offset, reloc_offset, dep_offset;
 	acc_u64 kernarg_offset, kernarg_bytes;
@@ -182,8 +182,8 @@ struct acc_model_step {
 };
 
 enum acc_reloc_kind {
-	ACC_RELOC_TENSOR = 1, /* u64 at kernarg + field: address of tensor `index` */
-	ACC_RELOC_CONST = 2,  /* u64: address of .acc.const + addend */
+	ACC_RELOC_TENSOR = 1,  /* u64 at kernarg + field: address of tensor `index` */
+	ACC_RELOC_CONST = 2,   /* u64: address of .acc.const + addend */
 	ACC_RELOC_BATCH32 = 3, /* u32: multiplied by the batch */
 	ACC_RELOC_BATCH64 = 4, /* u64: multiplied by the batch */
 };

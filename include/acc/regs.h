@@ -20,23 +20,23 @@
 
 /* ------------------------------------------------- BAR0: registers, 4 KiB */
 
-#define ACC_REG_MAGIC 0x000	  /* ro: ACC_MAGIC */
-#define ACC_REG_ABI 0x004	  /* ro: major << 16 | minor */
-#define ACC_REG_CAPS 0x008	  /* ro, 64 bits: DRM_ACC_FEATURE_* */
-#define ACC_REG_ADMIN_SQ 0x010	  /* 64 bits: bus address of the submission ring */
-#define ACC_REG_ADMIN_CQ 0x018	  /* 64 bits: bus address of the completion ring */
-#define ACC_REG_ADMIN_SIZE 0x020  /* log2 of entries of both rings, 4 … 12 */
-#define ACC_REG_ADMIN_TAIL 0x024  /* submission tail: the admin doorbell */
-#define ACC_REG_ADMIN_HEAD 0x028  /* completion head, freed by the driver */
-#define ACC_REG_EVENT_RING 0x030  /* 64 bits: bus address of struct acc_event[] */
-#define ACC_REG_EVENT_SIZE 0x038  /* log2 of entries, 4 … 16 */
-#define ACC_REG_EVENT_HEAD 0x03c  /* freed by the driver */
-#define ACC_REG_IRQ_CAUSE 0x040	  /* rw1c: ACC_IRQ_* */
+#define ACC_REG_MAGIC 0x000	 /* ro: ACC_MAGIC */
+#define ACC_REG_ABI 0x004	 /* ro: major << 16 | minor */
+#define ACC_REG_CAPS 0x008	 /* ro, 64 bits: DRM_ACC_FEATURE_* */
+#define ACC_REG_ADMIN_SQ 0x010	 /* 64 bits: bus address of the submission ring */
+#define ACC_REG_ADMIN_CQ 0x018	 /* 64 bits: bus address of the completion ring */
+#define ACC_REG_ADMIN_SIZE 0x020 /* log2 of entries of both rings, 4 … 12 */
+#define ACC_REG_ADMIN_TAIL 0x024 /* submission tail: the admin doorbell */
+#define ACC_REG_ADMIN_HEAD 0x028 /* completion head, freed by the driver */
+#define ACC_REG_EVENT_RING 0x030 /* 64 bits: bus address of struct acc_event[] */
+#define ACC_REG_EVENT_SIZE 0x038 /* log2 of entries, 4 … 16 */
+#define ACC_REG_EVENT_HEAD 0x03c /* freed by the driver */
+#define ACC_REG_IRQ_CAUSE 0x040	 /* rw1c: ACC_IRQ_* */
 #define ACC_REG_IRQ_MASK 0x044
-#define ACC_REG_RESET 0x048	  /* wo: ACC_RESET_KEY starts a reset */
-#define ACC_REG_STATE 0x04c	  /* ro: enum acc_device_state */
-#define ACC_REG_HEARTBEAT 0x050	  /* ro: changes while the device is alive */
-#define ACC_REG_CLOCK 0x058	  /* ro, 64 bits: device ns */
+#define ACC_REG_RESET 0x048	/* wo: ACC_RESET_KEY starts a reset */
+#define ACC_REG_STATE 0x04c	/* ro: enum acc_device_state */
+#define ACC_REG_HEARTBEAT 0x050 /* ro: changes while the device is alive */
+#define ACC_REG_CLOCK 0x058	/* ro, 64 bits: device ns */
 
 #define ACC_MAGIC 0x43434161u /* "aACC" */
 #define ACC_RESET_KEY 0x52534554u
@@ -127,7 +127,7 @@ struct acc_admin_cmd {
 			acc_u64 timeout_ns; /* UNMAP: relative bound on accesses in flight */
 		} map;
 		struct {
-			acc_u64 ring;	 /* device addresses */
+			acc_u64 ring; /* device addresses */
 			acc_u64 control;
 			acc_u64 timeout_ns;
 			__u32 packets;
@@ -136,7 +136,7 @@ struct acc_admin_cmd {
 			__u32 reserved;
 		} queue;
 		struct {
-			acc_u64 list; /* bus address of acc_u64[], one page of image each */
+			acc_u64 list;	/* bus address of acc_u64[], one page of image each */
 			acc_u64 offset; /* of the image in the first page */
 			acc_u64 size;
 			acc_u64 why; /* bus address of 96 bytes: the reason of a refusal; 0: none */

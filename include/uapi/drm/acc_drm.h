@@ -57,10 +57,10 @@ enum drm_acc_query_type {
 	DRM_ACC_QUERY_IDENTITY = 0,
 	DRM_ACC_QUERY_LIMITS = 1,
 	DRM_ACC_QUERY_MEMORY = 2,
-	DRM_ACC_QUERY_SLOT = 3,	    /* index: slot, ENOENT past the last */
+	DRM_ACC_QUERY_SLOT = 3, /* index: slot, ENOENT past the last */
 	DRM_ACC_QUERY_COUNTERS = 4,
 	DRM_ACC_QUERY_CLOCK = 5,
-	DRM_ACC_QUERY_FAULT = 6,    /* index: 0 the newest of this file, ENOENT past the oldest */
+	DRM_ACC_QUERY_FAULT = 6, /* index: 0 the newest of this file, ENOENT past the oldest */
 };
 
 enum drm_acc_engine {
@@ -79,12 +79,12 @@ enum drm_acc_engine {
 
 /* What the device is. Strings are NUL-terminated UTF-8. */
 struct drm_acc_identity {
-	__u32 engine;	 /* enum drm_acc_engine */
+	__u32 engine; /* enum drm_acc_engine */
 	__u32 vendor_id;
 	__u32 device_id;
 	__u16 abi_major; /* of acc/abi.h */
 	__u16 abi_minor;
-	__u64 features;	 /* DRM_ACC_FEATURE_* */
+	__u64 features; /* DRM_ACC_FEATURE_* */
 	char name[64];
 	char config[96]; /* the model's parameters as key=value,… */
 	__u8 uuid[16];	 /* of the shell interface; programs are compatible with one */
@@ -131,9 +131,9 @@ struct drm_acc_slot {
 	__u32 class_id; /* which units fit */
 	__u32 pins;
 	__u32 pad;
-	__u64 capacity;	   /* engine's unit: arrays, or LUTs */
+	__u64 capacity; /* engine's unit: arrays, or LUTs */
 	__u64 used;
-	__u64 loads;	   /* since the device came up */
+	__u64 loads; /* since the device came up */
 	__u64 dispatches;
 	__u64 busy_ns;	   /* real time spent in dispatches */
 	__u64 load_ns;	   /* modelled time spent loading */
@@ -142,12 +142,12 @@ struct drm_acc_slot {
 
 /* Monotonic counters of the device since it came up. */
 struct drm_acc_counters {
-	__u64 packets;	      /* consumed, of any type */
-	__u64 dispatches;     /* kernels executed to their end */
+	__u64 packets;	  /* consumed, of any type */
+	__u64 dispatches; /* kernels executed to their end */
 	__u64 faults;
-	__u64 loads;	      /* units loaded into slots */
+	__u64 loads; /* units loaded into slots */
 	__u64 evictions;
-	__u64 bytes_read;     /* by engines, from clients' memory */
+	__u64 bytes_read; /* by engines, from clients' memory */
 	__u64 bytes_written;
 	__u64 busy_ns;	      /* real time in dispatches */
 	__u64 modelled_ns;    /* modelled time in dispatches */
@@ -205,9 +205,9 @@ struct drm_acc_dev_query {
 struct drm_acc_bo_create {
 	__u64 size; /* in: bytes */
 	__u32 flags;
-	__u32 handle;	    /* out */
-	__u64 padded_size;  /* out: rounded up to pages */
-	__u64 mmap_offset;  /* out: for mmap on this file */
+	__u32 handle;	   /* out */
+	__u64 padded_size; /* out: rounded up to pages */
+	__u64 mmap_offset; /* out: for mmap on this file */
 };
 
 struct drm_acc_bo_info {
@@ -275,10 +275,11 @@ struct drm_acc_queue_create {
 	__u64 timeout_ns; /* bound of one packet's execution; 0: the device's maximum */
 	__u32 priority;
 	__u32 flags;
-	__u32 queue;	     /* out: id */
-	__u32 doorbell_slot; /* out: which u64 of the doorbell page */
+	__u32 queue;		    /* out: id */
+	__u32 doorbell_slot;	    /* out: which u64 of the doorbell page */
 	__u64 doorbell_mmap_offset; /* out */
-	__s32 kick_fd; /* out: write 8 bytes when `sleeping` is set; -1: none. The client's to close */
+	__s32 kick_fd; /* out: write 8 bytes when `sleeping` is set; -1: none. The client's to close
+			*/
 	__u32 pad;
 };
 
@@ -363,10 +364,10 @@ struct drm_acc_program_load {
 	__u32 flags;
 	__u64 offset;
 	__u64 size;
-	__u32 program;	 /* out: id */
-	__u32 kernels;	 /* out: count */
+	__u32 program;		  /* out: id */
+	__u32 kernels;		  /* out: count */
 	__u64 kernel_object_base; /* out: kernel k is base + k; never reused in this file */
-	char why[96];	 /* out: the reason of a refusal */
+	char why[96];		  /* out: the reason of a refusal */
 };
 
 struct drm_acc_program_unload {
@@ -428,10 +429,8 @@ struct drm_acc_reset {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_ACC_DEV_QUERY, struct drm_acc_dev_query)
 #define DRM_IOCTL_ACC_BO_CREATE                                                                    \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_ACC_BO_CREATE, struct drm_acc_bo_create)
-#define DRM_IOCTL_ACC_BO_INFO                                                                      \
-	DRM_IOWR(DRM_COMMAND_BASE + DRM_ACC_BO_INFO, struct drm_acc_bo_info)
-#define DRM_IOCTL_ACC_VM_BIND                                                                      \
-	DRM_IOW(DRM_COMMAND_BASE + DRM_ACC_VM_BIND, struct drm_acc_vm_bind)
+#define DRM_IOCTL_ACC_BO_INFO DRM_IOWR(DRM_COMMAND_BASE + DRM_ACC_BO_INFO, struct drm_acc_bo_info)
+#define DRM_IOCTL_ACC_VM_BIND DRM_IOW(DRM_COMMAND_BASE + DRM_ACC_VM_BIND, struct drm_acc_vm_bind)
 #define DRM_IOCTL_ACC_QUEUE_CREATE                                                                 \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_ACC_QUEUE_CREATE, struct drm_acc_queue_create)
 #define DRM_IOCTL_ACC_QUEUE_DESTROY                                                                \
