@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+//
+// The compiler as a function: ONNX -> a program file. Its stages are in folders of their own:
+// import, ir, passes, quantize, place, emit; reference holds the two interpreters.
+#pragma once
+
+#include "tools/accc/diagnostics.h"
+#include "tools/accc/ir/graph.h"
+#include "tools/accc/passes/passes.h"
+#include "tools/accc/quantize/samples.h"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace acc::accc
+{
+
+// What became of a node of the model.
+struct NodeReport {
+    std::string node, op;
+    std::string engine; // "crossbar", "fpga", both with "+", or "-" when nothing runs
+    std::vector<std::string> kernels;
+    std::string reason;
+    std::string cut;     // of a matrix: "1x1 blocks of 128x128, 4 slices, pairs"
+    uint64_t arrays = 0; // crossbars of the default configuration
+    uint64_t macs = 0;   // for one item
+    uint64_t weight_bytes = 0;
+    uint64_t moved_bytes = 0; // read and written, for one item
+};
+
+// How the int8 program compares with the float model on the calibration data.
+struct OutputReport {
+    std::string name;
+    double max_error = 0, mean_error = 0; // absolute
+    double sqnr_db = 0;                   // of the signal to the quantisation's noise
+    double agreement = 0;                 // items whose largest value is the same one, 0 … 1
+};
+
+struct CompileReport {
+    std::string model;
+    std::vector<NodeReport> nodes;
+    std::vector<OutputReport> outputs;
+    size_t items = 0;           // of calibration data
+    bool made_up_items = false; // random, for want of data
+    uint64_t steps = 0, deps = 0;
+    uint64_t workspace_bytes = 0, unshared_bytes = 0, const_bytes = 0, weight_bytes = 0;
+    uint64_t arrays = 0, macs = 0;
+
+    std::string json() const; // what .acc.report holds
+    std::string text() const; // a table for a terminal
+};
+
+struct Compiled {
+    std::vector<std::byte> file;
+    CompileReport report;
+};
+
+// Compiles a graph in stage Float. Items of `samples` set the ranges and are what the result
+// is compared on. `after` (may be empty) sees the graph after each pass.
+Result<Compiled> compile(Graph graph, const Samples &samples, Diagnostics &diag,
+                         const AfterPass &after = {});
+
+// Names of all passes, as `after` gets them.
+std::vector<std::string> pass_names();
+
+} // namespace acc::accc

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "tools/accc/accc.h"
+
+#include "program/program_file.h"
+#include "tools/accc/emit/emit.h"
+#include "tools/accc/emit/report.h"
+#include "tools/accc/ir/verify.h"
+#include "tools/accc/place/place.h"
+#include "tools/accc/quantize/calibrate.h"
+#include "tools/accc/quantize/lower.h"
+#include "tools/accc/reference/float_interpreter.h"
+#include "tools/accc/reference/plan_interpreter.h"
+
+#include <cmath>
+#include <cstring>
+#include <new>
+
+namespace acc::accc
+{
+namespace
+{
+
+constexpr uint64_t kMaxWorkspace = uint64_t{4} << 30;
+
+struct Comparison {
+    OutputReport report;
+    double signal = 0, noise = 0, absolute = 0;
+    uint64_t values = 0, same = 0;
+
+    void add(std::span<const float> wanted, std::span<const float> found)
+    {
+        size_t most_wanted = 0, most_found = 0;
+        for (size_t i = 0; i < wanted.size(); i++) {
+            const double w = static_cast<double>(wanted[i]),
+                         off = w - static_cast<double>(found[i]);
+            signal += w * w;
+            noise += off * off;
+            absolute += std::abs(off);
+            report.max_error = std::max(report.max_error, std::abs(off));
+            if (wanted[i] > wanted[most_wanted]) most_wanted = i;
+            if (found[i] > found[most_found]) most_found = i;
+        }
+        values += wanted.size();
+        same += most_wanted == most_found;
+    }
+
+    OutputReport done(size_t items)
+    {
+        report.mean_error = absolute / static_cast<double>(values);
+        report.sqnr_db = noise > 0 ? 10 * std::log10(std::max(signal, 1e-300) / noise) : 999;
+        report.agreement = static_cast<double>(same) / static_cast<double>(items);
+        return report;
+    }
+};
+
+// Runs the file's plan beside the float model, on each item.
+Status compare(const Graph &model, std::span<const std::byte> bytes, const Samples &samples,
+               CompileReport &report, Diagnostics &diag)
+{
+    std::string why;
+    const auto file = program::ProgramFile::parse(bytes, &why);
+    if (!file) return diag.error("internal: " + why, file.error());
+    const auto plan = PlanInterpreter::create(*file, &why);
+    if (!plan) return diag.error("internal: " + why, plan.error());
+    std::vector<Comparison> comparisons(model.outputs.size());
+    for (size_t i = 0; i < samples.items; i++) {
+        const auto item = samples.item(i);
+        std::vector<std::span<const std::byte>> inputs;
+        for (const std::span<const float> input : item)
+            inputs.push_back(std::as_bytes(input));
+        const auto found = plan->run(1, inputs, &why);
+        if (!found) return diag.error("internal: " + why, found.error());
+        const FloatValues wanted = evaluate(model, item);
+        for (size_t o = 0; o < model.outputs.size(); o++) {
+            const std::vector<std::byte> &raw = (*found)[o];
+            std::vector<float> values(raw.size() / sizeof(float));
+            std::memcpy(values.data(), raw.data(), raw.size());
+            comparisons[o].add(wanted[model.outputs[o]], values);
+        }
+    }
+    for (size_t o = 0; o < model.outputs.size(); o++) {
+        report.outputs.push_back(comparisons[o].done(samples.items));
+        report.outputs.back().name = model.output_names[o];
+    }
+    return Ok{};
+}
+
+} // namespace
+
+std::vector<std::string> pass_names()
+{
+    std::vector<std::string> names = {"import"};
+    for (const Pass &pass : float_passes())
+        names.emplace_back(pass.name);
+    names.emplace_back("quantize");
+    return names;
+}
+
+Result<Compiled> compile(Graph graph, const Samples &samples, Diagnostics &diag,
+                         const AfterPass &after)
+try {
+    const Graph model = graph;
+    if (after) after("import", graph);
+    ACCC_CHECK(run_passes(graph, diag, after));
+    const std::vector<Range> ranges = calibrate(graph, samples);
+    ACCC_CHECK(lower(graph, ranges, diag));
+    graph.drop_dead();
+    ACCC_CHECK(verify_graph(graph, diag));
+    if (after) after("quantize", graph);
+
+    const MemoryPlan memory = plan_memory(graph);
+    if (memory.workspace > kMaxWorkspace)
+        return diag.error("expected a workspace of at most 4 GiB for one item; found " +
+                          std::to_string(memory.workspace) + " bytes");
+    ACC_TRY(program::ProgramWriter writer, emit(graph, memory, diag));
+    std::string why;
+    auto bare = writer.finish(&why);
+    if (!bare) return diag.error("internal: " + why, bare.error());
+
+    Compiled compiled;
+    compiled.report = make_report(graph, memory);
+    compiled.report.items = samples.items;
+    compiled.report.made_up_items = samples.made_up;
+    const auto file = program::ProgramFile::parse(*bare, &why);
+    if (!file) return diag.error("internal: " + why, file.error());
+    compiled.report.steps = file->model().steps.size();
+    compiled.report.deps = file->model().deps.size();
+    compiled.report.const_bytes = file->consts().size();
+    ACCC_CHECK(compare(model, *bare, samples, compiled.report, diag));
+
+    writer.set_report(compiled.report.json());
+    auto whole = writer.finish(&why);
+    if (!whole) return diag.error("internal: " + why, whole.error());
+    compiled.file = std::move(*whole);
+    return compiled;
+} catch (const std::bad_alloc &) {
+    return diag.error("expected memory for the compilation; found none", -ENOMEM);
+}
+
+} // namespace acc::accc

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+#include "tools/accc/emit/emit.h"
+
+#include "program/samples.h"
+#include "program/text.h"
+#include "tools/accc/emit/kernargs.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace acc::accc
+{
+namespace
+{
+
+constexpr uint64_t kConstAlign = 64;
+constexpr size_t kMaxName = ACC_NAME_BYTES - 1;
+
+// A name of at most 47 bytes that nothing in `taken` has.
+std::string unique_name(const std::string &name, std::set<std::string> &taken)
+{
+    std::string unique = name.empty() ? "_" : name.substr(0, kMaxName);
+    for (int i = 2; !taken.insert(unique).second; i++) {
+        const std::string end = "#" + std::to_string(i);
+        unique = name.substr(0, kMaxName - end.size()) + end;
+    }
+    return unique;
+}
+
+class Emitter
+{
+public:
+    Emitter(const Graph &g, const MemoryPlan &memory, Diagnostics &diag)
+        : g_(g), memory_(memory), diag_(diag)
+    {
+    }
+
+    Result<program::ProgramWriter> run()
+    {
+        writer_.set_id(g_.name.empty() ? "model" : g_.name);
+        ACCC_CHECK(add_kernels());
+        add_edges();
+        ACCC_CHECK(add_steps());
+        plan_.workspace_bytes = memory_.workspace;
+        writer_.set_model(std::move(plan_));
+        writer_.set_consts(std::move(consts_));
+        return std::move(writer_);
+    }
+
+private:
+    // A matrix for each product, in order; a kernel for each role, in the order of first use.
+    Status add_kernels()
+    {
+        std::vector<std::string> names;
+        std::vector<std::vector<int16_t>> weights;
+        std::vector<std::string_view> roles;
+        std::set<std::string> taken;
+        for (const Op &op : g_.ops) {
+            if (op.kind == Kind::Reshape) continue;
+            const Placement at = place(op.kind);
+            if (at.target == ACC_TARGET_CROSSBAR) {
+                const std::vector<int8_t> &data = g_.int8s(op.inputs[1]);
+                kernel_.push_back(static_cast<uint32_t>(names.size()));
+                names.push_back(unique_name(g_.source(op).name, taken));
+                weights.emplace_back(data.begin(), data.end());
+            } else {
+                const auto it = std::find(roles.begin(), roles.end(), at.role);
+                kernel_.push_back(static_cast<uint32_t>(it - roles.begin()));
+                if (it == roles.end()) roles.push_back(at.role);
+            }
+        }
+        std::vector<program::MatrixSpec> matrices;
+        for (const Op &op : g_.ops) {
+            if (op.kind != Kind::Mvm) continue;
+            const Dims &w = g_.value(op.inputs[1]).dims;
+            program::MatrixSpec spec;
+            spec.name = names[matrices.size()];
+            spec.rows = static_cast<uint32_t>(w[0]);
+            spec.cols = static_cast<uint32_t>(w[1]);
+            spec.weights = weights[matrices.size()];
+            matrices.push_back(spec);
+        }
+        std::string why;
+        int error = 0;
+        if (!matrices.empty()) error = program::add_crossbar(writer_, matrices, &why);
+        if (!error && !roles.empty()) error = program::add_fpga(writer_, roles, &why);
+        if (error) return diag_.error(why, error);
+        return Ok{};
+    }
+
+    uint32_t add_tensor(ValueId id, std::string name)
+    {
+        const Value &v = g_.value(id);
+        acc_model_tensor t{};
+        program::set_name(t.name, name);
+        t.dtype = v.dtype == DType::F32  ? ACC_DTYPE_F32
+                  : v.dtype == DType::I8 ? ACC_DTYPE_I8
+                                         : ACC_DTYPE_I32;
+        t.rank = static_cast<uint32_t>(v.dims.size());
+        for (size_t i = 0; i < v.dims.size(); i++)
+            t.dims[i] = static_cast<uint32_t>(v.dims[i]);
+        t.offset = memory_.offset[memory_.root[id]];
+        t.bytes = static_cast<uint64_t>(elements(v.dims)) * dtype_size(v.dtype);
+        if (v.dtype == DType::I8) {
+            t.scale = v.quant.scale;
+            t.zero_point = v.quant.zero_point;
+        }
+        plan_.tensors.push_back(t);
+        return static_cast<uint32_t>(plan_.tensors.size() - 1);
+    }
+
+    void add_edges()
+    {
+        std::set<std::string> inputs, outputs;
+        for (const ValueId id : g_.inputs)
+            tensor_[id] = add_tensor(id, unique_name(g_.value(id).name, inputs));
+        for (size_t i = 0; i < g_.outputs.size(); i++) {
+            const ValueId id = g_.outputs[i];
+            const uint32_t index = add_tensor(id, unique_name(g_.output_names[i], outputs));
+            if (memory_.root[id] == id) tensor_.emplace(id, index);
+        }
+        plan_.inputs = static_cast<uint32_t>(g_.inputs.size());
+        plan_.outputs = static_cast<uint32_t>(g_.outputs.size());
+    }
+
+    uint32_t tensor(ValueId id)
+    {
+        const ValueId root = memory_.root[id];
+        const auto it = tensor_.find(root);
+        if (it != tensor_.end()) return it->second;
+        std::set<std::string> none;
+        return tensor_[root] = add_tensor(root, unique_name(g_.value(root).name, none));
+    }
+
+    uint64_t constant(ValueId id)
+    {
+        const uint64_t offset = (consts_.size() + kConstAlign - 1) / kConstAlign * kConstAlign;
+        consts_.resize(offset);
+        std::visit(
+            [&](const auto &data) {
+                const auto bytes = std::as_bytes(std::span(data));
+                consts_.insert(consts_.end(), bytes.begin(), bytes.end());
+            },
+            *g_.value(id).data);
+        return offset;
+    }
+
+    Status add_steps()
+    {
+        const auto deps = plan_deps(g_, memory_);
+        std::vector<uint32_t> step_of(g_.ops.size());
+        const Resolver resolve{[this](ValueId id) { return tensor(id); },
+                               [this](ValueId id) { return constant(id); }};
+        for (size_t i = 0; i < g_.ops.size(); i++) {
+            const Op &op = g_.ops[i];
+            if (op.kind == Kind::Reshape) continue;
+            Kernargs args;
+            if (!make_kernargs(g_, op, resolve, args))
+                return diag_.error("node '" + g_.source(op).name + "' (" + g_.source(op).op +
+                                   "): expected operands of scales that are not too far apart; "
+                                   "found others");
+            step_of[i] = static_cast<uint32_t>(plan_.steps.size());
+            acc_model_step step{};
+            program::set_name(step.name, g_.source(op).name.empty() ? "_" : g_.source(op).name);
+            step.target = place(op.kind).target;
+            step.kernel = kernel_[plan_.steps.size()];
+            step.kernarg_bytes = static_cast<uint32_t>(args.bytes.size());
+            step.kernarg_offset = static_cast<uint32_t>((plan_.kernargs.size() + 15) / 16 * 16);
+            step.first_reloc = static_cast<uint32_t>(plan_.relocs.size());
+            step.relocs = static_cast<uint32_t>(args.relocs.size());
+            step.first_dep = static_cast<uint32_t>(plan_.deps.size());
+            step.deps = static_cast<uint32_t>(deps[i].size());
+            plan_.kernargs.resize(step.kernarg_offset);
+            plan_.kernargs.insert(plan_.kernargs.end(), args.bytes.begin(), args.bytes.end());
+            plan_.relocs.insert(plan_.relocs.end(), args.relocs.begin(), args.relocs.end());
+            for (const uint32_t dep : deps[i])
+                plan_.deps.push_back(step_of[dep]);
+            plan_.steps.push_back(step);
+        }
+        return Ok{};
+    }
+
+    const Graph &g_;
+    const MemoryPlan &memory_;
+    Diagnostics &diag_;
+    program::ProgramWriter writer_;
+    program::ModelTables plan_;
+    std::vector<std::byte> consts_;
+    std::vector<uint32_t> kernel_; // of each step
+    std::map<ValueId, uint32_t> tensor_;
+};
+
+} // namespace
+
+Result<program::ProgramWriter> emit(const Graph &graph, const MemoryPlan &memory, Diagnostics &diag)
+{
+    return Emitter(graph, memory, diag).run();
+}
+
+} // namespace acc::accc

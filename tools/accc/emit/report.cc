@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+#include "tools/accc/emit/report.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace acc::accc
+{
+namespace
+{
+
+uint64_t bytes_of(const Value &v)
+{
+    return static_cast<uint64_t>(elements(v.dims)) * dtype_size(v.dtype);
+}
+
+void add_operation(const Graph &g, const Op &op, NodeReport &node)
+{
+    const Placement at = place(op.kind);
+    const bool crossbar = at.target == ACC_TARGET_CROSSBAR;
+    const std::string engine = crossbar ? "crossbar" : "fpga";
+    const std::string kernel = crossbar ? "mvm" : std::string(at.role);
+    if (node.engine.empty())
+        node.engine = engine;
+    else if (node.engine.find(engine) == std::string::npos)
+        node.engine += "+" + engine;
+    node.kernels.push_back(kernel);
+    // A product is why the node is where it is; what serves it only moves and scales.
+    const bool product = op.kind == Kind::Mvm || op.kind == Kind::Gemm;
+    if (node.reason.empty() || product) node.reason = at.reason;
+    for (const ValueId id : op.inputs) {
+        const Value &v = g.value(id);
+        if (v.is_constant())
+            node.weight_bytes += bytes_of(v);
+        else
+            node.moved_bytes += bytes_of(v);
+    }
+    node.moved_bytes += bytes_of(g.value(op.output));
+    if (!product) return;
+    const Dims &w = g.value(op.inputs[1]).dims;
+    node.macs += static_cast<uint64_t>(elements(g.value(op.output).dims)) *
+                 static_cast<uint64_t>(w[w.size() - 2]);
+    if (!crossbar) return;
+    const TileCut cut = cut_matrix(w[0], w[1]);
+    node.arrays += cut.arrays();
+    node.cut = dims_text(w) + " in " + std::to_string(cut.row_blocks) + "x" +
+               std::to_string(cut.col_blocks) + " blocks of 128x128, " +
+               std::to_string(cut.slices) + " slices, pairs";
+}
+
+// Inputs first, then the nodes, then outputs, as data flows.
+int rank_of(const Source &s)
+{
+    return s.op == "input" ? 0 : s.op == "output" ? 2 : 1;
+}
+
+std::string row(const NodeReport &n)
+{
+    char text[64];
+    std::snprintf(text, sizeof(text), "%7llu %9llu  ", static_cast<unsigned long long>(n.arrays),
+                  static_cast<unsigned long long>(n.macs));
+    return text;
+}
+
+std::string padded(std::string text, size_t width)
+{
+    text.resize(std::max(width, text.size()), ' ');
+    return text + "  ";
+}
+
+} // namespace
+
+CompileReport make_report(const Graph &g, const MemoryPlan &memory)
+{
+    CompileReport report;
+    report.model = g.name;
+    std::vector<NodeReport> nodes(g.sources.size());
+    for (size_t i = 0; i < nodes.size(); i++) {
+        nodes[i].node = g.sources[i].name;
+        nodes[i].op = g.sources[i].op;
+    }
+    for (const Op &op : g.ops)
+        if (op.kind != Kind::Reshape) add_operation(g, op, nodes[op.source]);
+    std::vector<size_t> order(nodes.size());
+    for (size_t i = 0; i < order.size(); i++)
+        order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return rank_of(g.sources[a]) < rank_of(g.sources[b]);
+    });
+    for (const size_t i : order) {
+        NodeReport &n = nodes[i];
+        const std::string &fate = g.sources[i].fate;
+        if (n.engine.empty()) {
+            n.engine = "-";
+            n.reason = fate.empty() ? "no data moves" : fate;
+        }
+        report.arrays += n.arrays;
+        report.macs += n.macs;
+        report.weight_bytes += n.weight_bytes;
+        report.nodes.push_back(std::move(n));
+    }
+    report.workspace_bytes = memory.workspace;
+    report.unshared_bytes = memory.unshared;
+    return report;
+}
+
+std::string CompileReport::json() const
+{
+    using nlohmann::json;
+    json all;
+    all["model"] = model;
+    all["nodes"] = json::array();
+    for (const NodeReport &n : nodes) {
+        json node = {{"node", n.node},
+                     {"op", n.op},
+                     {"engine", n.engine},
+                     {"kernels", n.kernels},
+                     {"reason", n.reason},
+                     {"macs", n.macs},
+                     {"weight_bytes", n.weight_bytes},
+                     {"moved_bytes", n.moved_bytes}};
+        if (n.arrays) {
+            node["arrays"] = n.arrays;
+            node["cut"] = n.cut;
+        }
+        all["nodes"].push_back(std::move(node));
+    }
+    all["totals"] = {{"arrays", arrays}, {"macs", macs},         {"weight_bytes", weight_bytes},
+                     {"steps", steps},   {"dependencies", deps}, {"const_bytes", const_bytes}};
+    all["memory"] = {{"workspace_bytes", workspace_bytes},
+                     {"without_sharing_bytes", unshared_bytes}};
+    all["calibration"] = {{"items", items}, {"random", made_up_items}};
+    all["accuracy"] = json::array();
+    for (const OutputReport &o : outputs)
+        all["accuracy"].push_back({{"output", o.name},
+                                   {"max_error", o.max_error},
+                                   {"mean_error", o.mean_error},
+                                   {"sqnr_db", o.sqnr_db},
+                                   {"argmax_agreement", o.agreement}});
+    // Names come from the model, whatever bytes it holds.
+    return all.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string CompileReport::text() const
+{
+    size_t node_width = 4, op_width = 2, engine_width = 6;
+    for (const NodeReport &n : nodes) {
+        node_width = std::max(node_width, n.node.size());
+        op_width = std::max(op_width, n.op.size());
+        engine_width = std::max(engine_width, n.engine.size());
+    }
+    std::string out = padded("node", node_width) + padded("op", op_width) +
+                      padded("engine", engine_width) + " arrays      MACs  reason\n";
+    for (const NodeReport &n : nodes)
+        out += padded(n.node, node_width) + padded(n.op, op_width) +
+               padded(n.engine, engine_width) + row(n) + n.reason + "\n";
+    out += std::to_string(steps) + " steps, " + std::to_string(deps) +
+           " dependencies across engines, " + std::to_string(arrays) + " arrays of 128x128, " +
+           std::to_string(macs) + " MACs an item\nworkspace " + std::to_string(workspace_bytes) +
+           " bytes an item (" + std::to_string(unshared_bytes) +
+           " without sharing), weights and constants " + std::to_string(weight_bytes) + " bytes\n";
+    for (const OutputReport &o : outputs) {
+        char text[160];
+        std::snprintf(text, sizeof(text),
+                      "int8 against float on %zu %s items: same largest value %.2f %%, "
+                      "largest error %.4g, SQNR %.1f dB",
+                      items, made_up_items ? "random" : "calibration", 100 * o.agreement,
+                      o.max_error, o.sqnr_db);
+        out += "output " + o.name + ": " + text + "\n";
+    }
+    return out;
+}
+
+} // namespace acc::accc

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "tools/accc/ir/graph.h"
+
+#include <algorithm>
+
+namespace acc::accc
+{
+
+ValueId Graph::add_value(std::string value_name, DType dtype, Dims dims, Quant quant)
+{
+    values.push_back({std::move(value_name), dtype, std::move(dims), quant, nullptr});
+    return static_cast<ValueId>(values.size() - 1);
+}
+
+ValueId Graph::add_constant(std::string value_name, Dims dims, Data data, Quant quant)
+{
+    const DType dtype = static_cast<DType>(data.index());
+    const ValueId id = add_value(std::move(value_name), dtype, std::move(dims), quant);
+    values[id].data = std::make_shared<const Data>(std::move(data));
+    return id;
+}
+
+const std::vector<float> &Graph::floats(ValueId id) const
+{
+    return *std::get_if<std::vector<float>>(values[id].data.get());
+}
+
+const std::vector<int8_t> &Graph::int8s(ValueId id) const
+{
+    return *std::get_if<std::vector<int8_t>>(values[id].data.get());
+}
+
+const std::vector<int32_t> &Graph::int32s(ValueId id) const
+{
+    return *std::get_if<std::vector<int32_t>>(values[id].data.get());
+}
+
+std::vector<uint32_t> Graph::uses() const
+{
+    std::vector<uint32_t> count(values.size());
+    for (const Op &op : ops)
+        for (const ValueId id : op.inputs)
+            count[id]++;
+    for (const ValueId id : outputs)
+        count[id]++;
+    return count;
+}
+
+std::vector<int64_t> Graph::makers() const
+{
+    std::vector<int64_t> maker(values.size(), -1);
+    for (size_t i = 0; i < ops.size(); i++)
+        maker[ops[i].output] = static_cast<int64_t>(i);
+    return maker;
+}
+
+void Graph::replace(ValueId from, ValueId to)
+{
+    for (Op &op : ops)
+        std::replace(op.inputs.begin(), op.inputs.end(), from, to);
+    std::replace(outputs.begin(), outputs.end(), from, to);
+}
+
+void Graph::drop_dead()
+{
+    std::vector<bool> needed(values.size());
+    for (const ValueId id : outputs)
+        needed[id] = true;
+    for (auto op = ops.rbegin(); op != ops.rend(); ++op)
+        if (needed[op->output])
+            for (const ValueId id : op->inputs)
+                needed[id] = true;
+    const auto dead = [&](const Op &op) { return !needed[op.output]; };
+    for (const Op &op : ops)
+        if (dead(op) && sources[op.source].fate.empty())
+            sources[op.source].fate = "its result is not used";
+    std::erase_if(ops, dead);
+    // What a value of no operation held need not stay.
+    for (ValueId id = 0; id < values.size(); id++)
+        if (!needed[id]) values[id].data.reset();
+}
+
+const char *kind_name(Kind kind)
+{
+    switch (kind) {
+    case Kind::Conv:
+        return "conv";
+    case Kind::MatMul:
+        return "matmul";
+    case Kind::ScaleShift:
+        return "scale_shift";
+    case Kind::Add:
+        return "add";
+    case Kind::Clip:
+        return "clip";
+    case Kind::MaxPool:
+        return "max_pool";
+    case Kind::AvgPool:
+        return "avg_pool";
+    case Kind::Reshape:
+        return "reshape";
+    case Kind::Transpose:
+        return "transpose";
+    case Kind::Softmax:
+        return "softmax";
+    case Kind::Quantize:
+        return "quantize";
+    case Kind::Dequantize:
+        return "dequantize";
+    case Kind::Im2col:
+        return "im2col";
+    case Kind::Mvm:
+        return "mvm";
+    case Kind::Gemm:
+        return "gemm";
+    case Kind::Requantize:
+        return "requantize";
+    }
+    return "?";
+}
+
+const char *dtype_name(DType dtype)
+{
+    return dtype == DType::F32 ? "f32" : dtype == DType::I8 ? "i8" : "i32";
+}
+
+uint32_t dtype_size(DType dtype)
+{
+    return dtype == DType::I8 ? 1 : 4;
+}
+
+std::string dims_text(const Dims &dims)
+{
+    std::string text;
+    for (const int64_t dim : dims)
+        text += (text.empty() ? "" : "x") + std::to_string(dim);
+    return text.empty() ? "scalar" : text;
+}
+
+int64_t elements(const Dims &dims)
+{
+    int64_t count = 1;
+    for (const int64_t dim : dims)
+        count *= dim;
+    return count;
+}
+
+int64_t last_dim(const Dims &dims)
+{
+    return dims.empty() ? 1 : dims.back();
+}
+
+} // namespace acc::accc

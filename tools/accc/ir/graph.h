@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+//
+// The compiler's one intermediate representation: a list of operations over values, in an
+// order in which every value is made before it is used. Each value is made once. Activations
+// have their batch first, and it is 1: a graph is about one item.
+//
+// A graph goes through three stages and the verifier (verify.h) knows which operations each
+// of them may have:
+//   Float     as imported: float, ONNX's axes (N, C, H, W)
+//   Physical  float still, but dims are in the order of memory: windows are channels-last
+//   Lowered   every operation is one kernel of an engine; int8 and int32 with known scales
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace acc::accc
+{
+
+enum class Stage { Float, Physical, Lowered };
+enum class DType : uint8_t { F32, I8, I32 };
+
+using Dims = std::vector<int64_t>;
+using ValueId = uint32_t;
+using Data = std::variant<std::vector<float>, std::vector<int8_t>, std::vector<int32_t>>;
+
+// real = (stored - zero_point) * scale, of int8 values.
+struct Quant {
+    float scale = 0;
+    int32_t zero_point = 0;
+    bool operator==(const Quant &) const = default;
+};
+
+struct Value {
+    std::string name;
+    DType dtype = DType::F32;
+    Dims dims;
+    Quant quant;
+    std::shared_ptr<const Data> data; // of a constant, else null
+
+    bool is_constant() const { return data != nullptr; }
+};
+
+// Windows over two axes (height, width). Its padding at the bottom and right is what the
+// output's size implies.
+struct Window {
+    int64_t kernel[2] = {1, 1};
+    int64_t stride[2] = {1, 1};
+    int64_t dilation[2] = {1, 1};
+    int64_t pad[2] = {0, 0}; // top, left
+    int64_t out[2] = {0, 0};
+};
+
+enum class Kind : uint8_t {
+    // Float and Physical
+    Conv,       // x, weights [out, in / groups, kh, kw], bias [out]?
+    MatMul,     // x [..., k], w [k, n] constant or [1, k, n], bias [n]?
+    ScaleShift, // x, scale [c], shift [c] along `axis`
+    // all stages
+    Add,       // a, b; b may be a constant whose dims are the last ones of a's
+    Clip,      // x, to [lo, hi]
+    MaxPool,   // x
+    AvgPool,   // x
+    Reshape,   // x, to `shape`: no data moves
+    Transpose, // x, by `perm`; axis 0 stays
+    Softmax,   // x, over the last axis; Lowered: int8 -> float
+    // Lowered
+    Quantize,   // x float -> int8
+    Dequantize, // x int8 -> float
+    Im2col,     // x [1, h, w, c] -> [1, oh, ow, kh * kw * c]
+    Mvm,        // x int8 [..., k], matrix int8 [k, n] constant -> int32 [..., n]
+    Gemm,       // a int8 [1, m, k], b int8 [1, k, n] -> int32 [1, m, n]
+    Requantize, // x int32 [..., n], bias, multiplier, shift int32 [n] constants -> int8
+};
+
+struct Op {
+    Kind kind = Kind::Reshape;
+    uint32_t source = 0; // index in Graph::sources
+    std::vector<ValueId> inputs;
+    ValueId output = 0;
+
+    Window window;                  // Conv, pools, Im2col
+    bool channels_last = false;     // Conv, pools: x is [1, h, w, c], not [1, c, h, w]
+    int64_t groups = 1;             // Conv
+    bool count_include_pad = false; // AvgPool
+    std::vector<int> perm;          // Transpose: output axis i is input axis perm[i]
+    Dims shape;                     // Reshape
+    int64_t axis = 1;               // ScaleShift
+    // Conv, MatMul, Add, Clip: what the result is limited to. Requantize: as int8 values.
+    float lo = -std::numeric_limits<float>::infinity();
+    float hi = std::numeric_limits<float>::infinity();
+
+    bool clamps() const
+    {
+        return lo > -std::numeric_limits<float>::infinity() ||
+               hi < std::numeric_limits<float>::infinity();
+    }
+};
+
+// A node of the imported model, for messages and the placement report.
+struct Source {
+    std::string name; // unique
+    std::string op;   // ONNX's op type
+    std::string fate; // set when a pass did away with it: "folded into /conv1/Conv"
+};
+
+struct Graph {
+    Stage stage = Stage::Float;
+    std::string name;
+    std::vector<Value> values;
+    std::vector<Op> ops;
+    std::vector<Source> sources;
+    std::vector<ValueId> inputs;
+    std::vector<ValueId> outputs;
+    std::vector<std::string> output_names; // one for each output
+
+    ValueId add_value(std::string value_name, DType dtype, Dims dims, Quant quant = {});
+    ValueId add_constant(std::string value_name, Dims dims, Data data, Quant quant = {});
+
+    Value &value(ValueId id) { return values[id]; }
+    const Value &value(ValueId id) const { return values[id]; }
+    // Precondition: a constant of that type.
+    const std::vector<float> &floats(ValueId id) const;
+    const std::vector<int8_t> &int8s(ValueId id) const;
+    const std::vector<int32_t> &int32s(ValueId id) const;
+    const Source &source(const Op &op) const { return sources[op.source]; }
+
+    // For each value how often operations and outputs read it.
+    std::vector<uint32_t> uses() const;
+    // For each value the index of the operation that makes it, or -1.
+    std::vector<int64_t> makers() const;
+    // Makes every operation and output that reads `from` read `to`.
+    void replace(ValueId from, ValueId to);
+    // Drops operations that nothing needs.
+    void drop_dead();
+};
+
+const char *kind_name(Kind kind);
+const char *dtype_name(DType dtype);
+uint32_t dtype_size(DType dtype);
+// "1x3x8x8".
+std::string dims_text(const Dims &dims);
+int64_t elements(const Dims &dims);
+// Elements of one row, which the last dimension counts; 1 for no dims.
+int64_t last_dim(const Dims &dims);
+
+} // namespace acc::accc

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+//
+// The dims of results. The importer asks for them, the verifier compares with them.
+#pragma once
+
+#include "tools/accc/diagnostics.h"
+#include "tools/accc/ir/graph.h"
+
+namespace acc::accc
+{
+
+inline constexpr int64_t kMaxElements = int64_t{1} << 28; // of one value: 1 GiB of floats
+inline constexpr size_t kMaxRank = 6;
+inline constexpr int64_t kMaxKernel = int64_t{1} << 16; // of a window, stride, pad, dilation
+
+// The dims of op's output from those of its inputs, or what is wrong with the inputs'.
+// The error says "expected …; found …", without the node's name.
+Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag);
+
+// Product of dims. An error when a dim is below 1, there are more than kMaxRank or
+// the product is above kMaxElements.
+Result<int64_t> checked_elements(const Dims &dims, Diagnostics &diag);
+
+} // namespace acc::accc

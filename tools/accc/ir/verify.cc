@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "tools/accc/ir/verify.h"
+
+#include "tools/accc/ir/shape.h"
+
+#include <cmath>
+
+namespace acc::accc
+{
+namespace
+{
+
+bool allowed(Stage stage, Kind kind)
+{
+    switch (kind) {
+    case Kind::Conv:
+    case Kind::MatMul:
+        return stage != Stage::Lowered;
+    case Kind::ScaleShift:
+        return stage == Stage::Float;
+    case Kind::Add:
+    case Kind::Clip:
+    case Kind::MaxPool:
+    case Kind::AvgPool:
+    case Kind::Reshape:
+    case Kind::Transpose:
+    case Kind::Softmax:
+        return true;
+    case Kind::Quantize:
+    case Kind::Dequantize:
+    case Kind::Im2col:
+    case Kind::Mvm:
+    case Kind::Gemm:
+    case Kind::Requantize:
+        return stage == Stage::Lowered;
+    }
+    return false;
+}
+
+struct Types {
+    DType in, out;
+};
+
+Types types_of(Stage stage, Kind kind, DType operand)
+{
+    if (stage != Stage::Lowered) return {DType::F32, DType::F32};
+    switch (kind) {
+    case Kind::Reshape:
+        return {operand, operand};
+    case Kind::Quantize:
+        return {DType::F32, DType::I8};
+    case Kind::Dequantize:
+    case Kind::Softmax:
+        return {DType::I8, DType::F32};
+    case Kind::Mvm:
+    case Kind::Gemm:
+        return {DType::I8, DType::I32};
+    case Kind::Requantize:
+        return {DType::I32, DType::I8};
+    default:
+        return {DType::I8, DType::I8};
+    }
+}
+
+std::string check_value(const Value &v)
+{
+    if (v.data) {
+        const auto size = std::visit([](const auto &d) { return d.size(); }, *v.data);
+        if (static_cast<DType>(v.data->index()) != v.dtype ||
+            static_cast<int64_t>(size) != elements(v.dims))
+            return "expected a constant's data to fit its type and dims";
+    }
+    if (v.dtype == DType::I8 && (!(v.quant.scale > 0) || !std::isfinite(v.quant.scale) ||
+                                 v.quant.zero_point < -128 || v.quant.zero_point > 127))
+        return "expected int8 with a scale above 0 and a zero point of -128 to 127";
+    return {};
+}
+
+// Results that keep their operand's scale.
+bool keeps_quant(Kind kind)
+{
+    return kind == Kind::Clip || kind == Kind::MaxPool || kind == Kind::AvgPool ||
+           kind == Kind::Reshape || kind == Kind::Transpose || kind == Kind::Im2col;
+}
+
+std::string check_op(const Graph &g, const Op &op)
+{
+    if (!allowed(g.stage, op.kind)) return "expected another operation in this stage";
+    if (op.source >= g.sources.size()) return "expected a source node";
+    const Types types = types_of(g.stage, op.kind, g.value(op.inputs[0]).dtype);
+    const Value &y = g.value(op.output);
+    if (g.value(op.inputs[0]).dtype != types.in || y.dtype != types.out)
+        return std::string("expected ") + dtype_name(types.in) + " to " + dtype_name(types.out);
+    if (y.is_constant()) return "expected a result, found a constant";
+    const bool windows =
+        op.kind == Kind::Conv || op.kind == Kind::MaxPool || op.kind == Kind::AvgPool;
+    if (windows && op.channels_last != (g.stage != Stage::Float))
+        return "expected channels last exactly after the layout pass";
+    if (!(op.lo <= op.hi)) return "expected a lower limit that is not above the upper one";
+    const bool weights = op.kind == Kind::Conv || op.kind == Kind::ScaleShift ||
+                         op.kind == Kind::Mvm || op.kind == Kind::Requantize;
+    for (size_t i = 1; i < op.inputs.size(); i++)
+        if ((weights || i == 2) && !g.value(op.inputs[i]).is_constant())
+            return "expected constants for weights and biases";
+    if (g.stage == Stage::Lowered && keeps_quant(op.kind) &&
+        !(y.quant == g.value(op.inputs[0]).quant))
+        return "expected a result of its operand's scale";
+    return {};
+}
+
+} // namespace
+
+Status verify_graph(const Graph &g, Diagnostics &diag)
+{
+    const auto bad = [&](const std::string &where, const std::string &text) {
+        return diag.error("internal: " + where + ": " + text);
+    };
+    std::vector<bool> made(g.values.size());
+    for (ValueId id = 0; id < g.values.size(); id++) {
+        made[id] = g.values[id].is_constant();
+        const std::string text = made[id] ? check_value(g.values[id]) : "";
+        if (!text.empty()) return bad("value " + g.values[id].name, text);
+    }
+    for (const ValueId id : g.inputs) {
+        if (id >= g.values.size() || made[id]) return bad("inputs", "expected values of their own");
+        made[id] = true;
+    }
+    for (const Op &op : g.ops) {
+        const std::string where = std::string(kind_name(op.kind)) + " of " +
+                                  (op.source < g.sources.size() ? g.sources[op.source].name : "?");
+        for (const ValueId id : op.inputs)
+            if (id >= g.values.size() || !made[id])
+                return bad(where, "expected operands that are made before");
+        if (op.inputs.empty() || op.output >= g.values.size() || made[op.output])
+            return bad(where, "expected operands and a result of its own");
+        made[op.output] = true;
+        std::string text = check_op(g, op);
+        if (text.empty()) text = check_value(g.value(op.output));
+        if (!text.empty()) return bad(where, text);
+        Diagnostics inner;
+        const auto dims = infer_dims(g, op, inner);
+        if (!dims) return bad(where, inner.text());
+        if (*dims != g.value(op.output).dims)
+            return bad(where, "expected a result of " + dims_text(*dims) + "; found " +
+                                  dims_text(g.value(op.output).dims));
+    }
+    if (g.outputs.empty() || g.outputs.size() != g.output_names.size())
+        return bad("outputs", "expected at least one, each with a name");
+    for (const ValueId id : g.outputs)
+        if (id >= g.values.size() || !made[id])
+            return bad("outputs", "expected values that are made");
+    return Ok{};
+}
+
+} // namespace acc::accc

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+//
+// accc MODEL.onnx -o OUT.accx: the command line. Errors are one line on stderr; exit code 1
+// for what is wrong with the input, 2 for how the tool was called.
+#include "tools/accc/accc.h"
+#include "tools/accc/import/onnx_import.h"
+#include "tools/accc/ir/print.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace
+{
+
+using namespace acc::accc;
+
+constexpr size_t kRandomItems = 32;
+
+struct Options {
+    std::string model, out, report, print_after;
+    std::vector<std::string> calibrate, shapes;
+    bool strict = false, quiet = false;
+};
+
+// One line, whatever bytes a model's names hold.
+int fail(const std::string &text, int code = 1)
+{
+    std::string line = text;
+    for (char &c : line)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    std::fprintf(stderr, "accc: error: %s\n", line.c_str());
+    return code;
+}
+
+// name=1x3x8x8
+bool parse_shape(const std::string &text, ImportOptions &options)
+{
+    const size_t equals = text.rfind('=');
+    if (equals == std::string::npos || equals == 0) return false;
+    Dims dims;
+    for (size_t at = equals + 1; at <= text.size();) {
+        const size_t end = std::min(text.find('x', at), text.size());
+        if (end == at || end - at > 9) return false;
+        int64_t dim = 0;
+        for (; at < end; at++) {
+            if (text[at] < '0' || text[at] > '9') return false;
+            dim = dim * 10 + (text[at] - '0');
+        }
+        dims.push_back(dim);
+        at = end + 1;
+    }
+    options.shapes[text.substr(0, equals)] = dims;
+    return true;
+}
+
+bool write_file(const std::string &path, const void *data, size_t size)
+{
+    std::FILE *file = std::fopen(path.c_str(), "wbe");
+    if (!file) return false;
+    const bool written = std::fwrite(data, 1, size, file) == size;
+    return std::fclose(file) == 0 && written;
+}
+
+int run(const Options &o)
+{
+    ImportOptions import;
+    for (const std::string &shape : o.shapes)
+        if (!parse_shape(shape, import))
+            return fail("expected --shape NAME=1x3x8x8; found '" + shape + "'", 2);
+    const std::vector<std::string> passes = pass_names();
+    if (!o.print_after.empty() && o.print_after != "all" &&
+        std::find(passes.begin(), passes.end(), o.print_after) == passes.end()) {
+        std::string names = "all";
+        for (const std::string &name : passes)
+            names += ", " + name;
+        return fail("expected --print-after of " + names + "; found '" + o.print_after + "'", 2);
+    }
+
+    Diagnostics diag;
+    auto graph = import_onnx_file(o.model, import, diag);
+    if (!graph) return fail(diag.text());
+    const auto samples = o.calibrate.empty() ? random_samples(*graph, kRandomItems)
+                                             : read_samples(*graph, o.calibrate, diag);
+    if (!samples) return fail(diag.text());
+    if (samples->made_up)
+        diag.warn("no --calibrate: ranges are those of random inputs from 0 to 1");
+    const auto after = [&](const char *name, const Graph &g) {
+        if (o.print_after == name || o.print_after == "all")
+            std::printf("after %s: %s\n", name, print_graph(g).c_str());
+    };
+    const auto compiled = compile(std::move(*graph), *samples, diag, after);
+    if (!compiled) return fail(o.model + ": " + diag.text());
+    for (const std::string &warning : diag.warnings())
+        std::fprintf(stderr, "accc: warning: %s\n", warning.c_str());
+    if (!write_file(o.out, compiled->file.data(), compiled->file.size()))
+        return fail(o.out + ": " + std::strerror(errno));
+    const std::string json = compiled->report.json() + "\n";
+    if (!o.report.empty() && !write_file(o.report, json.data(), json.size()))
+        return fail(o.report + ": " + std::strerror(errno));
+    if (!o.quiet) std::fputs(compiled->report.text().c_str(), stdout);
+    return 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+try {
+    CLI::App app{"Compiles an ONNX model into a program for the crossbar and the FPGA."};
+    Options o;
+    app.add_option("model", o.model, "The model, MODEL.onnx")->required();
+    app.add_option("-o,--output", o.out, "The program file to write, OUT.accx")->required();
+    app.add_option("--calibrate", o.calibrate,
+                   "float32 .npy [n, …] whose values set the int8 ranges; NAME=FILE for each of "
+                   "several inputs")
+        ->allow_extra_args(false);
+    app.add_option("--report", o.report, "Write the placement report as JSON");
+    app.add_option("--shape", o.shapes, "Dims of an input, NAME=1x3x8x8")->allow_extra_args(false);
+    app.add_option("--print-after", o.print_after, "Print the graph after a pass, or after all");
+    app.add_flag("--strict", o.strict,
+                 "Fail where a node would run on the host; today such nodes are always refused");
+    app.add_flag("-q,--quiet", o.quiet, "Do not print the placement report");
+    app.set_version_flag("--version", ACC_VERSION);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &e) {
+        if (e.get_exit_code() == 0) return app.exit(e); // --help, --version
+        return fail(e.what(), 2);
+    }
+    return run(o);
+} catch (const std::exception &e) {
+    return fail(e.what());
+}

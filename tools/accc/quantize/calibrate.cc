@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "tools/accc/quantize/calibrate.h"
+
+#include "tools/accc/reference/float_interpreter.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace acc::accc
+{
+namespace
+{
+
+constexpr size_t kBins = 2048;
+constexpr int kCuts = 26; // 1.00, 0.98, … 0.50 of the extremes
+
+struct Histogram {
+    Range seen;
+    std::vector<uint64_t> bins;
+
+    double center(size_t bin) const
+    {
+        const double width = (static_cast<double>(seen.hi) - static_cast<double>(seen.lo)) / kBins;
+        return static_cast<double>(seen.lo) + (static_cast<double>(bin) + 0.5) * width;
+    }
+};
+
+// Mean squared error, but for the division, of what a range makes of the values seen.
+double error_of(const Histogram &h, const Range &range)
+{
+    const Quant q = quant_of(range);
+    const auto scale = static_cast<double>(q.scale);
+    double error = 0;
+    for (size_t i = 0; i < kBins; i++) {
+        if (!h.bins[i]) continue;
+        const double v = h.center(i);
+        const double stored = std::clamp(std::nearbyint(v / scale) + q.zero_point, -128.0, 127.0);
+        const double off = v - (stored - q.zero_point) * scale;
+        error += off * off * static_cast<double>(h.bins[i]);
+    }
+    return error;
+}
+
+Range best_range(const Histogram &h)
+{
+    if (!(h.seen.hi > h.seen.lo)) return h.seen;
+    Range best = h.seen;
+    double least = error_of(h, best);
+    for (int lo_cut = 0; lo_cut < (h.seen.lo < 0 ? kCuts : 1); lo_cut++)
+        for (int hi_cut = 0; hi_cut < (h.seen.hi > 0 ? kCuts : 1); hi_cut++) {
+            const Range range{h.seen.lo * (1 - 0.02f * static_cast<float>(lo_cut)),
+                              h.seen.hi * (1 - 0.02f * static_cast<float>(hi_cut))};
+            const double error = error_of(h, range);
+            if (error < least) {
+                least = error;
+                best = range;
+            }
+        }
+    return best;
+}
+
+// Whether the value's range is asked for: the others keep their operand's scale.
+std::vector<bool> wanted_values(const Graph &g)
+{
+    std::vector<bool> wanted(g.values.size());
+    for (const ValueId id : g.inputs)
+        wanted[id] = true;
+    for (const Op &op : g.ops) {
+        if (op.kind == Kind::Conv || op.kind == Kind::MatMul || op.kind == Kind::Add)
+            wanted[op.output] = true;
+        if (op.kind == Kind::Add && g.value(op.inputs[1]).is_constant())
+            wanted[op.inputs[1]] = true;
+    }
+    return wanted;
+}
+
+template <typename See>
+void for_each_item(const Graph &g, const Samples &samples, const std::vector<bool> &wanted, See see)
+{
+    for (size_t i = 0; i < samples.items; i++) {
+        const FloatValues values = evaluate(g, samples.item(i));
+        for (ValueId id = 0; id < g.values.size(); id++)
+            if (wanted[id]) see(id, g.value(id).is_constant() ? g.floats(id) : values[id]);
+    }
+}
+
+} // namespace
+
+Quant quant_of(const Range &range)
+{
+    const double lo = std::min(static_cast<double>(range.lo), 0.0);
+    const double hi = std::max(static_cast<double>(range.hi), 0.0);
+    const double scale = std::max((hi - lo) / 255, 1e-20);
+    Quant q;
+    q.scale = static_cast<float>(scale);
+    q.zero_point =
+        static_cast<int32_t>(std::clamp(std::nearbyint(-128 - lo / scale), -128.0, 127.0));
+    return q;
+}
+
+std::vector<Range> calibrate(const Graph &g, const Samples &samples)
+{
+    const std::vector<bool> wanted = wanted_values(g);
+    std::vector<Histogram> histograms(g.values.size());
+    for_each_item(g, samples, wanted, [&](ValueId id, const std::vector<float> &values) {
+        const auto [least, most] = std::minmax_element(values.begin(), values.end());
+        histograms[id].seen.lo = std::min(histograms[id].seen.lo, *least);
+        histograms[id].seen.hi = std::max(histograms[id].seen.hi, *most);
+    });
+    for_each_item(g, samples, wanted, [&](ValueId id, const std::vector<float> &values) {
+        Histogram &h = histograms[id];
+        h.bins.resize(kBins);
+        const double per_unit =
+            kBins /
+            std::max(static_cast<double>(h.seen.hi) - static_cast<double>(h.seen.lo), 1e-30);
+        for (const float v : values) {
+            const double bin = (static_cast<double>(v) - static_cast<double>(h.seen.lo)) * per_unit;
+            h.bins[static_cast<size_t>(std::clamp(bin, 0.0, kBins - 1.0))]++;
+        }
+    });
+    std::vector<Range> ranges(g.values.size());
+    for (ValueId id = 0; id < g.values.size(); id++)
+        if (wanted[id]) ranges[id] = best_range(histograms[id]);
+    return ranges;
+}
+
+} // namespace acc::accc

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//
+// Ranges of values on calibration data, and the int8 scales that they give.
+#pragma once
+
+#include "tools/accc/ir/graph.h"
+#include "tools/accc/quantize/samples.h"
+
+#include <vector>
+
+namespace acc::accc
+{
+
+// What int8 is to cover of a value. Always holds 0.
+struct Range {
+    float lo = 0;
+    float hi = 0;
+};
+
+// The scale and zero point of a range: 255 steps from lo to hi, 0 exactly at the zero point.
+Quant quant_of(const Range &range);
+
+// For each value of a Physical graph the range that loses least: of those from all that was
+// seen down to half of it, the one with the smallest mean squared error of its int8 form.
+std::vector<Range> calibrate(const Graph &graph, const Samples &samples);
+
+} // namespace acc::accc

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+#include "tools/accc/quantize/lower.h"
+
+#include "tools/accc/ir/shape.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+namespace acc::accc
+{
+namespace
+{
+
+constexpr double kMaxBias = 1 << 28;              // in steps of a product
+constexpr int64_t kMaxWeights = int64_t{1} << 27; // of one matrix
+
+// A product's weights as int8 [k][n] with a scale for each column.
+struct Weights {
+    int64_t k = 0, n = 0;
+    std::vector<int8_t> data;
+    std::vector<double> scale;
+    std::vector<int32_t> bias; // the zero point of x folded in
+};
+
+// Rows of the matrix of a convolution in the order of im2col: [ky][kx][c]. Groups become
+// zeros, since a crossbar computes them anyway.
+std::vector<float> conv_matrix(const Graph &g, const Op &op)
+{
+    const Dims &w = g.value(op.inputs[1]).dims;
+    const std::vector<float> &from = g.floats(op.inputs[1]);
+    const int64_t n = w[0], depth = w[1], taps = w[2] * w[3];
+    const int64_t channels = depth * op.groups, per_group = n / op.groups;
+    std::vector<float> matrix(static_cast<size_t>(taps * channels * n), 0);
+    for (int64_t o = 0; o < n; o++)
+        for (int64_t c = 0; c < depth; c++)
+            for (int64_t t = 0; t < taps; t++) {
+                const int64_t row = t * channels + o / per_group * depth + c;
+                matrix[row * n + o] = from[(o * depth + c) * taps + t];
+            }
+    return matrix;
+}
+
+Weights quantize_weights(std::span<const float> matrix, int64_t k, int64_t n,
+                         std::span<const float> bias, const Quant &x)
+{
+    Weights w;
+    w.k = k;
+    w.n = n;
+    w.data.resize(static_cast<size_t>(k * n));
+    std::vector<double> most(static_cast<size_t>(n), 0);
+    for (size_t i = 0; i < matrix.size(); i++) {
+        double &m = most[i % static_cast<size_t>(n)];
+        m = std::max(m, std::abs(static_cast<double>(matrix[i])));
+    }
+    for (int64_t j = 0; j < n; j++) {
+        const double b = bias.empty() ? 0 : static_cast<double>(bias[j]);
+        // Coarse enough that the bias, in steps of scale * x.scale, fits as well.
+        const double for_bias = std::abs(b) / (static_cast<double>(x.scale) * kMaxBias);
+        w.scale.push_back(std::max({most[j] / 127, for_bias, 1e-30}));
+    }
+    std::vector<int64_t> sums(static_cast<size_t>(n), 0);
+    for (size_t i = 0; i < matrix.size(); i++) {
+        const size_t j = i % static_cast<size_t>(n);
+        const double q = std::nearbyint(static_cast<double>(matrix[i]) / w.scale[j]);
+        w.data[i] = static_cast<int8_t>(std::clamp(q, -127.0, 127.0));
+        sums[j] += w.data[i];
+    }
+    for (int64_t j = 0; j < n; j++) {
+        const double b = bias.empty() ? 0 : static_cast<double>(bias[j]);
+        const double steps = std::nearbyint(b / (w.scale[j] * static_cast<double>(x.scale)));
+        w.bias.push_back(
+            static_cast<int32_t>(static_cast<int64_t>(steps) - x.zero_point * sums[j]));
+    }
+    return w;
+}
+
+// A limit as an int8 value.
+float stored_limit(float limit, const Quant &q)
+{
+    if (std::isinf(limit)) return limit < 0 ? -128.0f : 127.0f;
+    const double stored =
+        std::nearbyint(static_cast<double>(limit) / static_cast<double>(q.scale)) + q.zero_point;
+    return static_cast<float>(std::clamp(stored, -128.0, 127.0));
+}
+
+class Lowering
+{
+public:
+    Lowering(Graph &g, std::span<const Range> ranges, Diagnostics &diag)
+        : g_(g), ranges_(ranges), diag_(diag), forms_(g.values.size())
+    {
+    }
+
+    Status run()
+    {
+        const std::vector<Op> old = std::move(g_.ops);
+        g_.ops.clear();
+        for (const ValueId id : g_.inputs)
+            forms_[id].f32 = id;
+        const size_t sources = g_.sources.size();
+        for (const Op &op : old) {
+            source_ = op.source;
+            ACCC_CHECK(rewrite(op));
+        }
+        for (size_t i = 0; i < g_.outputs.size(); i++) {
+            source_ = boundary_source("output", g_.output_names[i]);
+            ACC_TRY(g_.outputs[i], output(g_.outputs[i]));
+        }
+        for (size_t i = sources; i < g_.sources.size(); i++)
+            if (g_.sources[i].fate.empty()) g_.sources[i].fate = "float already";
+        g_.stage = Stage::Lowered;
+        return Ok{};
+    }
+
+private:
+    // What a value of the old graph is now.
+    struct Forms {
+        std::optional<ValueId> i8, f32;
+    };
+
+    Error error(const std::string &text)
+    {
+        const Source &s = g_.sources[source_];
+        return diag_.error("node '" + s.name + "' (" + s.op + "): " + text);
+    }
+
+    // A node of the report for what happens at the graph's edge.
+    uint32_t boundary_source(const char *op, const std::string &name)
+    {
+        g_.sources.push_back({std::string(op) + " " + name, op, {}});
+        return static_cast<uint32_t>(g_.sources.size() - 1);
+    }
+
+    Result<ValueId> append(Kind kind, std::vector<ValueId> inputs, DType dtype, Quant quant,
+                           Op like = {})
+    {
+        Op op = std::move(like);
+        op.kind = kind;
+        op.source = source_;
+        op.inputs = std::move(inputs);
+        Diagnostics inner;
+        const auto dims = infer_dims(g_, op, inner);
+        if (!dims) return error(inner.text());
+        op.output = g_.add_value(g_.value(op.inputs[0]).name, dtype, *dims, quant);
+        g_.ops.push_back(std::move(op));
+        return g_.ops.back().output;
+    }
+
+    Result<Quant> quant_from_range(ValueId old)
+    {
+        const Range &r = ranges_[old];
+        const Quant q = quant_of(r);
+        if (!std::isfinite(r.lo) || !std::isfinite(r.hi) || !std::isfinite(q.scale))
+            return error("expected finite values on the calibration data; found " +
+                         std::to_string(r.lo) + " to " + std::to_string(r.hi));
+        return q;
+    }
+
+    // The int8 form of an activation.
+    Result<ValueId> i8(ValueId old)
+    {
+        Forms &f = forms_[old];
+        if (f.i8) return *f.i8;
+        const bool input = std::find(g_.inputs.begin(), g_.inputs.end(), old) != g_.inputs.end();
+        const uint32_t user = source_;
+        Quant q{1.0f / 255, -128}; // a softmax: 0 … 1
+        if (input) {
+            source_ = boundary_source("input", g_.value(old).name);
+            ACC_TRY(q, quant_from_range(old));
+        }
+        ACC_TRY(f.i8, append(Kind::Quantize, {*f.f32}, DType::I8, q));
+        source_ = user;
+        return *f.i8;
+    }
+
+    Result<ValueId> output(ValueId old)
+    {
+        const bool input = std::find(g_.inputs.begin(), g_.inputs.end(), old) != g_.inputs.end();
+        if (forms_[old].f32 && !input) return *forms_[old].f32;
+        ACC_TRY(const ValueId x, i8(old));
+        ACC_TRY(forms_[old].f32, append(Kind::Dequantize, {x}, DType::F32, {}));
+        return *forms_[old].f32;
+    }
+
+    Status rewrite(const Op &op)
+    {
+        const ValueId x = op.inputs[0];
+        switch (op.kind) {
+        case Kind::Conv:
+            return rewrite_conv(op);
+        case Kind::MatMul:
+            return g_.value(op.inputs[1]).is_constant() ? rewrite_matmul(op) : rewrite_gemm(op);
+        case Kind::Add:
+            return rewrite_add(op);
+        case Kind::Softmax: {
+            ACC_TRY(const ValueId from, i8(x));
+            ACC_TRY(forms_[op.output].f32, append(Kind::Softmax, {from}, DType::F32, {}));
+            return Ok{};
+        }
+        case Kind::Reshape: {
+            const bool is_float =
+                forms_[x].f32 && !forms_[x].i8 &&
+                std::find(g_.inputs.begin(), g_.inputs.end(), x) == g_.inputs.end();
+            if (is_float) {
+                ACC_TRY(forms_[op.output].f32,
+                        append(Kind::Reshape, {*forms_[x].f32}, DType::F32, {}, op));
+                return Ok{};
+            }
+            break;
+        }
+        default:
+            break;
+        }
+        // Clip, pools, Transpose, Reshape: int8 of the operand's scale.
+        ACC_TRY(const ValueId from, i8(x));
+        const Quant q = g_.value(from).quant;
+        Op like = op;
+        if (op.kind == Kind::Clip) {
+            like.lo = stored_limit(op.lo, q);
+            like.hi = stored_limit(op.hi, q);
+        }
+        ACC_TRY(forms_[op.output].i8, append(op.kind, {from}, DType::I8, q, like));
+        return Ok{};
+    }
+
+    // int32 sums -> the int8 result of `op`, in the scale that its range asks for.
+    Status requantize(const Op &op, ValueId sums, const Weights &w, double x_scale)
+    {
+        ACC_TRY(const Quant q, quant_from_range(op.output));
+        std::vector<int32_t> multiplier, shift;
+        for (const double scale : w.scale) {
+            Fixed fixed;
+            const double factor = x_scale * scale / static_cast<double>(q.scale);
+            if (!fixed_point(factor, fixed))
+                return error("expected scales that are at most 2^30 apart; found " +
+                             std::to_string(factor));
+            multiplier.push_back(fixed.multiplier);
+            shift.push_back(fixed.shift);
+        }
+        const std::string name = g_.sources[source_].name;
+        const ValueId b = g_.add_constant(name + " bias", {w.n}, w.bias);
+        const ValueId m = g_.add_constant(name + " multiplier", {w.n}, std::move(multiplier));
+        const ValueId s = g_.add_constant(name + " shift", {w.n}, std::move(shift));
+        Op like;
+        like.lo = stored_limit(op.lo, q);
+        like.hi = stored_limit(op.hi, q);
+        ACC_TRY(forms_[op.output].i8,
+                append(Kind::Requantize, {sums, b, m, s}, DType::I8, q, std::move(like)));
+        g_.value(*forms_[op.output].i8).name = g_.value(op.output).name;
+        return Ok{};
+    }
+
+    Status product(const Op &op, ValueId x, std::span<const float> matrix, int64_t k, int64_t n)
+    {
+        if (k > kMaxProductInputs)
+            return error("expected at most " + std::to_string(kMaxProductInputs) +
+                         " inputs of a product, so that its sums stay in 32 bits; found " +
+                         std::to_string(k));
+        std::span<const float> bias;
+        if (op.inputs.size() == 3) bias = g_.floats(op.inputs[2]);
+        const Quant q = g_.value(x).quant;
+        Weights w = quantize_weights(matrix, k, n, bias, q);
+        const ValueId data =
+            g_.add_constant(g_.sources[source_].name + " weights", {k, n}, w.data, Quant{1, 0});
+        ACC_TRY(const ValueId sums, append(Kind::Mvm, {x, data}, DType::I32, {}));
+        return requantize(op, sums, w, static_cast<double>(q.scale));
+    }
+
+    Status rewrite_matmul(const Op &op)
+    {
+        ACC_TRY(const ValueId x, i8(op.inputs[0]));
+        const Dims w = g_.value(op.inputs[1]).dims;
+        const std::vector<float> matrix = g_.floats(op.inputs[1]);
+        return product(op, x, matrix, w[0], w[1]);
+    }
+
+    Status rewrite_conv(const Op &op)
+    {
+        ACC_TRY(ValueId x, i8(op.inputs[0]));
+        const Dims w = g_.value(op.inputs[1]).dims;
+        const int64_t k = w[1] * op.groups * w[2] * w[3];
+        if (k > kMaxWeights / w[0])
+            return error("expected a matrix of at most 2^27 weights, groups spread out; found " +
+                         std::to_string(k) + "x" + std::to_string(w[0]));
+        const Window &win = op.window;
+        const bool pointwise = w[2] == 1 && w[3] == 1 && win.stride[0] == 1 && win.stride[1] == 1 &&
+                               win.pad[0] == 0 && win.pad[1] == 0 &&
+                               win.out[0] == g_.value(x).dims[1] &&
+                               win.out[1] == g_.value(x).dims[2];
+        if (!pointwise) {
+            Op like;
+            like.window = win;
+            like.channels_last = true;
+            const Quant q = g_.value(x).quant;
+            ACC_TRY(x, append(Kind::Im2col, {x}, DType::I8, q, std::move(like)));
+        }
+        const std::vector<float> matrix = conv_matrix(g_, op);
+        return product(op, x, matrix, k, w[0]);
+    }
+
+    // Both sides are computed: no crossbar holds either.
+    Status rewrite_gemm(const Op &op)
+    {
+        ACC_TRY(const ValueId a, i8(op.inputs[0]));
+        ACC_TRY(const ValueId b, i8(op.inputs[1]));
+        const int64_t k = g_.value(a).dims.back(), n = g_.value(b).dims.back();
+        if (k > kMaxProductInputs)
+            return error("expected at most " + std::to_string(kMaxProductInputs) +
+                         " inputs of a product; found " + std::to_string(k));
+        ACC_TRY(const ValueId sums, append(Kind::Gemm, {a, b}, DType::I32, {}));
+        Weights w;
+        w.n = n;
+        w.scale.assign(static_cast<size_t>(n), static_cast<double>(g_.value(b).quant.scale));
+        w.bias.assign(static_cast<size_t>(n), 0);
+        if (op.inputs.size() == 3) return error("expected no bias on a product of two results");
+        return requantize(op, sums, w, static_cast<double>(g_.value(a).quant.scale));
+    }
+
+    Status rewrite_add(const Op &op)
+    {
+        ACC_TRY(const ValueId a, i8(op.inputs[0]));
+        ValueId b = op.inputs[1];
+        if (g_.value(b).is_constant()) {
+            ACC_TRY(const Quant q, quant_from_range(b));
+            std::vector<int8_t> data;
+            for (const float v : g_.floats(b)) {
+                const double stored =
+                    std::nearbyint(static_cast<double>(v) / static_cast<double>(q.scale));
+                data.push_back(
+                    static_cast<int8_t>(std::clamp(stored + q.zero_point, -128.0, 127.0)));
+            }
+            const Dims dims = g_.value(b).dims;
+            b = g_.add_constant(g_.sources[source_].name + " constant", dims, std::move(data), q);
+        } else {
+            ACC_TRY(b, i8(b));
+        }
+        ACC_TRY(const Quant q, quant_from_range(op.output));
+        Op like;
+        like.lo = stored_limit(op.lo, q);
+        like.hi = stored_limit(op.hi, q);
+        ACC_TRY(forms_[op.output].i8, append(Kind::Add, {a, b}, DType::I8, q, std::move(like)));
+        return Ok{};
+    }
+
+    Graph &g_;
+    std::span<const Range> ranges_;
+    Diagnostics &diag_;
+    std::vector<Forms> forms_; // by the old graph's ids
+    uint32_t source_ = 0;
+};
+
+} // namespace
+
+bool fixed_point(double factor, Fixed &fixed)
+{
+    if (!(factor >= 0) || factor >= 0x1p30) return false;
+    fixed = {};
+    if (factor == 0) return true;
+    int exponent = 0;
+    const double fraction = std::frexp(factor, &exponent); // 0.5 … 1
+    int shift = 31 - exponent;
+    double multiplier = std::nearbyint(std::ldexp(fraction, 31));
+    if (multiplier >= 0x1p31) { // rounded up to the next power
+        multiplier = 0x1p30;
+        shift--;
+    }
+    if (shift > 62) { // so small that its last bits are lost
+        multiplier = std::nearbyint(std::ldexp(factor, 62));
+        shift = 62;
+    }
+    fixed.multiplier = static_cast<int32_t>(multiplier);
+    fixed.shift = shift;
+    return shift >= 1;
+}
+
+Status lower(Graph &graph, std::span<const Range> ranges, Diagnostics &diag)
+{
+    return Lowering(graph, ranges, diag).run();
+}
+
+} // namespace acc::accc
