@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace acc
 {
@@ -33,7 +34,16 @@ public:
 // reason of a refusal.
 Result<std::unique_ptr<Transport>> open_transport(std::string_view uri, std::string &why);
 
+// URIs of what can be opened here, the preferred one first: nodes, then the embedded
+// emulator's engines.
+std::vector<std::string> list_uris();
+
+// --- Each in its own file; open_transport() and list_uris() are their only callers ----------
+
 Result<std::unique_ptr<Transport>> open_inproc(std::string_view spec, std::string &why);
+std::vector<std::string> list_inproc();
+
 Result<std::unique_ptr<Transport>> open_node(std::string_view path, std::string &why);
+std::vector<std::string> list_nodes();
 
 } // namespace acc

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "libacc/event_reader.h"
+
+#include "acc/check.h"
+#include "libacc/clock.h"
+#include "libacc/device.h"
+#include "libacc/error.h"
+#include "libacc/log.h"
+#include "libacc/signal_pool.h"
+#include "libacc/threads.h"
+
+#include <algorithm>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+namespace acc
+{
+namespace
+{
+
+constexpr Log log("events");
+
+} // namespace
+
+// ------------------------------------------------------------------- entries
+
+bool WaitEntry::holds(int64_t &observed) const
+{
+    observed = std::atomic_ref(memory_->value).load(std::memory_order_acquire);
+    return acc_condition_holds(observed, condition_, value_);
+}
+
+// Registered first, then armed, then looked at again (docs/protocols.md, "notify").
+bool WaitEntry::arm_and_check(int64_t &observed) const
+{
+    if (holds(observed)) return true;
+    std::atomic_ref(memory_->notify).fetch_or(ACC_NOTIFY_HOST, std::memory_order_acq_rel);
+    full_fence();
+    return holds(observed);
+}
+
+// ------------------------------------------------------------- the thread's life
+
+int EventReader::start()
+{
+    if (running_.load(std::memory_order_acquire)) return 0;
+    std::lock_guard lock(start_mutex_);
+    if (running_.load(std::memory_order_relaxed)) return 0;
+    UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!event) return fail(-errno, "cannot make an event descriptor: {}", errno_text(errno)).code;
+    drm_acc_event_set set = {};
+    set.fd = event.get();
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_EVENT_SET, &set))
+        return fail(error, "{}: EVENT_SET: {}", device_.uri(), errno_text(error)).code;
+    event_ = std::move(event);
+    const int error = start_thread(thread_, "acc-events", [this] { run(); });
+    if (error)
+        return fail(error, "{}: cannot start the thread that reads events", device_.uri()).code;
+    running_.store(true, std::memory_order_release);
+    return 0;
+}
+
+void EventReader::stop()
+{
+    if (!running_.load(std::memory_order_acquire)) return;
+    stop_.store(true, std::memory_order_release);
+    wake();
+    thread_.join();
+    running_.store(false, std::memory_order_release);
+    drm_acc_event_set clear = {};
+    clear.fd = -1;
+    (void)device_.ioctl(DRM_IOCTL_ACC_EVENT_SET, &clear); // the file is closed next
+    event_.reset();
+}
+
+void EventReader::wake()
+{
+    // A full counter is a pending wake.
+    (void)!eventfd_write(event_.get(), 1);
+}
+
+void EventReader::run()
+{
+    pollfd poll_event = {event_.get(), POLLIN, 0};
+    while (!stop_.load(std::memory_order_acquire)) {
+        if (poll(&poll_event, 1, -1) < 0) continue; // EINTR
+        eventfd_t count;
+        if (eventfd_read(event_.get(), &count) == 0) look();
+    }
+}
+
+// ------------------------------------------------------------------ an event
+
+void EventReader::look()
+{
+    std::lock_guard lock(mutex_);
+    events_.fetch_add(1, std::memory_order_acq_rel);
+    event_seen_.notify_all();
+    const int lost = device_.lost();
+    for (size_t i = entries_.size(); i-- > 0;) {
+        WaitEntry &entry = *entries_[i];
+        int64_t observed = 0;
+        const bool holds = entry.arm_and_check(observed);
+        if (!holds && !lost) continue;
+        unlink(entry);
+        entry.fire(observed, holds ? 0 : lost);
+    }
+    for (SignalChunk *chunk : relays_)
+        chunk->relay(device_);
+}
+
+void EventReader::unlink(WaitEntry &entry)
+{
+    const size_t at = entry.index_;
+    entries_[at] = entries_.back();
+    entries_[at]->index_ = at;
+    entries_.pop_back();
+    entry.index_ = SIZE_MAX;
+}
+
+int EventReader::add(WaitEntry &entry)
+{
+    ACC_TRY_INT(start());
+    std::lock_guard lock(mutex_);
+    entries_.push_back(&entry);
+    entry.index_ = entries_.size() - 1;
+    int64_t observed = 0;
+    const bool holds = entry.arm_and_check(observed);
+    const int lost = holds ? 0 : device_.lost();
+    if (holds || lost) {
+        unlink(entry);
+        entry.fire(observed, lost);
+    }
+    return 0;
+}
+
+bool EventReader::remove(WaitEntry &entry)
+{
+    std::lock_guard lock(mutex_);
+    if (entry.index_ == SIZE_MAX) return false;
+    unlink(entry);
+    return true;
+}
+
+void EventReader::cancel(const acc_signal_memory *memory)
+{
+    std::lock_guard lock(mutex_);
+    for (size_t i = entries_.size(); i-- > 0;) {
+        WaitEntry &entry = *entries_[i];
+        if (entry.memory_ != memory) continue;
+        const size_t at = entry.index_;
+        if (!entry.cancel()) continue; // it may be gone now
+        entries_[at] = entries_.back();
+        entries_[at]->index_ = at;
+        entries_.pop_back();
+    }
+}
+
+int EventReader::wait_event(uint32_t seen, uint64_t deadline_ns)
+{
+    std::unique_lock lock(mutex_);
+    const bool came = wait_until(event_seen_, lock, deadline_ns, [&] {
+        return events_.load(std::memory_order_relaxed) != seen;
+    });
+    return came ? 0 : -ETIME;
+}
+
+void EventReader::add_relay(SignalChunk &chunk)
+{
+    std::lock_guard lock(mutex_);
+    relays_.push_back(&chunk);
+}
+
+void EventReader::remove_relay(SignalChunk &chunk)
+{
+    std::lock_guard lock(mutex_);
+    std::erase(relays_, &chunk);
+}
+
+} // namespace acc

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+//
+// A compiled network that is replayed: packets recorded once, one submission per queue and
+// batch. One queue per engine; dispatches of a queue run one after the other, engines wait
+// for each other by barriers on signals.
+//
+// Thread safety: all calls from any thread, but destroying; runs take turns.
+#pragma once
+
+#include "acc/acc.h"
+#include "libacc/handle.h"
+#include "libacc/model/plan.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+namespace acc
+{
+
+class Buffer;
+class Device;
+class Program;
+class Queue;
+class Signal;
+
+class Model : public Handle
+{
+public:
+    static Result<std::unique_ptr<Model>> load(std::span<Device *const> devices,
+                                               std::span<const std::byte> image, uint32_t batch);
+    ~Model();
+
+    const Plan &plan() const { return plan_; }
+    // inputs[i] and outputs[i] hold samples × the tensor's bytes.
+    int run(const void *const *inputs, void *const *outputs, size_t samples);
+    acc_model_stats stats() const;
+
+private:
+    // What one engine does.
+    struct Lane {
+        Device *device = nullptr;
+        std::unique_ptr<Program> program;
+        std::unique_ptr<Queue> queue;
+        std::vector<acc_packet> packets;
+        std::vector<size_t> steps; // of each packet, or SIZE_MAX for a barrier
+        Signal *last = nullptr;    // decremented when all is done
+        uint64_t first_index = 0;  // of the submission that runs
+    };
+
+    Model() : Handle(HandleKind::Model) {}
+    int load_programs(std::span<const std::byte> image);
+    int place();
+    int make_signals();
+    int record();
+    int make_queues();
+    int run_batch(const void *const *inputs, void *const *outputs, size_t first, size_t samples);
+    int submit_and_wait();
+    int fail_batch(int error);
+    Lane &lane_of(uint32_t target) { return lanes_[lane_of_target_[target]]; }
+    std::vector<Device *> devices_from(const Lane &first) const;
+
+    Plan plan_;
+    std::vector<Lane> lanes_;            // of the targets that are used
+    std::vector<size_t> lane_of_target_; // SIZE_MAX: none
+    std::unique_ptr<Buffer> workspace_, consts_, kernargs_;
+    std::vector<std::unique_ptr<Signal>> signals_; // by step, null where nobody waits
+
+    std::mutex mutex_;      // one run at a time
+    uint64_t model_ns_ = 0;    // where the model's clock stood
+    std::atomic<uint64_t> samples_{0}, submissions_{0}, wall_ns_{0}, modelled_ns_{0};
+};
+
+} // namespace acc

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+#include "libacc/queue.h"
+
+#include "libacc/clock.h"
+#include "libacc/device.h"
+#include "libacc/error.h"
+#include "libacc/log.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace acc
+{
+namespace
+{
+
+constexpr Log log("queue");
+
+constexpr uint32_t default_packets = 256;
+constexpr uint64_t control_bytes = 4096;
+
+template <typename T> std::atomic_ref<T> shared(T &word)
+{
+    return std::atomic_ref<T>(word);
+}
+
+} // namespace
+
+// ---------------------------------------------------------------------- life
+
+Result<std::unique_ptr<Queue>> Queue::create(Device &device, const acc_queue_options &options)
+{
+    const drm_acc_limits &limits = device.limits();
+    const uint32_t packets = options.packets ? options.packets : default_packets;
+    if (!std::has_single_bit(packets) || packets < limits.min_ring_packets ||
+        packets > limits.max_ring_packets)
+        return fail(-EINVAL, "{}: expected a ring of a power of two, {} to {} packets; found {}",
+                    device.uri(), limits.min_ring_packets, limits.max_ring_packets, packets);
+    if (options.priority > ACC_PRIORITY_HIGH + 1)
+        return fail(-EINVAL, "expected a priority of 0 to {} (enum acc_priority + 1); found {}",
+                    ACC_PRIORITY_HIGH + 1, options.priority);
+    if (options.flags & ~ACC_QUEUE_SINGLE_PRODUCER)
+        return fail(-EINVAL, "expected the flag ACC_QUEUE_SINGLE_PRODUCER or none; found {:#x}",
+                    options.flags);
+    if (options.reserved)
+        return fail(-EINVAL, "expected reserved = 0; found {}", options.reserved);
+    if (limits.max_timeout_ns && options.timeout_ns > limits.max_timeout_ns)
+        return fail(-EINVAL, "{}: expected a time-out of at most {} ns; found {}", device.uri(),
+                    limits.max_timeout_ns, options.timeout_ns);
+
+    std::unique_ptr<Queue> queue(new Queue(device));
+    const uint64_t ring_bytes =
+        (uint64_t(packets) * ACC_PACKET_BYTES + control_bytes - 1) / control_bytes * control_bytes;
+    ACC_TRY(queue->buffer_,
+            Buffer::create(device,
+                           ring_bytes + control_bytes + uint64_t(packets) * kernarg_slot_bytes, 0,
+                           false));
+    auto *memory = static_cast<std::byte *>(queue->buffer_->data());
+    queue->ring_ = reinterpret_cast<acc_packet *>(memory);
+    queue->control_ = reinterpret_cast<acc_queue_control *>(memory + ring_bytes);
+    queue->kernargs_ = memory + ring_bytes + control_bytes;
+    queue->mask_ = packets - 1;
+    queue->single_producer_ = options.flags & ACC_QUEUE_SINGLE_PRODUCER;
+
+    drm_acc_queue_create create = {};
+    create.handle = queue->buffer_->handle();
+    create.packets = packets;
+    create.control_offset = ring_bytes;
+    create.timeout_ns = options.timeout_ns;
+    create.priority = options.priority ? options.priority - 1 : uint32_t(ACC_PRIORITY_NORMAL);
+    create.flags = queue->single_producer_ ? DRM_ACC_QUEUE_SINGLE_PRODUCER : 0;
+    create.kick_fd = -1;
+    if (const int error = device.ioctl(DRM_IOCTL_ACC_QUEUE_CREATE, &create)) {
+        if (error == -EACCES)
+            return fail(error, "{}: expected permission for priority {}; found none", device.uri(),
+                        create.priority);
+        return fail(error, "{}: QUEUE_CREATE: {}", device.uri(), errno_text(error));
+    }
+    queue->id_ = create.queue;
+    queue->created_ = true;
+    queue->kick_.reset(create.kick_fd);
+    queue->errors_checked_.store(device.errors_seen(), std::memory_order_relaxed);
+    device.add_child();
+    ACC_TRY(queue->doorbell_, device.doorbell(create.doorbell_mmap_offset, create.doorbell_slot));
+    return queue;
+}
+
+Queue::~Queue()
+{
+    if (!created_) return;
+    drm_acc_queue_destroy destroy = {};
+    destroy.queue = id_;
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_QUEUE_DESTROY, &destroy);
+        error && !device_.lost())
+        log.error("{}: QUEUE_DESTROY of queue {}: {}", device_.uri(), id_, errno_text(error));
+    buffer_.reset();
+    device_.remove_child();
+}
+
+// -------------------------------------------------------------------- health
+
+int Queue::check_health(uint64_t count)
+{
+    if (const int lost = device_.lost()) [[unlikely]]
+        return device_.fail_lost(lost).code;
+    if (device_.errors_seen() != errors_checked_.load(std::memory_order_relaxed)) [[unlikely]]
+        ACC_TRY_INT(check_fault());
+    if (count > packets()) [[unlikely]]
+        return fail(-E2BIG, "expected at most {} packets, the ring; found {}", packets(), count)
+            .code;
+    return 0;
+}
+
+Result<drm_acc_queue_query> Queue::query()
+{
+    drm_acc_queue_query request = {};
+    request.queue = id_;
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_QUEUE_QUERY, &request)) {
+        if (const int lost = device_.lost()) return device_.fail_lost(lost);
+        return fail(error, "{}: QUEUE_QUERY of queue {}: {}", device_.uri(), id_,
+                    errno_text(error));
+    }
+    return request;
+}
+
+int Queue::check_fault()
+{
+    // Before the query: an error that comes during it is asked for again.
+    const uint32_t seen = device_.errors_seen();
+    auto answer = query();
+    if (!answer) return answer.error();
+    const drm_acc_queue_query &state = *answer;
+    if (state.state != DRM_ACC_QUEUE_ERROR) {
+        errors_checked_.store(seen, std::memory_order_relaxed);
+        return 0;
+    }
+    // errors_checked_ stays behind: the next submission asks again and gets the same answer.
+    if (device_.errors_seen() == errors_checked_.load(std::memory_order_relaxed))
+        device_.error_seen();
+    const char *kernel = "", *text = "";
+    drm_acc_dev_query log_entry = {};
+    for (uint32_t i = 0;; i++) { // the newest first
+        log_entry = {};
+        log_entry.type = DRM_ACC_QUERY_FAULT;
+        log_entry.index = i;
+        if (device_.ioctl(DRM_IOCTL_ACC_DEV_QUERY, &log_entry)) break;
+        drm_acc_fault &fault = log_entry.fault;
+        if (fault.queue != id_ || fault.packet_index != state.fault_packet) continue;
+        fault.kernel[sizeof fault.kernel - 1] = fault.text[sizeof fault.text - 1] = '\0';
+        kernel = fault.kernel;
+        text = fault.text;
+        break;
+    }
+    return fail(-EIO, "{}: queue {} is in Error: packet {}{}{}: {} at address {:#x}{}{}",
+                device_.uri(), id_, state.fault_packet, *kernel ? ", kernel " : "", kernel,
+                acc_status_name(state.fault_code), uint64_t(state.fault_address),
+                *text ? ": " : "", text)
+        .code;
+}
+
+int Queue::reset()
+{
+    drm_acc_reset request = {};
+    request.what = DRM_ACC_RESET_QUEUE;
+    request.id = id_;
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_RESET, &request)) {
+        if (const int lost = device_.lost()) return device_.fail_lost(lost).code;
+        return fail(error, "{}: RESET of queue {}: {}", device_.uri(), id_, errno_text(error))
+            .code;
+    }
+    device_.error_seen();
+    return 0;
+}
+
+// --------------------------------------------------------------- reservation
+
+// Space first, then the index: nothing is reserved that could not be published at once.
+bool Queue::try_reserve(uint64_t count, uint64_t &index)
+{
+    auto write = shared(control_->write_index);
+    acc_u64 start = write.load(std::memory_order_relaxed);
+    for (;;) {
+        if (start + count - cached_read_.load(std::memory_order_acquire) > packets()) {
+            const uint64_t read =
+                shared(control_->read_index).load(std::memory_order_acquire);
+            // Another producer may have stored a later one; it costs a look, no more.
+            cached_read_.store(read, std::memory_order_release);
+            if (start + count - read > packets()) {
+                const uint64_t now = write.load(std::memory_order_relaxed);
+                if (now == start) return false;
+                start = now; // it was stale
+                continue;
+            }
+        }
+        if (single_producer_) {
+            write.store(start + count, std::memory_order_relaxed);
+            break;
+        }
+        if (write.compare_exchange_weak(start, start + count, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed))
+            break;
+    }
+    index = start;
+    return true;
+}
+
+int Queue::reserve(uint64_t count, uint64_t deadline_ns, uint64_t &index)
+{
+    if (turnstile_.empty() && try_reserve(count, index)) [[likely]]
+        return 0;
+    return reserve_slowly(count, deadline_ns, index);
+}
+
+int Queue::reserve_slowly(uint64_t count, uint64_t deadline_ns, uint64_t &index)
+{
+    Turnstile::Place place(turnstile_);
+    if (!place.wait(deadline_ns))
+        return fail(-ETIME, "{}: queue {}: no space for {} packets in time", device_.uri(), id_,
+                    count)
+            .code;
+    return wait_for_space(count, deadline_ns, index);
+}
+
+// Only the first in the line is here. docs/protocols.md, "space".
+int Queue::wait_for_space(uint64_t count, uint64_t deadline_ns, uint64_t &index)
+{
+    uint64_t now = now_ns();
+    const uint64_t spin_end = std::min(deadline_ns, saturating_add(now, device_.spin_ns()));
+    while (now < spin_end && device_.begin_spin()) {
+        bool done = false;
+        for (int i = 0; i < 64 && !(done = try_reserve(count, index)); i++)
+            cpu_relax();
+        device_.end_spin();
+        if (done) return 0;
+        now = now_ns();
+    }
+    ACC_TRY_INT(device_.reader().start());
+    for (;;) {
+        const uint32_t seen = device_.reader().events();
+        shared(control_->space_wanted).store(1, std::memory_order_relaxed);
+        full_fence();
+        if (try_reserve(count, index)) return 0;
+        if (const int lost = device_.lost()) return device_.fail_lost(lost).code;
+        if (device_.reader().wait_event(seen, deadline_ns))
+            return fail(-ETIME, "{}: queue {}: no space for {} packets in time", device_.uri(),
+                        id_, count)
+                .code;
+    }
+}
+
+// --------------------------------------------------------------- publication
+
+// Bytes 4…63 of a slot that nobody else touches now.
+inline void Queue::fill(uint64_t index, const acc_packet &packet)
+{
+    acc_packet &slot = ring_[index & mask_];
+    shared(slot.raw.body32).store(packet.raw.body32, std::memory_order_relaxed);
+    for (unsigned i = 1; i < 8; i++)
+        shared(slot.words[i]).store(packet.words[i], std::memory_order_relaxed);
+}
+
+inline void Queue::publish(uint64_t index, const acc_packet &packet)
+{
+    shared(ring_[index & mask_].raw.publish)
+        .store(packet.raw.publish, std::memory_order_release);
+}
+
+// Rings for all up to `index`. docs/protocols.md, "kick".
+inline void Queue::ring(uint64_t index)
+{
+    doorbell_->store(index, std::memory_order_release);
+    if (!kick_) return; // hardware never sleeps
+    full_fence();
+    if (shared(control_->sleeping).load(std::memory_order_relaxed)) {
+        const uint64_t one = 1;
+        // A descriptor that is full holds a kick already.
+        (void)!write(kick_.get(), &one, sizeof one);
+    }
+}
+
+int Queue::submit(const acc_packet *packets, size_t count, uint64_t deadline_ns,
+                  uint64_t *first_index)
+{
+    ACC_TRY_INT(check_health(count));
+    for (size_t i = 0; i < count; i++)
+        if ((packets[i].header & ACC_HEADER_TYPE_MASK) == ACC_PACKET_INVALID) [[unlikely]]
+            return fail(-EINVAL, "packet {}: expected a type; found INVALID, which publishes "
+                                 "nothing",
+                        i)
+                .code;
+    uint64_t index;
+    ACC_TRY_INT(reserve(count, deadline_ns, index));
+    if (first_index) *first_index = index;
+    for (size_t i = 0; i < count; i++)
+        fill(index + i, packets[i]);
+    for (size_t i = 0; i < count; i++)
+        publish(index + i, packets[i]);
+    ring(index + count - 1);
+    return 0;
+}
+
+int Queue::submit_dispatch(acc_dispatch_packet packet, const void *kernargs, size_t kernarg_bytes)
+{
+    ACC_TRY_INT(check_health(1));
+    uint64_t index;
+    ACC_TRY_INT(reserve(1, ACC_FOREVER, index));
+    if (kernarg_bytes) {
+        std::byte *slot = kernargs_ + (index & mask_) * kernarg_slot_bytes;
+        std::memcpy(slot, kernargs, kernarg_bytes);
+        packet.kernarg_address = reinterpret_cast<uint64_t>(slot);
+    }
+    acc_packet whole;
+    whole.dispatch = packet;
+    fill(index, whole);
+    publish(index, whole);
+    ring(index);
+    return 0;
+}
+
+} // namespace acc

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+//
+// A kernel driver's node, /dev/accel/accelN.
+#include "libacc/transport.h"
+
+#include "common/unique_fd.h"
+
+#include <drm/acc_drm.h>
+
+#include <xf86drm.h>
+
+#include <algorithm>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace acc
+{
+namespace
+{
+
+constexpr const char *node_folder = "/dev/accel";
+constexpr std::string_view node_prefix = "accel";
+
+class NodeTransport final : public Transport
+{
+public:
+    explicit NodeTransport(UniqueFd fd) : fd_(std::move(fd)) {}
+
+    int ioctl(unsigned long request, void *arg) override
+    {
+        return drmIoctl(fd_.get(), request, arg) ? -errno : 0;
+    }
+
+    Result<void *> map(uint64_t offset, size_t size, int prot, void *address) override
+    {
+        void *at = mmap(address, size, prot, MAP_SHARED | (address ? MAP_FIXED : 0), fd_.get(),
+                        off_t(offset));
+        if (at == MAP_FAILED) return Error{-errno};
+        return at;
+    }
+
+private:
+    UniqueFd fd_;
+};
+
+// Who may open a node: an EACCES is told with the group that would help.
+std::string group_hint(const std::string &path)
+{
+    struct stat status = {};
+    if (stat(path.c_str(), &status) != 0) return {};
+    group entry = {}, *found = nullptr;
+    char buffer[1024];
+    if (getgrgid_r(status.st_gid, &entry, buffer, sizeof buffer, &found) != 0 || !found) return {};
+    return std::string("; members of the group '") + found->gr_name + "' may open it";
+}
+
+// The number in "accel12", or none.
+bool node_number(std::string_view name, unsigned long &number)
+{
+    if (!name.starts_with(node_prefix)) return false;
+    name.remove_prefix(node_prefix.size());
+    if (name.empty() || name.size() > 9 || name.find_first_not_of("0123456789") != name.npos)
+        return false;
+    number = std::stoul(std::string(name));
+    return true;
+}
+
+// Which driver a node belongs to, by sysfs: nothing is opened that is not ours.
+bool is_ours(const std::string &name)
+{
+    const std::string link = "/sys/class/accel/" + name + "/device/driver";
+    char target[512];
+    const ssize_t length = readlink(link.c_str(), target, sizeof target);
+    if (length <= 0 || size_t(length) >= sizeof target) return false;
+    const std::string_view path(target, size_t(length));
+    return path.substr(path.rfind('/') + 1) == DRM_ACC_DRIVER_NAME;
+}
+
+} // namespace
+
+Result<std::unique_ptr<Transport>> open_node(std::string_view path, std::string &why)
+{
+    const std::string name(path);
+    UniqueFd fd(open(name.c_str(), O_RDWR | O_CLOEXEC));
+    if (!fd) {
+        const int error = errno;
+        why = "cannot open " + name + ": " + strerrordesc_np(error);
+        if (error == EACCES) why += group_hint(name);
+        return Error{error == ENOENT || error == ENXIO ? -ENODEV : -error};
+    }
+    drmVersionPtr version = drmGetVersion(fd.get());
+    const std::string driver = version ? std::string(version->name, version->name_len) : "none";
+    drmFreeVersion(version);
+    if (driver != DRM_ACC_DRIVER_NAME) {
+        why = "expected the driver '" DRM_ACC_DRIVER_NAME "' behind " + name + "; found '" +
+              driver + "'";
+        return Error{-ENODEV};
+    }
+    return std::unique_ptr<Transport>(std::make_unique<NodeTransport>(std::move(fd)));
+}
+
+std::vector<std::string> list_nodes()
+{
+    std::vector<unsigned long> numbers;
+    if (DIR *folder = opendir(node_folder)) {
+        while (const dirent *entry = readdir(folder)) {
+            unsigned long number = 0;
+            if (node_number(entry->d_name, number) && is_ours(entry->d_name))
+                numbers.push_back(number);
+        }
+        closedir(folder);
+    }
+    std::sort(numbers.begin(), numbers.end());
+    std::vector<std::string> uris;
+    for (const unsigned long number : numbers)
+        uris.push_back(std::string(node_folder) + "/" + std::string(node_prefix) +
+                       std::to_string(number));
+    return uris;
+}
+
+} // namespace acc
