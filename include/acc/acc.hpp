@@ -2,7 +2,7 @@
 //
 // libacc in C++20: owners of acc.h's handles. Header only, for the ABI is C's.
 //
-// Errors: whatever can fail returns Expected<T>: a value, or an Error with -errno and its
+// Errors: whatever can fail returns Expected<T>: a value, or a Failure with -errno and its
 // text. Nothing here throws on its own behalf; std::bad_alloc may come out of containers.
 // Ownership: objects are move-only and end their handle when they go; close() does it early
 // and tells how it went. Order matters: a Device goes last.
@@ -30,12 +30,12 @@ inline namespace v0
 {
 
 // Why a call failed: -errno, and what was expected and what was found.
-struct [[nodiscard]] Error {
+struct [[nodiscard]] Failure {
     int code = 0;
     std::string text;
 
     // The error of this thread's last call.
-    static Error last(int code) { return {code, acc_error_text()}; }
+    static Failure last(int code) { return {code, acc_error_text()}; }
 };
 
 // A value, or why there is none.
@@ -43,7 +43,7 @@ template <typename T> class [[nodiscard]] Expected
 {
 public:
     Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-    Expected(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+    Expected(Failure error) : state_(std::in_place_index<1>, std::move(error)) {}
 
     explicit operator bool() const { return state_.index() == 0; }
     // Precondition: there is a value.
@@ -56,10 +56,10 @@ public:
     T *operator->() { return &value(); }
     const T *operator->() const { return &value(); }
     // Precondition: there is none.
-    const Error &error() const { return *std::get_if<1>(&state_); }
+    const Failure &error() const { return *std::get_if<1>(&state_); }
 
 private:
-    std::variant<T, Error> state_;
+    std::variant<T, Failure> state_;
 };
 
 // Success, or why not.
@@ -67,14 +67,14 @@ template <> class [[nodiscard]] Expected<void>
 {
 public:
     Expected() = default;
-    Expected(Error error) : error_(std::move(error)) {}
+    Expected(Failure error) : error_(std::move(error)) {}
 
     explicit operator bool() const { return error_.code == 0; }
     // Precondition: it failed.
-    const Error &error() const { return error_; }
+    const Failure &error() const { return error_; }
 
 private:
-    Error error_;
+    Failure error_;
 };
 
 namespace detail
@@ -82,13 +82,13 @@ namespace detail
 
 inline Expected<void> checked(int code)
 {
-    if (code < 0) return Error::last(code);
+    if (code < 0) return Failure::last(code);
     return {};
 }
 
 template <typename T> Expected<T> checked(int code, T value)
 {
-    if (code < 0) return Error::last(code);
+    if (code < 0) return Failure::last(code);
     return value;
 }
 
@@ -121,7 +121,7 @@ public:
     {
         if (!handle_) return {};
         const int code = end(handle_);
-        if (code < 0) return Error::last(code);
+        if (code < 0) return Failure::last(code);
         handle_ = nullptr;
         return {};
     }
@@ -291,7 +291,7 @@ public:
             (*owned)(observed, error);
         };
         const int code = acc_signal_on(get(), condition, value, trampoline, call.get());
-        if (code < 0) return Error::last(code);
+        if (code < 0) return Failure::last(code);
         (void)call.release(); // the trampoline's
         return {};
     }
