@@ -34,6 +34,19 @@ public:
 
     acc_status run()
     {
+        for (uint32_t pair = 0; pair < std::max(args_.batch, 1u); pair++) {
+            const acc_status status = run_pair();
+            if (status != ACC_STATUS_OK) return status;
+            args_.a += uint64_t{args_.m} * args_.k;
+            args_.b += uint64_t{args_.k} * args_.n;
+            args_.out += uint64_t{args_.m} * args_.n * 4;
+        }
+        return ACC_STATUS_OK;
+    }
+
+private:
+    acc_status run_pair()
+    {
         for (uint32_t row = 0; row < args_.m; row += std::min(kRows, args_.m - row)) {
             for (uint32_t col = 0; col < args_.n; col += std::min(kCols, args_.n - col)) {
                 const uint32_t rows = std::min(kRows, args_.m - row);
@@ -55,7 +68,6 @@ public:
         return ACC_STATUS_OK;
     }
 
-private:
     acc_status block(uint32_t row, uint32_t rows, uint32_t col, uint32_t cols, uint64_t k,
                      uint32_t depth)
     {
@@ -85,7 +97,7 @@ private:
     }
 
     Pass &pass_;
-    const acc_gemm_i8_args args_;
+    acc_gemm_i8_args args_; // of the pair that is at work
     std::unique_ptr<Tile> tile_;
 };
 
@@ -102,10 +114,10 @@ acc_status gemm_i8(Pass &pass)
     check.at_least_1("k", args.k);
     check.between("a_zero", args.a_zero, -128, 127);
     check.between("b_zero", args.b_zero, -128, 127);
-    check.zero("reserved", args.reserved);
-    check.array("a", args.a, static_cast<unsigned __int128>(args.m) * args.k, 1);
-    check.array("b", args.b, static_cast<unsigned __int128>(args.k) * args.n, 1);
-    check.array("out", args.out, static_cast<unsigned __int128>(args.m) * args.n, 4);
+    const unsigned __int128 batch = std::max(args.batch, 1u);
+    check.array("a", args.a, batch * args.m * args.k, 1);
+    check.array("b", args.b, batch * args.k * args.n, 1);
+    check.array("out", args.out, batch * args.m * args.n, 4);
     if (check.ok()) {
         const int64_t most = INT32_MAX / (reach(args.a_zero) * reach(args.b_zero));
         check.expect(

@@ -3,6 +3,8 @@
 
 #include "emulator/engine_checks.h"
 
+#include <algorithm>
+
 namespace acc::emu::fpga
 {
 namespace
@@ -48,7 +50,8 @@ uint64_t softmax_elements(const Pass &pass)
 uint64_t gemm_elements(const Pass &pass)
 {
     const auto args = pass.args<acc_gemm_i8_args>();
-    return saturating_product(args.m, args.n, args.k);
+    const uint64_t pair = saturating_product(args.m, args.n, args.k);
+    return saturating_product(pair, std::max(args.batch, 1u), 1);
 }
 
 constexpr auto quantize_elements = count_of<acc_quantize_args>;

@@ -168,16 +168,16 @@ struct acc_elementwise_f32_args {
 };
 ACC_ASSERT_SIZE(struct acc_elementwise_f32_args, 48);
 
-/* out[m][n] = sum over k of (a[m][k] - a_zero) * b[k][n], int32: products that no
- * crossbar holds because both sides change. */
+/* For each pair of a batch: out[m][n] = sum over k of (a[m][k] - a_zero) * (b[k][n] - b_zero),
+ * int32: products that no crossbar holds because both sides change. */
 struct acc_gemm_i8_args {
-	acc_u64 a;   /* int8 [m][k] */
-	acc_u64 b;   /* int8 [k][n] */
-	acc_u64 out; /* int32 [m][n] */
+	acc_u64 a;   /* int8 [batch][m][k] */
+	acc_u64 b;   /* int8 [batch][k][n] */
+	acc_u64 out; /* int32 [batch][m][n] */
 	__u32 m, n, k;
 	__s32 a_zero;
 	__s32 b_zero;
-	__u32 reserved;
+	__u32 batch; /* 0 counts as 1 */
 };
 ACC_ASSERT_SIZE(struct acc_gemm_i8_args, 48);
 

@@ -234,6 +234,8 @@ bool make_kernargs(const Graph &g, const Op &op, const Resolver &resolve, Kernar
         b.address(offsetof(acc_gemm_i8_args, a), op.inputs[0]);
         b.address(offsetof(acc_gemm_i8_args, b), op.inputs[1]);
         b.address(offsetof(acc_gemm_i8_args, out), op.output);
+        b.batch32(offsetof(acc_gemm_i8_args, batch));
+        b.args.batch = 1;
         b.args.m = static_cast<uint32_t>(x.dims[1]);
         b.args.n = static_cast<uint32_t>(w.dims[2]);
         b.args.k = static_cast<uint32_t>(w.dims[1]);

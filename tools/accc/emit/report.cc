@@ -24,8 +24,8 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
     const std::string kernel = crossbar ? "mvm" : std::string(at.role);
     if (node.engine.empty())
         node.engine = engine;
-    else if (node.engine.find(engine) == std::string::npos)
-        node.engine += "+" + engine;
+    else if (node.engine != engine)
+        node.engine = "crossbar+fpga";
     node.kernels.push_back(kernel);
     // A product is why the node is where it is; what serves it only moves and scales.
     const bool product = op.kind == Kind::Mvm || op.kind == Kind::Gemm;

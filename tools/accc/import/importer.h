@@ -102,11 +102,12 @@ public:
 
 private:
     Status check_versions();
+    Status check_operators();
     Status read_initializers();
     Status read_inputs();
     Status read_outputs();
     Result<std::vector<int>> sorted_nodes();
-    Status import_node(const onnx::NodeProto &proto, int index);
+    Status import_node(const onnx::NodeProto &proto);
     std::string source_name(const onnx::NodeProto &proto);
 
     const onnx::ModelProto &model_;

@@ -23,7 +23,28 @@ std::string quoted(const std::string &name)
     return "'" + name + "'";
 }
 
+ImportFunction find_function(std::string_view op)
+{
+    for (const auto find : {find_linear, find_shape, find_window})
+        if (const ImportFunction function = find(op)) return function;
+    return nullptr;
+}
+
 } // namespace
+
+// Operators come first: what a model needs them for is not looked at.
+Status Importer::check_operators()
+{
+    for (const auto &node : model_.graph().node()) {
+        const std::string which = "node " + quoted(node.name()) + " (" + node.op_type() + "): ";
+        if (!node.domain().empty() && node.domain() != "ai.onnx")
+            return diag_.error(which + "expected an operator of ONNX's own domain; found domain " +
+                               quoted(node.domain()));
+        if (!find_function(node.op_type()))
+            return diag_.error(which + "expected an operator that accc knows; found another");
+    }
+    return Ok{};
+}
 
 Status Importer::check_versions()
 {
@@ -150,14 +171,11 @@ std::string Importer::source_name(const onnx::NodeProto &proto)
     return unique;
 }
 
-Status Importer::import_node(const onnx::NodeProto &proto, int)
+Status Importer::import_node(const onnx::NodeProto &proto)
 {
     graph_.sources.push_back({source_name(proto), proto.op_type(), {}});
     Node node(proto, static_cast<uint32_t>(graph_.sources.size() - 1), graph_.sources.back().name,
               diag_);
-    if (!proto.domain().empty() && proto.domain() != "ai.onnx")
-        return node.error("expected an operator of ONNX's own domain; found domain " +
-                          quoted(proto.domain()));
     if (node.outputs() < 1 || node.output().empty())
         return node.error("expected an output; found none");
     for (size_t i = 0; i < node.inputs(); i++)
@@ -165,12 +183,7 @@ Status Importer::import_node(const onnx::NodeProto &proto, int)
             return node.error("expected input " + std::to_string(i) +
                               " to have one result; found " + quoted(node.input(i)) +
                               ", a further output");
-    ImportFunction function = find_linear(proto.op_type());
-    if (!function) function = find_shape(proto.op_type());
-    if (!function) function = find_window(proto.op_type());
-    if (!function) return node.error("expected an operator that accc knows; found another");
-    ACCC_CHECK(function(*this, node));
-    return Ok{};
+    return find_function(proto.op_type())(*this, node);
 }
 
 Status Importer::read_outputs()
@@ -200,12 +213,13 @@ Result<Graph> Importer::run()
     const auto steps = [&]() -> Status {
         ACCC_CHECK(check_versions());
         graph_.name = model_.graph().name();
+        ACCC_CHECK(check_operators());
         ACCC_CHECK(read_initializers());
         ACCC_CHECK(read_inputs());
         const auto order = sorted_nodes();
         if (!order) return Error{order.error()};
         for (const int i : *order)
-            ACCC_CHECK(import_node(model_.graph().node(i), i));
+            ACCC_CHECK(import_node(model_.graph().node(i)));
         return read_outputs();
     };
     ACCC_CHECK(steps());

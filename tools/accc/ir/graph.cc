@@ -71,9 +71,12 @@ void Graph::drop_dead()
             for (const ValueId id : op->inputs)
                 needed[id] = true;
     const auto dead = [&](const Op &op) { return !needed[op.output]; };
-    for (const Op &op : ops)
-        if (dead(op) && sources[op.source].fate.empty())
+    for (const Op &op : ops) {
+        // Another form of a value that nobody asked for is no loss.
+        const bool computes = op.kind != Kind::Reshape && op.kind != Kind::Transpose;
+        if (dead(op) && computes && sources[op.source].fate.empty())
             sources[op.source].fate = "its result is not used";
+    }
     std::erase_if(ops, dead);
     // What a value of no operation held need not stay.
     for (ValueId id = 0; id < values.size(); id++)

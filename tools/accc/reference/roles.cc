@@ -221,15 +221,19 @@ bool softmax(const acc_softmax_args &a, RoleMemory &m)
 
 bool gemm(const acc_gemm_i8_args &a, RoleMemory &m)
 {
-    const auto x = m.read<int8_t>(a.a, uint64_t{a.m} * a.k);
-    const auto y = m.read<int8_t>(a.b, uint64_t{a.k} * a.n);
-    const auto out = m.write<int32_t>(a.out, uint64_t{a.m} * a.n);
+    const uint64_t batch = std::max(a.batch, 1u);
+    const unsigned __int128 sizes[] = {a.m, a.k, a.n, batch};
+    if (sizes[0] * sizes[1] * sizes[2] * sizes[3] > kMaxCount) return false;
+    const auto x = m.read<int8_t>(a.a, batch * a.m * a.k);
+    const auto y = m.read<int8_t>(a.b, batch * a.k * a.n);
+    const auto out = m.write<int32_t>(a.out, batch * a.m * a.n);
     if (m.faulted()) return false;
-    for (uint64_t i = 0; i < a.m; i++)
+    for (uint64_t i = 0; i < batch * a.m; i++)
         for (uint64_t j = 0; j < a.n; j++) {
+            const int8_t *b = &y[i / a.m * a.k * a.n + j];
             int64_t sum = 0;
             for (uint64_t k = 0; k < a.k; k++)
-                sum += int64_t{x[i * a.k + k] - a.a_zero} * (y[k * a.n + j] - a.b_zero);
+                sum += int64_t{x[i * a.k + k] - a.a_zero} * (b[k * a.n] - a.b_zero);
             out[i * a.n + j] = static_cast<int32_t>(sum);
         }
     return true;
