@@ -2,7 +2,6 @@
 #include "emulator/crossbar/serial.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 #include <cstring>
 
@@ -11,60 +10,70 @@ namespace acc::emu::crossbar
 namespace
 {
 
-// Everything one column needs; plain, so that the loop can be compiled twice.
-struct ColumnSum {
-    const uint64_t *planes;
-    uint32_t cell_bits, words;
+// Rounds that may clip, side by side in lanes. A lane without a round is all zero.
+constexpr uint32_t kLanes = 8;
+struct Rounds {
+    uint64_t adc_max = 0;
+    int64_t scale[kLanes] = {};       // of the input bit: 2^b, negative for a sign
+    const uint64_t *active = nullptr; // [words][kLanes], rows that are on
 };
 
-[[gnu::always_inline]] inline uint64_t sum_of(const ColumnSum &column, const uint64_t *active)
-{
-    uint64_t sum = 0;
-    for (uint32_t c = 0; c < column.cell_bits; c++) {
-        uint64_t ones = 0;
-        for (uint32_t w = 0; w < column.words; w++)
-            ones += static_cast<uint64_t>(
-                __builtin_popcountll(column.planes[c * column.words + w] & active[w]));
-        sum += ones << c;
-    }
-    return sum;
-}
+// The excess of one column over all rounds, scaled by them; `clipped` counts conversions.
+using Excess = int64_t (*)(const uint64_t *planes, uint32_t cell_bits, uint32_t words,
+                           const Rounds &rounds, uint64_t &clipped);
 
-// The excess of one column over all rounds that can clip: `hot` lists those input bits.
-// Returns the excess weighted by the input bits; `clipped` counts conversions.
-[[gnu::always_inline]] inline int64_t column_excess(const ColumnSum &column, const uint64_t *bits,
-                                                    std::span<const uint8_t> hot, uint32_t msb,
-                                                    uint64_t adc_max, uint64_t &clipped)
+// Plain loops over a fixed number of lanes, compiled once for each kind of processor.
+[[gnu::always_inline]] inline int64_t excess_of(const uint64_t *planes, uint32_t cell_bits,
+                                                uint32_t words, const Rounds &rounds,
+                                                uint64_t &clipped)
 {
+    uint64_t sums[kLanes] = {};
+    for (uint32_t c = 0; c < cell_bits; c++)
+        for (uint32_t w = 0; w < words; w++) {
+            const uint64_t cells = planes[c * words + w];
+            const uint64_t *active = rounds.active + w * kLanes;
+            for (uint32_t l = 0; l < kLanes; l++)
+                sums[l] += static_cast<uint64_t>(__builtin_popcountll(cells & active[l])) << c;
+        }
     int64_t excess = 0;
-    for (const uint8_t b : hot) {
-        const uint64_t sum = sum_of(column, bits + size_t{b} * column.words);
-        if (sum <= adc_max) continue;
-        clipped++;
-        const int64_t over = static_cast<int64_t>(sum - adc_max) << b;
-        excess += b == msb ? -over : over;
+    uint64_t count = 0;
+    for (uint32_t l = 0; l < kLanes; l++) {
+        const uint64_t over = sums[l] > rounds.adc_max ? sums[l] - rounds.adc_max : 0;
+        excess += static_cast<int64_t>(over) * rounds.scale[l];
+        count += over != 0;
     }
+    clipped += count;
     return excess;
 }
 
-int64_t excess_portable(const ColumnSum &column, const uint64_t *bits, std::span<const uint8_t> hot,
-                        uint32_t msb, uint64_t adc_max, uint64_t &clipped)
+int64_t excess_portable(const uint64_t *planes, uint32_t cell_bits, uint32_t words,
+                        const Rounds &rounds, uint64_t &clipped)
 {
-    return column_excess(column, bits, hot, msb, adc_max, clipped);
+    return excess_of(planes, cell_bits, words, rounds, clipped);
 }
 
 #if defined(__x86_64__)
-[[gnu::target("popcnt")]] int64_t excess_popcnt(const ColumnSum &column, const uint64_t *bits,
-                                                std::span<const uint8_t> hot, uint32_t msb,
-                                                uint64_t adc_max, uint64_t &clipped)
+[[gnu::target("popcnt")]] int64_t excess_popcnt(const uint64_t *planes, uint32_t cell_bits,
+                                                uint32_t words, const Rounds &rounds,
+                                                uint64_t &clipped)
 {
-    return column_excess(column, bits, hot, msb, adc_max, clipped);
+    return excess_of(planes, cell_bits, words, rounds, clipped);
+}
+
+[[gnu::target("popcnt,avx512f,avx512vl,avx512dq,avx512vpopcntdq")]] int64_t
+excess_avx512(const uint64_t *planes, uint32_t cell_bits, uint32_t words, const Rounds &rounds,
+              uint64_t &clipped)
+{
+    return excess_of(planes, cell_bits, words, rounds, clipped);
 }
 #endif
 
-auto best_excess()
+Excess best_excess()
 {
 #if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq"))
+        return excess_avx512;
     if (__builtin_cpu_supports("popcnt")) return excess_popcnt;
 #endif
     return excess_portable;
@@ -120,32 +129,43 @@ uint64_t ClippingColumns::subtract_excess(uint32_t block, uint32_t first, uint32
                                           std::span<const uint16_t> inputs, uint32_t input_bits,
                                           bool input_signed, uint64_t *scratch, int64_t *out) const
 {
-    static const auto excess_of = best_excess();
-    std::memset(scratch, 0, sizeof(uint64_t) * input_bits * words_);
-    for (size_t row = 0; row < inputs.size(); row++)
+    // A round with few active rows cannot clip anywhere: only the others get a lane.
+    uint32_t active[16] = {};
+    for (const uint16_t input : inputs)
         for (uint32_t b = 0; b < input_bits; b++)
-            scratch[b * words_ + row / 64] |= uint64_t{(inputs[row] >> b) & 1u} << (row % 64);
-
-    // A round with few active rows cannot clip anywhere.
-    uint8_t hot[16];
-    size_t hots = 0;
+            active[b] += (input >> b) & 1u;
+    Rounds groups[16 / kLanes];
+    uint8_t bit_of[16];
+    uint32_t hot = 0;
     for (uint32_t b = 0; b < input_bits; b++) {
-        uint64_t active = 0;
-        for (uint32_t w = 0; w < words_; w++)
-            active += static_cast<uint64_t>(std::popcount(scratch[b * words_ + w]));
-        if (active * ((1u << cell_bits_) - 1) > adc_max_) hot[hots++] = static_cast<uint8_t>(b);
+        if (uint64_t{active[b]} * ((1u << cell_bits_) - 1) <= adc_max_) continue;
+        const bool sign = input_signed && b == input_bits - 1;
+        groups[hot / kLanes].scale[hot % kLanes] = (sign ? -1 : 1) * (int64_t{1} << b);
+        bit_of[hot++] = static_cast<uint8_t>(b);
     }
-    if (hots == 0) return 0;
+    if (hot == 0) return 0;
+    const uint32_t used = (hot + kLanes - 1) / kLanes;
+    for (uint32_t g = 0; g < used; g++) {
+        groups[g].adc_max = adc_max_;
+        groups[g].active = scratch + size_t{g} * words_ * kLanes;
+    }
+    std::memset(scratch, 0, sizeof(uint64_t) * used * words_ * kLanes);
+    for (size_t row = 0; row < inputs.size(); row++)
+        for (uint32_t l = 0; l < hot; l++)
+            scratch[(l / kLanes * words_ + row / 64) * kLanes + l % kLanes] |=
+                uint64_t{(inputs[row] >> bit_of[l]) & 1u} << (row % 64);
 
-    const uint32_t msb = input_signed ? input_bits - 1 : 16; // 16: no bit counts negative
+    static const Excess column_excess = best_excess();
     const auto begin = columns_.begin() + static_cast<ptrdiff_t>(starts_[block]);
     const auto end = columns_.begin() + static_cast<ptrdiff_t>(starts_[block + 1]);
     uint64_t clipped = 0;
     for (auto column = std::lower_bound(begin, end, first,
                                         [](const Column &c, uint32_t col) { return c.col < col; });
          column != end && column->col < last; ++column) {
-        const int64_t excess = excess_of({planes_.data() + column->planes, cell_bits_, words_},
-                                         scratch, {hot, hots}, msb, adc_max_, clipped);
+        int64_t excess = 0;
+        for (uint32_t g = 0; g < used; g++)
+            excess += column_excess(planes_.data() + column->planes, cell_bits_, words_, groups[g],
+                                    clipped);
         const int64_t scaled = excess * (int64_t{1} << column->shift);
         out[column->col - first] += column->negative ? scaled : -scaled;
     }

@@ -5,6 +5,7 @@
 #include "emulator/fpga/stream.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -13,12 +14,24 @@ namespace acc::emu::fpga
 namespace
 {
 
-// Rounds half to even, for |x| <= 2^22: adding 1.5 * 2^23 leaves no bits for the fraction,
-// and the addition itself rounds. It vectorises on every machine, as rintf() does not.
-inline float round_half_even(float x)
+// Rounds half to even: adding 1.5 * 2^23 to |x| <= 2^22 leaves no bits for a fraction, so
+// the addition itself rounds, and the low bits of the sum are the integer. It vectorises on
+// every machine, as rintf() does not.
+void quantize(const float *__restrict src, int8_t *__restrict dst, size_t n, float scale,
+              int32_t zero_point)
 {
     constexpr float magic = 12582912.0f;
-    return (x + magic) - magic;
+    for (size_t i = 0; i < n; i++) {
+        float x = src[i] / scale;
+        x = x == x ? x : 0.0f; // NaN becomes zero_point
+        // Beyond 1024 the result is clamped anyway, whatever zero_point is.
+        x = x > -1024.0f ? x : -1024.0f;
+        x = x < 1024.0f ? x : 1024.0f;
+        int32_t q = std::bit_cast<int32_t>(x + magic) - std::bit_cast<int32_t>(magic) + zero_point;
+        q = q < -128 ? -128 : q;
+        q = q > 127 ? 127 : q;
+        dst[i] = static_cast<int8_t>(q);
+    }
 }
 
 Check check_quantize(const acc_quantize_args &args, uint32_t src_bytes, uint32_t dst_bytes)
@@ -51,29 +64,76 @@ struct Channels {
             return pass.no_read("shift");
         Check check;
         for (uint32_t c = 0; c < count && check.ok(); c++) {
-            const std::string at = "[" + std::to_string(first + c) + "]";
-            if (multiplier[c] < 0)
-                check.between(("multiplier" + at).c_str(), multiplier[c], 0, INT32_MAX);
-            if (shift[c] < 1 || shift[c] > 62)
-                check.between(("shift" + at).c_str(), shift[c], 1, 62);
+            if (multiplier[c] >= 0 && shift[c] >= 1 && shift[c] <= 62) continue;
+            const std::string channel = " of channel " + std::to_string(first + c);
+            check.between(("multiplier" + channel).c_str(), multiplier[c], 0, INT32_MAX);
+            check.between(("shift" + channel).c_str(), shift[c], 1, 62);
         }
         return check.ok() ? ACC_STATUS_OK : pass.refuse(check.take());
     }
+
+    // Repeats short tables, so that several rows of few channels are one run.
+    void repeat()
+    {
+        const size_t count = bias.size(), times = count < kRun ? kRun / count : 1;
+        for (auto *table : {&bias, &multiplier, &shift}) {
+            table->resize(count * times);
+            for (size_t i = count; i < count * times; i++)
+                (*table)[i] = (*table)[i - count];
+        }
+    }
+    size_t run() const { return bias.size(); }
+
+private:
+    static constexpr size_t kRun = 512;
 };
 
 // One run of channels. The 33-bit sum times a 31-bit multiplier fits 64 bits, the rounding
 // constant on top might not: halving before it is added is the same and always fits.
-void requantize(const int32_t *src, int8_t *dst, const Channels &t, size_t count,
-                const acc_requantize_args &args)
+using Requantize = void (*)(const int32_t *src, int8_t *dst, const Channels &tables, size_t count,
+                            const acc_requantize_args &args);
+
+[[gnu::always_inline]] inline void requantize_run(const int32_t *__restrict src,
+                                                  int8_t *__restrict dst, const Channels &tables,
+                                                  size_t count, const acc_requantize_args &args)
 {
-    const int32_t *bias = t.bias.data(), *multiplier = t.multiplier.data();
-    const int32_t *shift = t.shift.data();
+    const int32_t *__restrict bias = tables.bias.data();
+    const int32_t *__restrict multiplier = tables.multiplier.data();
+    const int32_t *__restrict shift = tables.shift.data();
+    const int64_t zero_point = args.zero_point, min = args.min, max = args.max;
     for (size_t c = 0; c < count; c++) {
         const int64_t product = (int64_t{src[c]} + bias[c]) * multiplier[c];
-        const int64_t scaled = ((product >> (shift[c] - 1)) + 1) >> 1;
-        dst[c] =
-            static_cast<int8_t>(std::clamp<int64_t>(scaled + args.zero_point, args.min, args.max));
+        int64_t q = (((product >> (shift[c] - 1)) + 1) >> 1) + zero_point;
+        q = q < min ? min : q;
+        q = q > max ? max : q;
+        dst[c] = static_cast<int8_t>(q);
     }
+}
+
+void requantize_portable(const int32_t *src, int8_t *dst, const Channels &tables, size_t count,
+                         const acc_requantize_args &args)
+{
+    requantize_run(src, dst, tables, count, args);
+}
+
+#if defined(__x86_64__)
+// Below this there is no 64-bit arithmetic shift by a vector of counts.
+[[gnu::target("avx512f,avx512dq,avx512vl,avx512bw")]] void
+requantize_avx512(const int32_t *src, int8_t *dst, const Channels &tables, size_t count,
+                  const acc_requantize_args &args)
+{
+    requantize_run(src, dst, tables, count, args);
+}
+#endif
+
+Requantize best_requantize()
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        return requantize_avx512;
+#endif
+    return requantize_portable;
 }
 
 } // namespace
@@ -84,22 +144,10 @@ acc_status quantize_f32_i8(Pass &pass)
     Check check = check_quantize(args, 4, 1);
     if (!check.ok()) return pass.refuse(check.take());
     const float scale = args.scale;
-    const auto zero_point = static_cast<float>(args.zero_point);
-    return map_array<float, int8_t>(pass, args.src, args.dst, args.count,
-                                    [=](const float *src, int8_t *dst, size_t n) {
-                                        for (size_t i = 0; i < n; i++) {
-                                            float x = src[i] / scale;
-                                            x = x == x ? x : 0.0f; // NaN becomes zero_point
-                                            // Beyond 1024 the result is clamped anyway, whatever
-                                            // zero_point is.
-                                            x = x < -1024.0f ? -1024.0f : x;
-                                            x = x > 1024.0f ? 1024.0f : x;
-                                            x = round_half_even(x) + zero_point;
-                                            x = x < -128.0f ? -128.0f : x;
-                                            x = x > 127.0f ? 127.0f : x;
-                                            dst[i] = static_cast<int8_t>(static_cast<int32_t>(x));
-                                        }
-                                    });
+    const int32_t zero_point = args.zero_point;
+    return map_array<float, int8_t>(
+        pass, args.src, args.dst, args.count,
+        [=](const float *src, int8_t *dst, size_t n) { quantize(src, dst, n, scale, zero_point); });
 }
 
 acc_status dequantize_i8_f32(Pass &pass)
@@ -132,6 +180,7 @@ acc_status requantize_i32_i8(Pass &pass)
     check.clamp(args.min, args.max);
     if (!check.ok()) return pass.refuse(check.take());
 
+    static const Requantize requantize = best_requantize();
     Channels tables;
     int32_t in[kChunk];
     int8_t out[kChunk];
@@ -141,13 +190,14 @@ acc_status requantize_i32_i8(Pass &pass)
         if (status != ACC_STATUS_OK) return status;
         // Whole rows where all channels fit a block, else a part of one row at a time.
         const uint64_t step = count == args.channels ? kChunk / count : 1;
+        if (step > 1) tables.repeat();
         for (uint64_t row = 0; row < args.rows; row += step) {
             const uint64_t rows = std::min<uint64_t>(step, args.rows - row);
             const uint64_t at = row * args.channels + first;
             const size_t n = rows * count;
             if (!pass.read(in, args.src + at * 4, n * 4)) return pass.no_read("src");
-            for (uint64_t r = 0; r < rows; r++)
-                requantize(in + r * count, out + r * count, tables, count, args);
+            for (size_t done = 0; done < n; done += tables.run())
+                requantize(in + done, out + done, tables, std::min(tables.run(), n - done), args);
             if (!pass.write(args.dst + at, out, n)) return pass.no_write("dst");
             if (!pass.spend(n)) return pass.stopped();
         }
