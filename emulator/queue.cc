@@ -239,6 +239,8 @@ Queue::Step Queue::step()
 
 acc_signal_memory *Queue::signal_at(uint64_t address) const
 {
+    // A malformed packet comes here too, to have its completion told.
+    if (address % ACC_SIGNAL_BYTES) return nullptr;
     auto *signal = reinterpret_cast<acc_signal_memory *>(space_->memory.translate_rw(address));
     if (!signal || shared(signal->kind).load(std::memory_order_relaxed) != ACC_SIGNAL_KIND_USER)
         return nullptr;
@@ -271,9 +273,10 @@ void Queue::complete_signal(const Outcome &outcome)
     shared(signal->value).fetch_sub(1, std::memory_order_seq_cst);
     full_fence_after_rmw();
     auto notify = shared(signal->notify);
-    if (!notify.load(std::memory_order_relaxed)) return;
+    constexpr uint32_t waiting = ACC_NOTIFY_HOST | ACC_NOTIFY_DEVICE;
+    if (!(notify.load(std::memory_order_relaxed) & waiting)) return;
     const uint32_t bits = notify.exchange(0, std::memory_order_acq_rel);
-    if (!bits) return;
+    if (!(bits & waiting)) return; // another writer was faster, and raises the event
     acc_event event = {};
     event.type = ACC_EVENT_SIGNAL;
     event.asid = space_->asid;
