@@ -96,6 +96,9 @@ void EventReader::look()
     std::lock_guard lock(mutex_);
     events_.fetch_add(1, std::memory_order_acq_rel);
     event_seen_.notify_all();
+    // Before our own waiters: what a relay takes note of, they see afterwards.
+    for (SignalChunk *chunk : relays_)
+        chunk->relay(device_);
     const int lost = device_.lost();
     for (size_t i = entries_.size(); i-- > 0;) {
         WaitEntry &entry = *entries_[i];
@@ -105,8 +108,6 @@ void EventReader::look()
         unlink(entry);
         entry.fire(observed, holds ? 0 : lost);
     }
-    for (SignalChunk *chunk : relays_)
-        chunk->relay(device_);
 }
 
 void EventReader::unlink(WaitEntry &entry)

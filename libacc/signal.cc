@@ -64,8 +64,9 @@ int Signal::wake()
 {
     full_fence();
     std::atomic_ref notify(memory()->notify);
-    if (!notify.load(std::memory_order_relaxed)) return 0;
-    if (!notify.exchange(0, std::memory_order_acq_rel)) return 0;
+    constexpr uint32_t waiting = ACC_NOTIFY_HOST | ACC_NOTIFY_DEVICE;
+    if (!(notify.load(std::memory_order_relaxed) & waiting)) return 0;
+    if (!(notify.exchange(0, std::memory_order_acq_rel) & waiting)) return 0;
     int result = 0;
     for (Device *device : devices()) {
         drm_acc_signal_wake request = {};

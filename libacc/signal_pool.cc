@@ -42,8 +42,9 @@ void SignalChunk::relay(Device &from)
     }
     if (first == UINT32_MAX) return;
     full_fence();
+    // All of them, this one too: the mark that is missing may have been taken by a change on
+    // another device, whose own reader will find it set again and tell nobody.
     for (Device *device : devices_) {
-        if (device == &from) continue;
         drm_acc_signal_wake wake = {};
         wake.address = reinterpret_cast<uint64_t>(cells_ + first);
         wake.range = uint64_t(last - first + 1) * ACC_SIGNAL_BYTES;
@@ -51,7 +52,8 @@ void SignalChunk::relay(Device &from)
         if (error && !device->lost())
             log.error("{}: cannot relay a wake of {}: {}", device->uri(), from.uri(),
                       errno_text(error));
-        device->reader().poke(); // SIGNAL_WAKE doesn't fire the caller's own descriptor
+        // SIGNAL_WAKE doesn't fire the caller's own descriptor, and `from` looks next.
+        if (device != &from) device->reader().poke();
     }
 }
 

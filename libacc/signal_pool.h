@@ -19,12 +19,6 @@
 #include <span>
 #include <vector>
 
-// The notify bit of relays (docs/protocols.md, "relay"): set while the other devices of a
-// shared signal have been told of its last change.
-#ifndef ACC_NOTIFY_RELAY
-#define ACC_NOTIFY_RELAY 4u
-#endif
-
 namespace acc
 {
 

@@ -218,9 +218,11 @@ union acc_packet {
 #define ACC_SIGNAL_BYTES 64
 #define ACC_SIGNAL_KIND_USER 1
 
-/* notify: who must be woken after the next change of the value. */
+/* notify: who must be woken after the next change of the value. A writer takes all bits
+ * away when HOST or DEVICE is among them, and does nothing else. */
 #define ACC_NOTIFY_HOST 1u
 #define ACC_NOTIFY_DEVICE 2u
+#define ACC_NOTIFY_RELAY 4u /* the runtime's: the other devices know of the last change */
 
 /* kind, value, start and end stand where amd_signal_t has them. */
 struct acc_signal_memory {
