@@ -149,8 +149,7 @@ Result<std::shared_ptr<MemoryObject>> Driver::import_object(int fd)
 
 void Driver::raise(const acc_event &event)
 {
-    std::shared_ptr<MemoryObject> object;
-    uint64_t offset = 0;
+    File::Place place;
     {
         std::lock_guard lock(files_mutex_);
         const auto found = files_.find(event.asid);
@@ -165,9 +164,9 @@ void Driver::raise(const acc_event &event)
             found->second->fire();
             return;
         }
-        std::tie(object, offset) = found->second->resolve(event.address, true);
+        place = found->second->resolve(event.address, true);
     }
-    if (object) wake(object, offset, ACC_SIGNAL_BYTES, nullptr);
+    if (place.object) wake(place.object, place.offset, ACC_SIGNAL_BYTES, nullptr);
 }
 
 void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range,

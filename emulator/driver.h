@@ -170,8 +170,12 @@ private:
     // The binding, by address, that shows [offset, offset + bytes) of a buffer read/write.
     std::map<uint64_t, Binding>::iterator find_binding(uint32_t handle, uint64_t offset,
                                                        uint64_t bytes);
-    // What is bound at an address; null object if nothing is, or not read/write.
-    std::pair<std::shared_ptr<MemoryObject>, uint64_t> resolve(uint64_t address, bool write);
+    // What is bound at an address; null object if nothing is, or not so.
+    struct Place {
+        std::shared_ptr<MemoryObject> object;
+        uint64_t offset = 0, bytes = 0; // in the object, to the binding's end
+    };
+    Place resolve(uint64_t address, bool write);
     bool binds(const MemoryObject *object);
     void fire();
     void set_lost(int error);

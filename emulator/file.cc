@@ -168,9 +168,9 @@ void File::set_lost(int error)
 int File::wait(drm_acc_wait &args)
 {
     if (const int error = acc_check_wait(&args)) return error;
-    const auto [object, offset] = resolve(args.address, true);
-    if (!object) return -EFAULT;
-    auto *signal = reinterpret_cast<acc_signal_memory *>(object->at(offset));
+    const Place at = resolve(args.address, true);
+    if (!at.object) return -EFAULT;
+    auto *signal = reinterpret_cast<acc_signal_memory *>(at.object->at(at.offset));
     auto notify = shared(signal->notify);
     auto value = shared(signal->value);
     using namespace std::chrono;
@@ -180,7 +180,7 @@ int File::wait(drm_acc_wait &args)
 
     // Register before asking for the wake: docs/protocols.md, "notify".
     Driver::Waiter waiter;
-    waiter.key = {object.get(), offset};
+    waiter.key = {at.object.get(), at.offset};
     waiter.file = this;
     std::unique_lock lock(driver_->wait_mutex_);
     const auto place = driver_->waiters_.insert(driver_->waiters_.end(), &waiter);
@@ -211,10 +211,10 @@ int File::signal_wake(drm_acc_signal_wake &args)
     uint64_t address = args.address;
     uint64_t left = std::max<uint64_t>(args.range, ACC_SIGNAL_BYTES);
     while (left) {
-        const auto [object, offset] = resolve(address, false);
-        if (!object) return -EFAULT;
-        const uint64_t part = std::min(left, object->bytes() - offset);
-        driver_->wake(object, offset, part, this);
+        const Place place = resolve(address, false);
+        if (!place.object) return -EFAULT;
+        const uint64_t part = std::min(left, place.bytes);
+        driver_->wake(place.object, place.offset, part, this);
         address += part;
         left -= part;
     }

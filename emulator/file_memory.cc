@@ -258,7 +258,7 @@ std::map<uint64_t, File::Binding>::iterator File::find_binding(uint32_t handle, 
     });
 }
 
-std::pair<std::shared_ptr<MemoryObject>, uint64_t> File::resolve(uint64_t address, bool write)
+File::Place File::resolve(uint64_t address, bool write)
 {
     std::lock_guard lock(mutex_);
     auto found = bindings_.upper_bound(address);
@@ -266,8 +266,9 @@ std::pair<std::shared_ptr<MemoryObject>, uint64_t> File::resolve(uint64_t addres
     --found;
     const Binding &binding = found->second;
     const uint32_t need = DRM_ACC_VM_READ | (write ? DRM_ACC_VM_WRITE : 0);
-    if (address - found->first >= binding.range || (binding.flags & need) != need) return {};
-    return {binding.object, binding.bo_offset + (address - found->first)};
+    const uint64_t inside = address - found->first;
+    if (inside >= binding.range || (binding.flags & need) != need) return {};
+    return {binding.object, binding.bo_offset + inside, binding.range - inside};
 }
 
 bool File::binds(const MemoryObject *object)
