@@ -22,7 +22,8 @@ int File::queue_create(drm_acc_queue_create &args)
             acc_check_queue_create(&args, &driver_->limits_, buffer->second.object->bytes()))
         return error;
     if (args.priority == DRM_ACC_PRIORITY_HIGH && !options_.high_priority) return -EACCES;
-    if (queues_.size() >= driver_->limits_.max_queues) return -E2BIG;
+    // A queue that is being destroyed holds its doorbell to the end.
+    if (queues_.size() >= driver_->limits_.max_queues || free_doorbells_.empty()) return -E2BIG;
     const auto ring =
         find_binding(args.handle, args.ring_offset, uint64_t(args.packets) * ACC_PACKET_BYTES);
     const auto control = find_binding(args.handle, args.control_offset, ACC_QUEUE_CONTROL_BYTES);
