@@ -97,9 +97,21 @@ int File::version(drm_version &args)
 
 int File::get_cap(drm_get_cap &args)
 {
-    if (args.capability != DRM_CAP_PRIME) return -EINVAL;
-    args.value = DRM_PRIME_CAP_IMPORT | DRM_PRIME_CAP_EXPORT;
-    return 0;
+    // As drm_getcap answers for a node without a display.
+    args.value = 0;
+    switch (args.capability) {
+    case DRM_CAP_PRIME:
+        args.value = DRM_PRIME_CAP_IMPORT | DRM_PRIME_CAP_EXPORT;
+        return 0;
+    case DRM_CAP_TIMESTAMP_MONOTONIC:
+        args.value = 1;
+        return 0;
+    case DRM_CAP_SYNCOBJ:
+    case DRM_CAP_SYNCOBJ_TIMELINE:
+        return 0;
+    default:
+        return -EOPNOTSUPP;
+    }
 }
 
 int File::dev_query(drm_acc_dev_query &args)

@@ -93,7 +93,7 @@ int File::gem_close(drm_gem_close &args)
     std::shared_ptr<MemoryObject> last; // let go of outside the lock
     std::lock_guard lock(mutex_);
     const auto found = buffers_.find(args.handle);
-    if (args.pad || found == buffers_.end()) return -EINVAL;
+    if (found == buffers_.end()) return -EINVAL;
     last = std::move(found->second.object); // bindings hold references of their own
     buffers_.erase(found);
     return 0;

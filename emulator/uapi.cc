@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The ioctl table: number -> size, direction and function, with drm_ioctl's semantics:
-// a shorter struct is zero-extended, a longer one's tail is ignored and zeroed, the
-// caller's direction bits say what is copied.
+// a shorter struct is zero-extended, a longer one's tail is ignored, the caller's
+// direction bits say what is copied.
 #include "emulator/driver.h"
 
 #include <algorithm>
@@ -94,7 +94,8 @@ int File::ioctl(unsigned long request, void *arg)
     // As drm_ioctl: what the call wrote is copied back whether it failed or not.
     if (both & IOC_OUT) {
         std::memcpy(arg, args, size);
-        if (_IOC_SIZE(request) > size)
+        // A tail that was copied in would be copied back: it stays what it was.
+        if (_IOC_SIZE(request) > size && !(both & IOC_IN))
             std::memset(static_cast<std::byte *>(arg) + size, 0, _IOC_SIZE(request) - size);
     }
     return result;
