@@ -138,11 +138,12 @@ Result<std::shared_ptr<MemoryObject>> Driver::import_object(int fd)
         std::lock_guard lock(objects_mutex_);
         auto &entry = objects_[object->identity()];
         known = entry.lock();
-        if (!known) entry = object;
+        if (!known) {
+            adopt(*object, nullptr); // before anybody can find it
+            entry = object;
+        }
     }
-    if (known) return known; // one object however often it comes in
-    adopt(*object, nullptr);
-    return object;
+    return known ? known : object; // one object however often it comes in
 }
 
 // ------------------------------------------------------------ events, waiting
