@@ -195,7 +195,7 @@ int Device::identify(const acc_admin_cmd &command)
         break;
     case ACC_IDENTIFY_SLOT:
         if (command.identify.index >= residency_.slots()) return -ENOENT;
-        out.slot = residency_.slot_state(command.identify.index);
+        out.slot = residency_.slot_state(command.identify.index, command.asid);
         break;
     case ACC_IDENTIFY_COUNTERS:
         out.counters = counters();

@@ -353,7 +353,7 @@ bool Residency::pinned(const LoadedProgram &program, uint32_t unit) const
     return program.pins[unit] != 0;
 }
 
-drm_acc_slot Residency::slot_state(uint32_t index) const
+drm_acc_slot Residency::slot_state(uint32_t index, uint32_t asid) const
 {
     std::lock_guard lock(mutex_);
     const Slot &slot = slots_[index];
@@ -369,7 +369,8 @@ drm_acc_slot Residency::slot_state(uint32_t index) const
     if (slot.program) {
         const Unit &unit = slot.program->engine->units[slot.unit];
         out.used = unit.capacity;
-        std::strncpy(out.resident, unit.name.c_str(), sizeof out.resident - 1);
+        if (slot.program->asid == asid)
+            std::strncpy(out.resident, unit.name.c_str(), sizeof out.resident - 1);
     }
     return out;
 }

@@ -89,7 +89,8 @@ public:
     uint32_t resident_slot(const LoadedProgram &program, uint32_t unit) const; // ~0: none
     uint64_t loads(const LoadedProgram &program, uint32_t unit) const;
     bool pinned(const LoadedProgram &program, uint32_t unit) const;
-    drm_acc_slot slot_state(uint32_t slot) const;
+    // The name of what is resident is told to the address space it belongs to.
+    drm_acc_slot slot_state(uint32_t slot, uint32_t asid) const;
     uint64_t total_loads() const { return total_loads_.load(std::memory_order_relaxed); }
     uint64_t total_evictions() const { return evictions_.load(std::memory_order_relaxed); }
     uint64_t total_load_ns() const { return load_ns_.load(std::memory_order_relaxed); }
