@@ -141,13 +141,10 @@ private:
     struct Buffer {
         std::shared_ptr<MemoryObject> object;
         uint32_t flags = 0;
-        bool imported = false;
         uint64_t mmap_offset = 0;
-        uint32_t bindings = 0;
     };
     struct Binding {
         std::shared_ptr<MemoryObject> object;
-        uint32_t handle = 0;
         uint64_t bo_offset = 0, range = 0;
         uint32_t flags = 0;
         uint32_t queues = 0; // whose ring or control page it holds
@@ -167,8 +164,8 @@ private:
     int bind(const drm_acc_vm_bind &args);
     int unbind(const drm_acc_vm_bind &args);
     int map_pages(const MemoryObject &object, const drm_acc_vm_bind &args);
-    // The binding, by address, that shows [offset, offset + bytes) of a buffer read/write.
-    std::map<uint64_t, Binding>::iterator find_binding(uint32_t handle, uint64_t offset,
+    // The binding, by address, that shows [offset, offset + bytes) of an object read/write.
+    std::map<uint64_t, Binding>::iterator find_binding(const MemoryObject *object, uint64_t offset,
                                                        uint64_t bytes);
     // What is bound at an address; null object if nothing is, or not so.
     struct Place {

@@ -84,7 +84,10 @@ int File::bo_info(drm_acc_bo_info &args)
     args.flags = buffer.flags;
     args.padded_size = buffer.object->bytes();
     args.mmap_offset = buffer.flags & DRM_ACC_BO_NO_CPU ? 0 : buffer.mmap_offset;
-    args.bindings = buffer.bindings;
+    args.bindings =
+        uint32_t(std::count_if(bindings_.begin(), bindings_.end(), [&](const auto &entry) {
+            return entry.second.object == buffer.object;
+        }));
     return 0;
 }
 
@@ -122,7 +125,6 @@ int File::prime_fd_to_handle(drm_prime_handle &args)
     }
     Buffer buffer;
     buffer.object = std::move(*object);
-    buffer.imported = true;
     args.handle = add_buffer(std::move(buffer));
     return 0;
 }
@@ -188,12 +190,10 @@ int File::bind(const drm_acc_vm_bind &args)
     if (const int error = map_pages(*buffer->second.object, args)) return error;
     Binding binding;
     binding.object = buffer->second.object;
-    binding.handle = args.handle;
     binding.bo_offset = args.bo_offset;
     binding.range = args.range;
     binding.flags = args.flags;
     bindings_.emplace(args.address, std::move(binding));
-    buffer->second.bindings++;
     return 0;
 }
 
@@ -237,22 +237,19 @@ int File::unbind(const drm_acc_vm_bind &args)
     std::lock_guard lock(mutex_);
     for (auto it = bindings_.find(args.address);
          it != bindings_.end() && it->first < args.address + args.range;) {
-        const auto buffer = buffers_.find(it->second.handle);
-        if (buffer != buffers_.end() && buffer->second.object == it->second.object)
-            buffer->second.bindings--;
         gone.push_back(std::move(it->second));
         it = bindings_.erase(it);
     }
     return error;
 }
 
-std::map<uint64_t, File::Binding>::iterator File::find_binding(uint32_t handle, uint64_t offset,
-                                                               uint64_t bytes)
+std::map<uint64_t, File::Binding>::iterator File::find_binding(const MemoryObject *object,
+                                                               uint64_t offset, uint64_t bytes)
 {
     constexpr uint32_t both = DRM_ACC_VM_READ | DRM_ACC_VM_WRITE;
     return std::find_if(bindings_.begin(), bindings_.end(), [&](const auto &entry) {
         const Binding &binding = entry.second;
-        return binding.handle == handle && !binding.going && (binding.flags & both) == both &&
+        return binding.object.get() == object && !binding.going && (binding.flags & both) == both &&
                offset >= binding.bo_offset && offset - binding.bo_offset <= binding.range &&
                bytes <= binding.range - (offset - binding.bo_offset);
     });

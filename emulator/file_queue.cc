@@ -24,9 +24,10 @@ int File::queue_create(drm_acc_queue_create &args)
     if (args.priority == DRM_ACC_PRIORITY_HIGH && !options_.high_priority) return -EACCES;
     // A queue that is being destroyed holds its doorbell to the end.
     if (queues_.size() >= driver_->limits_.max_queues || free_doorbells_.empty()) return -E2BIG;
+    const MemoryObject *object = buffer->second.object.get();
     const auto ring =
-        find_binding(args.handle, args.ring_offset, uint64_t(args.packets) * ACC_PACKET_BYTES);
-    const auto control = find_binding(args.handle, args.control_offset, ACC_QUEUE_CONTROL_BYTES);
+        find_binding(object, args.ring_offset, uint64_t(args.packets) * ACC_PACKET_BYTES);
+    const auto control = find_binding(object, args.control_offset, ACC_QUEUE_CONTROL_BYTES);
     if (ring == bindings_.end() || control == bindings_.end()) return -EINVAL; // not bound r/w
 
     UniqueFd kick(fcntl(driver_->device_->kick_fd(asid_), F_DUPFD_CLOEXEC, 0));
