@@ -51,8 +51,8 @@ private:
             for (uint32_t col = 0; col < args_.n; col += std::min(kCols, args_.n - col)) {
                 const uint32_t rows = std::min(kRows, args_.m - row);
                 const uint32_t cols = std::min(kCols, args_.n - col);
-                for (auto &sums : tile_->sums)
-                    std::fill_n(sums, cols, 0);
+                for (uint32_t i = 0; i < rows; i++)
+                    std::fill_n(tile_->sums[i], cols, 0);
                 for (uint64_t k = 0; k < args_.k; k += kDepth) {
                     const auto depth =
                         static_cast<uint32_t>(std::min<uint64_t>(kDepth, args_.k - k));
@@ -78,7 +78,8 @@ private:
             for (uint32_t n = 0; n < cols; n++)
                 t.b[j][n] = static_cast<int16_t>(t.raw[n] - args_.b_zero);
         }
-        if (!pass_.spend(uint64_t{depth} * cols)) return pass_.stopped();
+        // However small a block is, it has a cost.
+        if (!pass_.spend(uint64_t{depth} * cols + 256)) return pass_.stopped();
         for (uint32_t i = 0; i < rows; i++) {
             if (!pass_.read(t.raw, args_.a + (uint64_t{row} + i) * args_.k + k, depth))
                 return pass_.no_read("a");

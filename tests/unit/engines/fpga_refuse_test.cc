@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+//
+// One wrong field each: the status is the ABI's, the text says what was expected and found,
+// and the engine goes on.
+#include "harness.h"
+
+#include <cmath>
+#include <limits>
+
+namespace acc::emu::test
+{
+namespace
+{
+
+// An address among the arguments: its name, elements and whether it is written.
+template <typename Args>
+struct Array {
+    const char *name;
+    acc_u64 Args::*field;
+    uint32_t bytes;
+    bool written;
+};
+
+// Roles with good arguments, to spoil one at a time.
+class FpgaRefuses : public testing::Test
+{
+protected:
+    // Spoils `good` and expects INVALID_KERNARG with `expected` in the text; then runs `good`.
+    template <typename Args, typename F>
+    void spoil(std::string_view role, const Args &good, std::string_view expected, F spoiler)
+    {
+        Args bad = good;
+        spoiler(bad);
+        const Outcome outcome = fpga_(role, bad);
+        EXPECT_EQ(outcome.status, ACC_STATUS_INVALID_KERNARG) << role << ": " << expected;
+        EXPECT_NE(outcome.dispatch.text.find(expected), std::string::npos)
+            << role << ": expected \"" << expected << "\" in \"" << outcome.dispatch.text << "\"";
+        EXPECT_NE(outcome.dispatch.text.find("found"), std::string::npos) << outcome.dispatch.text;
+        EXPECT_EQ(fpga_(role, good).status, ACC_STATUS_OK) << role;
+    }
+
+    // Every array in turn: 0, unaligned, beyond the address space, unbound, without access.
+    template <typename Args>
+    void arrays(std::string_view role, const Args &good, std::initializer_list<Array<Args>> fields)
+    {
+        for (const auto &[name, field, bytes, written] : fields) {
+            const std::string address = std::string("an address of ") + name;
+            spoil(role, good, address, [f = field](Args &a) { a.*f = 0; });
+            if (bytes > 1)
+                spoil(role, good, std::string(name) + " aligned to",
+                      [f = field](Args &a) { a.*f += 1; });
+            spoil(role, good, std::string(name) + " inside 64-bit addresses",
+                  [f = field, b = bytes](Args &a) { a.*f = 0 - acc_u64{b}; });
+            Args bad = good;
+            bad.*field = 0x1000;
+            Outcome outcome = fpga_(role, bad);
+            EXPECT_EQ(outcome.status, ACC_STATUS_INVALID_ADDRESS) << role << " " << name;
+            EXPECT_NE(outcome.dispatch.text.find("0x1000"), std::string::npos)
+                << outcome.dispatch.text;
+            EXPECT_NE(outcome.dispatch.text.find(name), std::string::npos) << outcome.dispatch.text;
+            if (!written) continue;
+            bad.*field = fpga_.memory.allocate(1 << 16, 0, false);
+            outcome = fpga_(role, bad);
+            EXPECT_EQ(outcome.status, ACC_STATUS_INVALID_ADDRESS) << role << " " << name;
+            EXPECT_EQ(fpga_.memory.fault_address(), bad.*field);
+        }
+    }
+
+    uint64_t buffer() { return fpga_.memory.store(std::vector<int32_t>(16384, 1)); }
+
+    Fpga fpga_{{ACC_ROLE_QUANTIZE_F32_I8, ACC_ROLE_DEQUANTIZE_I8_F32, ACC_ROLE_REQUANTIZE_I32_I8,
+                ACC_ROLE_IM2COL_I8, ACC_ROLE_MAXPOOL_I8, ACC_ROLE_AVGPOOL_I8, ACC_ROLE_ADD_I8,
+                ACC_ROLE_CLIP_I8, ACC_ROLE_PERMUTE_I8, ACC_ROLE_SOFTMAX_I8_F32, ACC_ROLE_ADD_F32,
+                ACC_ROLE_MUL_F32, ACC_ROLE_RELU_F32, ACC_ROLE_CLIP_F32, ACC_ROLE_SOFTMAX_F32,
+                ACC_ROLE_GEMM_I8}};
+};
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+} // namespace
+
+TEST_F(FpgaRefuses, Quantize)
+{
+    for (const auto *role : {ACC_ROLE_QUANTIZE_F32_I8, ACC_ROLE_DEQUANTIZE_I8_F32}) {
+        using Args = acc_quantize_args;
+        const Args good = {buffer(), buffer(), 40, 0.5f, 3};
+        const bool to_int = std::string_view(role) == ACC_ROLE_QUANTIZE_F32_I8;
+        arrays<Args>(role, good,
+                     {{"src", &Args::src, to_int ? 4u : 1u, false},
+                      {"dst", &Args::dst, to_int ? 1u : 4u, true}});
+        spoil(role, good, "count of at least 1", [](Args &a) { a.count = 0; });
+        spoil(role, good, "inside 64-bit", [](Args &a) { a.count = ~0ull; });
+        for (const float scale : {0.0f, -1.0f, kInf, -kInf, NAN})
+            spoil(role, good, "a finite scale above 0", [&](Args &a) { a.scale = scale; });
+        for (const int zero : {-129, 128, INT32_MAX, INT32_MIN})
+            spoil(role, good, "zero_point from -128 to 127", [&](Args &a) { a.zero_point = zero; });
+    }
+}
+
+TEST_F(FpgaRefuses, Requantize)
+{
+    using Args = acc_requantize_args;
+    const Args good = {buffer(), buffer(), buffer(), buffer(), buffer(), 5, 7, 0, -128, 127};
+    const auto *role = ACC_ROLE_REQUANTIZE_I32_I8;
+    arrays<Args>(role, good,
+                 {{"src", &Args::src, 4, false},
+                  {"dst", &Args::dst, 1, true},
+                  {"bias", &Args::bias, 4, false},
+                  {"multiplier", &Args::multiplier, 4, false},
+                  {"shift", &Args::shift, 4, false}});
+    spoil(role, good, "rows of at least 1", [](Args &a) { a.rows = 0; });
+    spoil(role, good, "channels of at least 1", [](Args &a) { a.channels = 0; });
+    spoil(role, good, "inside 64-bit", [](Args &a) { a.rows = 1ull << 62; });
+    spoil(role, good, "zero_point from", [](Args &a) { a.zero_point = 128; });
+    spoil(role, good, "min <= max", [](Args &a) { a.min = -129; });
+    spoil(role, good, "min <= max", [](Args &a) { a.max = 128; });
+    spoil(role, good, "min <= max", [](Args &a) { a.min = 5, a.max = 4; });
+    for (const int shift : {0, -1, 63, INT32_MIN, INT32_MAX}) {
+        const uint64_t table = fpga_.memory.store(std::vector<int32_t>{1, 1, 1, shift, 1, 1, 1});
+        spoil(role, good, "shift of channel 3 from 1 to 62", [&](Args &a) { a.shift = table; });
+    }
+    const uint64_t table = fpga_.memory.store(std::vector<int32_t>{1, 1, 1, 1, 1, 1, -1});
+    spoil(role, good, "multiplier of channel 6 from 0", [&](Args &a) { a.multiplier = table; });
+}
+
+TEST_F(FpgaRefuses, Windows)
+{
+    using Args = acc_im2col_args;
+    Args good = {};
+    good.src = buffer();
+    good.dst = buffer();
+    good.window = {2, 5, 5, 3, 3, 3, 1, 1, 1, 1, 1, 1, 5, 5};
+    const auto *role = ACC_ROLE_IM2COL_I8;
+    arrays<Args>(role, good, {{"src", &Args::src, 1, false}, {"dst", &Args::dst, 1, true}});
+    const std::pair<const char *, uint32_t acc_window::*> sizes[] = {
+        {"batch", &acc_window::batch},
+        {"h", &acc_window::h},
+        {"w", &acc_window::w},
+        {"c", &acc_window::c},
+        {"kernel_h", &acc_window::kernel_h},
+        {"kernel_w", &acc_window::kernel_w},
+        {"stride_h", &acc_window::stride_h},
+        {"stride_w", &acc_window::stride_w},
+        {"dilation_h", &acc_window::dilation_h},
+        {"dilation_w", &acc_window::dilation_w},
+        {"out_h", &acc_window::out_h},
+        {"out_w", &acc_window::out_w}};
+    for (const auto &[name, field] : sizes)
+        spoil(role, good, std::string(name) + " of at least 1",
+              [f = field](Args &a) { a.window.*f = 0; });
+    const uint32_t huge = ~0u;
+    spoil(role, good, "pad_top from 0", [=](Args &a) { a.window.pad_top = huge; });
+    spoil(role, good, "pad_left from 0", [=](Args &a) { a.window.pad_left = huge; });
+    spoil(role, good, "h from 1", [=](Args &a) { a.window.h = huge; });
+    spoil(role, good, "w from 1", [=](Args &a) { a.window.w = huge; });
+    spoil(role, good, "rows of the last window", [=](Args &a) { a.window.out_h = huge; });
+    spoil(role, good, "rows of the last window", [=](Args &a) { a.window.stride_h = huge; });
+    spoil(role, good, "rows of the last window", [=](Args &a) { a.window.dilation_h = huge; });
+    spoil(role, good, "columns of the last window", [=](Args &a) { a.window.stride_w = huge; });
+    spoil(role, good, "columns of the last window", [=](Args &a) { a.window.kernel_w = huge; });
+    spoil(role, good, "a kernel of fewer",
+          [=](Args &a) { a.window.kernel_h = a.window.kernel_w = 1u << 16; });
+    spoil(role, good, "src inside 64-bit", [=](Args &a) {
+        a.window.batch = huge, a.window.h = a.window.w = INT32_MAX, a.window.c = huge;
+    });
+    spoil(role, good, "pad_value from -128", [](Args &a) { a.pad_value = 128; });
+    spoil(role, good, "reserved of 0", [](Args &a) { a.reserved = 1; });
+    // Sizes that are allowed and that no memory has: found at the first page, not after days.
+    Args big = good;
+    big.window.batch = huge;
+    EXPECT_EQ(fpga_(role, big).status, ACC_STATUS_INVALID_ADDRESS);
+    big = good;
+    big.window.c = 1u << 31;
+    EXPECT_EQ(fpga_(role, big).status, ACC_STATUS_INVALID_ADDRESS);
+}
+
+TEST_F(FpgaRefuses, Pools)
+{
+    using Args = acc_pool_args;
+    Args good = {};
+    good.src = buffer();
+    good.dst = buffer();
+    good.window = {2, 4, 4, 3, 2, 2, 2, 2, 0, 0, 1, 1, 2, 2};
+    for (const auto *role : {ACC_ROLE_MAXPOOL_I8, ACC_ROLE_AVGPOOL_I8}) {
+        arrays<Args>(role, good, {{"src", &Args::src, 1, false}, {"dst", &Args::dst, 1, true}});
+        spoil(role, good, "kernel_w of at least 1", [](Args &a) { a.window.kernel_w = 0; });
+        spoil(role, good, "zero_point from", [](Args &a) { a.zero_point = -129; });
+        spoil(role, good, "count_include_pad", [](Args &a) { a.count_include_pad = 2; });
+    }
+    spoil(ACC_ROLE_MAXPOOL_I8, good, "count_include_pad of 0",
+          [](Args &a) { a.count_include_pad = 1; });
+}
+
+TEST_F(FpgaRefuses, AddAndClip)
+{
+    using Args = acc_add_i8_args;
+    const Args good = {buffer(), buffer(), buffer(), 50, 50, 0, 0, 1, 1, 1, 0, -128, 127};
+    const auto *role = ACC_ROLE_ADD_I8;
+    arrays<Args>(
+        role, good,
+        {{"a", &Args::a, 1, false}, {"b", &Args::b, 1, false}, {"dst", &Args::dst, 1, true}});
+    spoil(role, good, "count of at least 1", [](Args &a) { a.count = 0; });
+    spoil(role, good, "b_count of at least 1", [](Args &a) { a.b_count = 0; });
+    spoil(role, good, "a_zero from", [](Args &a) { a.a_zero = 128; });
+    spoil(role, good, "b_zero from", [](Args &a) { a.b_zero = -129; });
+    spoil(role, good, "shift from 1 to 62", [](Args &a) { a.shift = 0; });
+    spoil(role, good, "shift from 1 to 62", [](Args &a) { a.shift = 63; });
+    spoil(role, good, "zero_point from", [](Args &a) { a.zero_point = 200; });
+    spoil(role, good, "min <= max", [](Args &a) { a.min = 1, a.max = 0; });
+
+    using Clip = acc_clip_i8_args;
+    const Clip clip = {buffer(), buffer(), 50, -1, 1};
+    arrays<Clip>(ACC_ROLE_CLIP_I8, clip,
+                 {{"src", &Clip::src, 1, false}, {"dst", &Clip::dst, 1, true}});
+    spoil(ACC_ROLE_CLIP_I8, clip, "count of at least 1", [](Clip &a) { a.count = 0; });
+    spoil(ACC_ROLE_CLIP_I8, clip, "min <= max", [](Clip &a) { a.max = -2; });
+}
+
+TEST_F(FpgaRefuses, Permute)
+{
+    using Args = acc_permute_args;
+    const Args good = {buffer(), buffer(), {2, 3, 4, 5}, {0, 2, 3, 1}};
+    const auto *role = ACC_ROLE_PERMUTE_I8;
+    arrays<Args>(role, good, {{"src", &Args::src, 1, false}, {"dst", &Args::dst, 1, true}});
+    for (int i = 0; i < 4; i++) {
+        spoil(role, good, "dims of at least 1", [=](Args &a) { a.dims[i] = 0; });
+        spoil(role, good, "perm from 0 to 3", [=](Args &a) { a.perm[i] = 4; });
+        spoil(role, good, "perm from 0 to 3", [=](Args &a) { a.perm[i] = ~0u; });
+        spoil(role, good, "each axis once", [=](Args &a) { a.perm[i] = a.perm[(i + 1) % 4]; });
+    }
+    spoil(role, good, "inside 64-bit",
+          [](Args &a) { a.dims[0] = a.dims[1] = a.dims[2] = a.dims[3] = ~0u; });
+}
+
+TEST_F(FpgaRefuses, Softmax)
+{
+    using Args = acc_softmax_args;
+    for (const auto *role : {ACC_ROLE_SOFTMAX_I8_F32, ACC_ROLE_SOFTMAX_F32}) {
+        const bool from_int = std::string_view(role) == ACC_ROLE_SOFTMAX_I8_F32;
+        const Args good = {buffer(), buffer(), 4, 10, 0, 1, 0};
+        arrays<Args>(
+            role, good,
+            {{"src", &Args::src, from_int ? 1u : 4u, false}, {"dst", &Args::dst, 4, true}});
+        spoil(role, good, "rows of at least 1", [](Args &a) { a.rows = 0; });
+        spoil(role, good, "cols of at least 1", [](Args &a) { a.cols = 0; });
+        spoil(role, good, "reserved of 0", [](Args &a) { a.reserved = 1; });
+        spoil(role, good, "zero_point from", [](Args &a) { a.zero_point = 128; });
+        spoil(role, good, "scale", [](Args &a) { a.scale = NAN; });
+        spoil(role, good, "scale", [](Args &a) { a.scale = 0; });
+    }
+    const Args good = {buffer(), buffer(), 4, 10, 0, 1, 0};
+    spoil(ACC_ROLE_SOFTMAX_F32, good, "a scale of 1", [](Args &a) { a.scale = 2; });
+    spoil(ACC_ROLE_SOFTMAX_F32, good, "zero_point from 0 to 0", [](Args &a) { a.zero_point = 1; });
+}
+
+TEST_F(FpgaRefuses, Float)
+{
+    using Args = acc_elementwise_f32_args;
+    for (const auto *role : {ACC_ROLE_ADD_F32, ACC_ROLE_MUL_F32}) {
+        const Args good = {buffer(), buffer(), buffer(), 60, 6, 0, 0};
+        arrays<Args>(
+            role, good,
+            {{"a", &Args::a, 4, false}, {"b", &Args::b, 4, false}, {"dst", &Args::dst, 4, true}});
+        spoil(role, good, "count of at least 1", [](Args &a) { a.count = 0; });
+        spoil(role, good, "b_count of at least 1", [](Args &a) { a.b_count = 0; });
+        spoil(role, good, "min and max of 0", [](Args &a) { a.min = 1; });
+        spoil(role, good, "min and max of 0", [](Args &a) { a.max = NAN; });
+    }
+    for (const auto *role : {ACC_ROLE_RELU_F32, ACC_ROLE_CLIP_F32}) {
+        const Args good = {buffer(), 0, buffer(), 60, 0, 0, 0};
+        arrays<Args>(role, good, {{"a", &Args::a, 4, false}, {"dst", &Args::dst, 4, true}});
+        spoil(role, good, "count of at least 1", [](Args &a) { a.count = 0; });
+        spoil(role, good, "b of 0", [](Args &a) { a.b = 64; });
+        spoil(role, good, "b_count of 0", [](Args &a) { a.b_count = 1; });
+        spoil(role, good, "min", [](Args &a) { a.min = 1; });
+        spoil(role, good, "min", [](Args &a) { a.min = NAN; });
+    }
+}
+
+TEST_F(FpgaRefuses, Gemm)
+{
+    using Args = acc_gemm_i8_args;
+    const Args good = {buffer(), buffer(), buffer(), 3, 4, 5, 1, 2, 1};
+    const auto *role = ACC_ROLE_GEMM_I8;
+    arrays<Args>(
+        role, good,
+        {{"a", &Args::a, 1, false}, {"b", &Args::b, 1, false}, {"out", &Args::out, 4, true}});
+    spoil(role, good, "m of at least 1", [](Args &a) { a.m = 0; });
+    spoil(role, good, "n of at least 1", [](Args &a) { a.n = 0; });
+    spoil(role, good, "k of at least 1", [](Args &a) { a.k = 0; });
+    spoil(role, good, "a_zero from", [](Args &a) { a.a_zero = 128; });
+    spoil(role, good, "b_zero from", [](Args &a) { a.b_zero = -129; });
+    spoil(role, good, "k of at most 131071",
+          [](Args &a) { a.k = 131072, a.a_zero = a.b_zero = 0; });
+    spoil(role, good, "out inside 64-bit", [](Args &a) { a.m = a.n = ~0u; });
+}
+
+TEST_F(FpgaRefuses, Dispatches)
+{
+    acc_clip_i8_args args = {buffer(), buffer(), 5, 0, 1};
+    Dispatch dispatch;
+    dispatch.memory = &fpga_.memory;
+    dispatch.kernel = 7;
+    dispatch.kernargs = std::as_bytes(std::span(&args, 1));
+    ASSERT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_OK);
+    for (int i = 0; i < 3; i++) {
+        dispatch.grid[i] = 2;
+        EXPECT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_INVALID_DIMENSIONS);
+        dispatch.grid[i] = 1;
+    }
+    dispatch.kernargs = dispatch.kernargs.first(31);
+    EXPECT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_INVALID_KERNARG);
+    dispatch.kernel = 16;
+    EXPECT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_INVALID_KERNEL);
+}
+
+} // namespace acc::emu::test
