@@ -48,7 +48,6 @@ struct Space {
     std::map<uint32_t, std::unique_ptr<Queue>> queues;
     std::deque<drm_acc_fault> faults; // newest first
     uint64_t fault_count = 0;
-    uint32_t pins = 0;
 
     std::atomic<uint64_t> program_generation{0}; // changes with every load and unload
     std::atomic<uint64_t> timeouts{0};           // dispatches that outlived their bound

@@ -111,8 +111,6 @@ int Device::unload_program(Space &space, uint32_t id)
     {
         std::lock_guard lock(space.mutex);
         if (!space.programs.erase(program->base)) return -ENOENT; // somebody was faster
-        for (uint32_t pins : program->pins)
-            space.pins -= pins != 0;
         space.program_generation.fetch_add(1, std::memory_order_release);
     }
     // Queues hold references of their own, so a dispatch that had begun just now ends well.
@@ -174,22 +172,21 @@ int Device::pin_program(Space &space, const acc_admin_cmd &command)
     const auto units = units_of(*program, command.program.kernel);
     if (units.empty()) return -EINVAL;
     std::lock_guard lock(space.mutex);
+    if (!space.programs.contains(program->base)) return -ENOENT; // unloaded just now
+    if (!command.program.pin)                                    // all or nothing
+        for (const uint32_t unit : units)
+            if (!residency_.pinned(*program, unit)) return -EINVAL;
+    uint32_t held = 0;
+    for (const auto &[base, other] : space.programs)
+        held += residency_.pinned_units(*other);
     for (size_t i = 0; i < units.size(); i++) {
-        const bool held = residency_.pinned(*program, units[i]);
-        int error;
-        if (command.program.pin) {
-            error = residency_.pin(program, units[i], max_pins - space.pins);
-            if (!error && !held) space.pins++;
-        } else {
-            error = residency_.unpin(program, units[i]);
-            if (!error && !residency_.pinned(*program, units[i])) space.pins--;
-        }
+        const bool pinned = residency_.pinned(*program, units[i]);
+        const int error = command.program.pin ? residency_.pin(program, units[i], max_pins - held)
+                                              : residency_.unpin(program, units[i]);
+        held += command.program.pin && !error && !pinned;
         if (!error) continue;
-        // All or nothing.
-        while (command.program.pin && i--) {
+        while (command.program.pin && i--)
             (void)residency_.unpin(program, units[i]);
-            if (!residency_.pinned(*program, units[i])) space.pins--;
-        }
         return error;
     }
     return 0;

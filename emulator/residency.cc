@@ -40,7 +40,7 @@ bool Residency::can_ever_hold(const Unit &unit) const
 
 bool Residency::evictable(const Slot &slot, const LoadedProgram &for_program) const
 {
-    return !slot.pins &&
+    return slot.pins.empty() &&
            (evict_foreign_ || !slot.program || slot.program->asid == for_program.asid);
 }
 
@@ -242,16 +242,16 @@ int Residency::pin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit,
             slot = &candidate;
     if (!slot) slot = choose(*program, unit, may_wait);
     if (!slot) return may_wait ? -EBUSY : -ENOSPC;
-    if (!slot->pins) {
+    if (slot->pins.empty()) {
         uint32_t unpinned = 0;
         for (const Slot &other : slots_)
-            unpinned += other.info.class_id == slot->info.class_id && !other.pins;
+            unpinned += other.info.class_id == slot->info.class_id && other.pins.empty();
         if (unpinned < 2) return -ENOSPC;
     }
     if (!slot->program || !same_unit(*slot->program, slot->unit, *program, unit)) {
         if (const int error = load_into(lock, *slot, program, unit)) return error;
     }
-    slot->pins++;
+    slot->pins.emplace_back(program.get(), unit);
     program->pins[unit] = 1;
     wake_waiters();
     return 0;
@@ -263,27 +263,25 @@ int Residency::unpin(const std::shared_ptr<LoadedProgram> &program, uint32_t uni
     if (!program->pins[unit]) return -EINVAL;
     if (--program->pins[unit]) return 0;
     for (Slot &slot : slots_)
-        if (slot.pins && slot.program && same_unit(*slot.program, slot.unit, *program, unit)) {
-            slot.pins--;
-            break;
-        }
+        std::erase(slot.pins, std::pair(program.get(), unit));
     wake_waiters();
     return 0;
+}
+
+void Residency::end_pins(Slot &slot)
+{
+    for (const auto &[program, unit] : slot.pins)
+        program->pins[unit] = 0;
+    slot.pins.clear();
 }
 
 void Residency::forget(const LoadedProgram &program)
 {
     std::unique_lock lock(mutex_);
-    for (uint32_t unit = 0; unit < program.pins.size(); unit++) {
-        if (!program.pins[unit]) continue;
-        for (Slot &slot : slots_)
-            if (slot.pins && slot.program && same_unit(*slot.program, slot.unit, program, unit)) {
-                slot.pins--;
-                break;
-            }
-    }
     for (Slot &slot : slots_) {
-        if (slot.program.get() != &program || slot.pins || slot.state != DRM_ACC_SLOT_READY)
+        std::erase_if(slot.pins, [&](const auto &pin) { return pin.first == &program; });
+        if (slot.program.get() != &program || !slot.pins.empty() ||
+            slot.state != DRM_ACC_SLOT_READY)
             continue;
         engine_.unload(uint32_t(&slot - slots_.data()));
         slot.program.reset();
@@ -297,11 +295,14 @@ int Residency::reset_slot(uint32_t index, uint32_t asid, bool privileged)
     std::unique_lock lock(mutex_);
     if (index >= slots_.size()) return -ENOENT;
     Slot &slot = slots_[index];
-    if (!privileged && slot.program && slot.program->asid != asid) return -EACCES;
+    const auto foreign = [&](const auto &pin) { return pin.first->asid != asid; };
+    if (!privileged && ((slot.program && slot.program->asid != asid) ||
+                        std::any_of(slot.pins.begin(), slot.pins.end(), foreign)))
+        return -EACCES;
     if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING) return -EBUSY;
     if (slot.program) engine_.unload(index);
     slot.program.reset();
-    slot.pins = 0;
+    end_pins(slot);
     slot.state = DRM_ACC_SLOT_EMPTY;
     wake_waiters();
     return 0;
@@ -313,7 +314,7 @@ void Residency::reset_all()
     for (Slot &slot : slots_) {
         if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
         slot.program.reset();
-        slot.pins = 0;
+        end_pins(slot);
         slot.state = DRM_ACC_SLOT_EMPTY;
     }
 }
@@ -353,6 +354,13 @@ bool Residency::pinned(const LoadedProgram &program, uint32_t unit) const
     return program.pins[unit] != 0;
 }
 
+uint32_t Residency::pinned_units(const LoadedProgram &program) const
+{
+    std::lock_guard lock(mutex_);
+    return uint32_t(std::count_if(program.pins.begin(), program.pins.end(),
+                                  [](uint32_t pins) { return pins != 0; }));
+}
+
 drm_acc_slot Residency::slot_state(uint32_t index, uint32_t asid) const
 {
     std::lock_guard lock(mutex_);
@@ -360,7 +368,7 @@ drm_acc_slot Residency::slot_state(uint32_t index, uint32_t asid) const
     drm_acc_slot out = {};
     out.state = slot.state;
     out.class_id = slot.info.class_id;
-    out.pins = slot.pins;
+    out.pins = uint32_t(slot.pins.size());
     out.capacity = slot.info.capacity;
     out.loads = slot.loads;
     out.dispatches = slot.dispatches;

@@ -18,6 +18,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace acc::emu
@@ -80,7 +81,7 @@ public:
     int unpin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
     // Evicts what a program owns alone, when it is unloaded or its client is gone.
     void forget(const LoadedProgram &program);
-    // -ENOENT, -EACCES (residents of other address spaces), -EBUSY (a lease).
+    // Ends its pins, too. -ENOENT, -EACCES (of other address spaces), -EBUSY (a lease).
     int reset_slot(uint32_t slot, uint32_t asid, bool privileged);
     void reset_all();
 
@@ -89,6 +90,7 @@ public:
     uint32_t resident_slot(const LoadedProgram &program, uint32_t unit) const; // ~0: none
     uint64_t loads(const LoadedProgram &program, uint32_t unit) const;
     bool pinned(const LoadedProgram &program, uint32_t unit) const;
+    uint32_t pinned_units(const LoadedProgram &program) const;
     // The name of what is resident is told to the address space it belongs to.
     drm_acc_slot slot_state(uint32_t slot, uint32_t asid) const;
     uint64_t total_loads() const { return total_loads_.load(std::memory_order_relaxed); }
@@ -105,7 +107,7 @@ private:
         uint32_t state = DRM_ACC_SLOT_EMPTY;
         std::shared_ptr<LoadedProgram> program; // of the resident unit
         uint32_t unit = 0;
-        uint32_t pins = 0;
+        std::vector<std::pair<LoadedProgram *, uint32_t>> pins; // until forget() or unpin()
         uint64_t last_use = 0;
         uint64_t loads = 0, dispatches = 0, busy_ns = 0, load_ns = 0;
         bool fault_pending = false;
@@ -120,6 +122,7 @@ private:
     int load_into(std::unique_lock<std::mutex> &lock, Slot &slot,
                   const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
     void wake_waiters();
+    void end_pins(Slot &slot);
 
     Engine &engine_;
     const bool evict_foreign_;
