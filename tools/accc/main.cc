@@ -95,13 +95,13 @@ int run(const Options &o)
     };
     const auto compiled = compile(std::move(*graph), *samples, diag, after);
     if (!compiled) return fail(o.model + ": " + diag.text());
-    for (const std::string &warning : diag.warnings())
-        std::fprintf(stderr, "accc: warning: %s\n", warning.c_str());
     if (!write_file(o.out, compiled->file.data(), compiled->file.size()))
         return fail(o.out + ": " + std::strerror(errno));
     const std::string json = compiled->report.json() + "\n";
     if (!o.report.empty() && !write_file(o.report, json.data(), json.size()))
         return fail(o.report + ": " + std::strerror(errno));
+    for (const std::string &warning : diag.warnings())
+        std::fprintf(stderr, "accc: warning: %s\n", warning.c_str());
     if (!o.quiet) std::fputs(compiled->report.text().c_str(), stdout);
     return 0;
 }

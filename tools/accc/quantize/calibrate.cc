@@ -44,8 +44,10 @@ double error_of(const Histogram &h, const Range &range)
 Range best_range(const Histogram &h)
 {
     if (!(h.seen.hi > h.seen.lo)) return h.seen;
+    // What is cut off is the strongest signal, and its error goes on through the network as a
+    // bias: a narrower range must halve the error before it is worth that.
     Range best = h.seen;
-    double least = error_of(h, best);
+    double least = error_of(h, best) / 2;
     for (int lo_cut = 0; lo_cut < (h.seen.lo < 0 ? kCuts : 1); lo_cut++)
         for (int hi_cut = 0; hi_cut < (h.seen.hi > 0 ? kCuts : 1); hi_cut++) {
             const Range range{h.seen.lo * (1 - 0.02f * static_cast<float>(lo_cut)),
@@ -89,7 +91,8 @@ void for_each_item(const Graph &g, const Samples &samples, const std::vector<boo
 Quant quant_of(const Range &range)
 {
     const double lo = std::min(static_cast<double>(range.lo), 0.0);
-    const double hi = std::max(static_cast<double>(range.hi), 0.0);
+    double hi = std::max(static_cast<double>(range.hi), 0.0);
+    if (!(hi > lo)) hi = 1; // never anything but 0: any scale will do
     const double scale = std::max((hi - lo) / 255, 1e-20);
     Quant q;
     q.scale = static_cast<float>(scale);

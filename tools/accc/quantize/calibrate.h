@@ -20,8 +20,9 @@ struct Range {
 // The scale and zero point of a range: 255 steps from lo to hi, 0 exactly at the zero point.
 Quant quant_of(const Range &range);
 
-// For each value of a Physical graph the range that loses least: of those from all that was
-// seen down to half of it, the one with the smallest mean squared error of its int8 form.
+// For each value of a Physical graph the range to cover: all that was seen, or, where a few
+// outliers would take the resolution from the rest, the part of it (at least half on either
+// side of 0) whose int8 form has the smallest mean squared error.
 std::vector<Range> calibrate(const Graph &graph, const Samples &samples);
 
 } // namespace acc::accc

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: MIT
+//
+// Each operator, compiled: the plan's integers against the float model, by the two
+// interpreters, and batches against single items.
+#include "onnx_builder.h"
+#include "run_plan.h"
+
+#include "tools/accc/ir/verify.h"
+#include "tools/accc/reference/float_interpreter.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace acc::accc
+{
+namespace
+{
+
+struct Bounds {
+    float lo = -1, hi = 1;
+    double error = 0.02; // of the largest output, relative to the outputs' range
+};
+
+// Compiles, compares every output of every item, and a batch with its items.
+CompileReport check(const OnnxBuilder &model, const Bounds &bounds = {})
+{
+    constexpr size_t items = 6;
+    Diagnostics diag;
+    const auto graph = model.import(diag);
+    if (!graph) {
+        ADD_FAILURE() << diag.text();
+        return {};
+    }
+    const Samples samples = make_samples(*graph, items, bounds.lo, bounds.hi);
+    const auto compiled = compile(*graph, samples, diag);
+    if (!compiled) {
+        ADD_FAILURE() << diag.text();
+        return {};
+    }
+    const auto batch = run_plan(compiled->file, samples, 0, items);
+    for (size_t i = 0; i < items; i++) {
+        const auto found = run_plan(compiled->file, samples, i, 1);
+        const FloatValues wanted = evaluate(*graph, samples.item(i));
+        for (size_t o = 0; o < found.size(); o++) {
+            const std::vector<float> &w = wanted[graph->outputs[o]], &f = found[o];
+            EXPECT_EQ(w.size(), f.size());
+            const auto [least, most] = std::minmax_element(w.begin(), w.end());
+            const double range =
+                std::max(static_cast<double>(*most) - static_cast<double>(*least), 1e-3);
+            for (size_t k = 0; k < f.size() && k < w.size(); k++) {
+                EXPECT_NEAR(f[k], w[k], bounds.error * range + 1e-6)
+                    << "item " << i << ", element " << k;
+                EXPECT_EQ(f[k], batch[o][i * f.size() + k]) << "item " << i << ", element " << k;
+            }
+        }
+    }
+    return compiled->report;
+}
+
+const NodeReport *find_node(const CompileReport &report, const std::string &name)
+{
+    for (const NodeReport &n : report.nodes)
+        if (n.node == name) return &n;
+    return nullptr;
+}
+
+OnnxBuilder conv(int64_t in, int64_t out, int64_t kernel, int64_t size)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, in, size, size}).random("w", {out, in, kernel, kernel}).random("b", {out});
+    b.add("Conv", {"x", "w", "b"}, "y").output("y");
+    return b;
+}
+
+TEST(Compile, Conv)
+{
+    const CompileReport report = check(conv(3, 5, 3, 7));
+    const NodeReport *n = find_node(report, "Conv_y");
+    ASSERT_NE(n, nullptr);
+    EXPECT_EQ(n->engine, "crossbar+fpga");
+    // The model's edges are channels first.
+    EXPECT_EQ(n->kernels, (std::vector<std::string>{"permute_i8", "im2col_i8", "mvm",
+                                                    "requantize_i32_i8", "permute_i8"}));
+    EXPECT_EQ(n->macs, 5u * 5 * 5 * 27);
+    EXPECT_EQ(n->arrays, 8u); // one block, 4 slices, pairs
+}
+
+TEST(Compile, ConvStridesPadsDilations)
+{
+    OnnxBuilder b = conv(2, 4, 3, 9);
+    b.attr("strides", {2, 1}).attr("pads", {1, 2, 0, 3}).attr("dilations", {1, 2});
+    check(b);
+}
+
+TEST(Compile, ConvAutoPad)
+{
+    for (const char *pad : {"SAME_UPPER", "SAME_LOWER", "VALID"})
+        for (const int64_t kernel : {2, 3}) {
+            OnnxBuilder b = conv(2, 3, kernel, 6);
+            b.attr_string("auto_pad", pad).attr("strides", {2, 2});
+            check(b);
+        }
+}
+
+TEST(Compile, ConvPointwiseNeedsNoIm2col)
+{
+    const CompileReport report = check(conv(4, 6, 1, 5));
+    const NodeReport *n = find_node(report, "Conv_y");
+    ASSERT_NE(n, nullptr);
+    EXPECT_EQ(std::count(n->kernels.begin(), n->kernels.end(), "im2col_i8"), 0);
+}
+
+TEST(Compile, ConvPointwiseWithStrideNeedsIt)
+{
+    OnnxBuilder b = conv(4, 6, 1, 5);
+    b.attr("strides", {2, 2});
+    const CompileReport report = check(b);
+    const NodeReport *n = find_node(report, "Conv_y");
+    ASSERT_NE(n, nullptr);
+    EXPECT_EQ(std::count(n->kernels.begin(), n->kernels.end(), "im2col_i8"), 1);
+}
+
+TEST(Compile, ConvGroupsAndDepthwise)
+{
+    for (const int64_t groups : {2, 6}) {
+        OnnxBuilder b;
+        b.input("x", {1, 6, 5, 5}).random("w", {12, 6 / groups, 3, 3});
+        b.add("Conv", {"x", "w"}, "y").attr("group", groups).output("y");
+        check(b);
+    }
+}
+
+TEST(Compile, ConvMoreRowsThanACrossbar)
+{
+    const CompileReport report = check(conv(20, 10, 3, 4));
+    const NodeReport *n = find_node(report, "Conv_y");
+    ASSERT_NE(n, nullptr);
+    EXPECT_EQ(n->arrays, 2u * 8); // 180 rows: two blocks
+    EXPECT_NE(n->cut.find("180x10 in 2x1 blocks"), std::string::npos) << n->cut;
+}
+
+TEST(Compile, Gemm)
+{
+    for (const int64_t transposed : {0, 1}) {
+        OnnxBuilder b;
+        b.input("x", {-1, 30});
+        if (transposed)
+            b.random("w", {7, 30});
+        else
+            b.random("w", {30, 7});
+        b.random("c", {7}).add("Gemm", {"x", "w", "c"}, "y");
+        b.attr("transB", transposed).attr_float("alpha", 0.5f).attr_float("beta", 2.0f).output("y");
+        check(b);
+    }
+}
+
+TEST(Compile, GemmWithComputedC)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 8}).random("w", {8, 8}).add("Gemm", {"x", "w", "x"}, "y").output("y");
+    check(b);
+}
+
+TEST(Compile, MatMulWithRowsAndBias)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 5, 12}).random("w", {12, 9}).random("b", {9});
+    b.add("MatMul", {"x", "w"}, "p").add("Add", {"p", "b"}, "y").output("y");
+    const CompileReport report = check(b);
+    ASSERT_NE(find_node(report, "Add_y"), nullptr);
+    EXPECT_EQ(find_node(report, "Add_y")->reason, "folded into the weights of MatMul_p");
+}
+
+TEST(Compile, MatMulOfTwoResults)
+{
+    OnnxBuilder b;
+    b.input("q", {-1, 4, 6}).input("k", {-1, 6, 5}).add("MatMul", {"q", "k"}, "y").output("y");
+    const CompileReport report = check(b, {-1, 1, 0.03});
+    ASSERT_NE(find_node(report, "MatMul_y"), nullptr);
+    EXPECT_EQ(find_node(report, "MatMul_y")->engine, "fpga");
+    EXPECT_EQ(find_node(report, "MatMul_y")->macs, 4u * 6 * 5);
+}
+
+TEST(Compile, AddOfBranches)
+{
+    OnnxBuilder b = conv(3, 3, 1, 4);
+    b.graph().clear_output();
+    b.add("Add", {"x", "y"}, "z").add("Relu", {"z"}, "r").output("r");
+    check(b);
+}
+
+TEST(Compile, AddOfAConstantForEachElement)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 2, 3, 3}).random("c", {1, 2, 3, 3}).add("MaxPool", {"x"}, "p");
+    b.attr("kernel_shape", {1, 1}).add("Add", {"p", "c"}, "y").output("y");
+    check(b);
+}
+
+TEST(Compile, ArithmeticWithConstants)
+{
+    for (const char *op : {"Add", "Sub", "Mul", "Div"}) {
+        OnnxBuilder b;
+        b.input("x", {-1, 4, 3, 3})
+            .random("c", {4, 1, 1}, 0.5f, 2.0f)
+            .add(op, {"x", "c"}, "y")
+            .output("y");
+        check(b);
+    }
+    OnnxBuilder left;
+    left.input("x", {-1, 6}).floats("c", {}, {2.0f}).add("Sub", {"c", "x"}, "y").output("y");
+    check(left);
+}
+
+TEST(Compile, BatchNormalizationAlone)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 3, 4, 4}).random("s", {3}, 0.5f, 2).random("t", {3}).random("m", {3});
+    b.random("v", {3}, 0.5f, 2)
+        .add("BatchNormalization", {"x", "s", "t", "m", "v"}, "y")
+        .output("y");
+    const CompileReport report = check(b);
+    ASSERT_NE(find_node(report, "BatchNormalization_y"), nullptr);
+    EXPECT_EQ(find_node(report, "BatchNormalization_y")->engine, "crossbar+fpga");
+}
+
+TEST(Compile, ReluAndClip)
+{
+    OnnxBuilder relu = conv(2, 3, 3, 6);
+    relu.graph().clear_output();
+    relu.add("Relu", {"y"}, "r").output("r");
+    check(relu);
+
+    OnnxBuilder clip(11);
+    clip.input("x", {-1, 2, 4, 4}).floats("lo", {}, {-0.25f}).floats("hi", {}, {0.5f});
+    clip.add("Clip", {"x", "lo", "hi"}, "y").output("y");
+    check(clip);
+
+    OnnxBuilder old(9);
+    old.input("x", {-1, 5}).add("Clip", {"x"}, "y").attr_float("max", 0.3f).output("y");
+    check(old);
+}
+
+TEST(Compile, Pools)
+{
+    for (const char *op : {"MaxPool", "AveragePool"})
+        for (const int64_t ceil : {0, 1}) {
+            OnnxBuilder b(11);
+            b.input("x", {-1, 3, 7, 7}).add(op, {"x"}, "y").output("y");
+            b.attr("kernel_shape", {3, 2}).attr("strides", {2, 2}).attr("pads", {1, 0, 1, 1});
+            b.attr("ceil_mode", ceil);
+            check(b);
+        }
+    OnnxBuilder counted;
+    counted.input("x", {-1, 3, 6, 6}).add("AveragePool", {"x"}, "y").output("y");
+    counted.attr("kernel_shape", {3, 3}).attr("pads", {1, 1, 1, 1}).attr("count_include_pad", 1);
+    check(counted);
+    OnnxBuilder global;
+    global.input("x", {-1, 5, 6, 6}).add("GlobalAveragePool", {"x"}, "y").output("y");
+    // The mean keeps the scale of what it is the mean of: its own range is far smaller.
+    check(global, {-1, 1, 0.1});
+}
+
+TEST(Compile, FlattenPermutesWeightsInsteadOfData)
+{
+    OnnxBuilder b = conv(2, 3, 3, 6);
+    b.graph().clear_output();
+    b.random("f", {48, 4})
+        .add("Flatten", {"y"}, "flat")
+        .add("MatMul", {"flat", "f"}, "z")
+        .output("z");
+    const CompileReport report = check(b);
+    // One for the model's input, none for what is flattened.
+    size_t permutes = 0;
+    for (const NodeReport &n : report.nodes)
+        permutes += std::count(n.kernels.begin(), n.kernels.end(), "permute_i8");
+    EXPECT_EQ(permutes, 1u);
+    ASSERT_NE(find_node(report, "Flatten_flat"), nullptr);
+    EXPECT_EQ(find_node(report, "Flatten_flat")->engine, "-");
+}
+
+TEST(Compile, ReshapeThatMustMoveData)
+{
+    OnnxBuilder b = conv(2, 4, 3, 6);
+    b.graph().clear_output();
+    b.ints("s", {0, 8, -1}).add("Reshape", {"y", "s"}, "z").output("z");
+    const CompileReport report = check(b);
+    const auto permutes = [](const NodeReport &n) {
+        return std::count(n.kernels.begin(), n.kernels.end(), "permute_i8") > 0;
+    };
+    EXPECT_TRUE(std::any_of(report.nodes.begin(), report.nodes.end(), permutes));
+}
+
+TEST(Compile, TransposesOfImages)
+{
+    // A model that is channels-last outside: its transpositions are free.
+    OnnxBuilder b;
+    b.input("x", {-1, 5, 6, 3}).random("w", {4, 3, 3, 3});
+    b.add("Transpose", {"x"}, "t").attr("perm", {0, 3, 1, 2}).add("Conv", {"t", "w"}, "c");
+    b.add("Transpose", {"c"}, "y").attr("perm", {0, 2, 3, 1}).output("y");
+    const CompileReport report = check(b);
+    for (const NodeReport &n : report.nodes)
+        EXPECT_EQ(std::count(n.kernels.begin(), n.kernels.end(), "permute_i8"), 0) << n.node;
+    // One that is not.
+    OnnxBuilder c;
+    c.input("x", {-1, 2, 3, 4}).add("Transpose", {"x"}, "y").attr("perm", {0, 2, 1, 3}).output("y");
+    check(c);
+    OnnxBuilder d;
+    d.input("x", {-1, 3, 4}).add("Transpose", {"x"}, "y").attr("perm", {0, 2, 1}).output("y");
+    check(d);
+}
+
+TEST(Compile, SqueezeUnsqueezeIdentityDropout)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 6})
+        .ints("a", {1, 3})
+        .add("Unsqueeze", {"x", "a"}, "u")
+        .add("Dropout", {"u"}, "d");
+    b.add("Identity", {"d"}, "i").add("Squeeze", {"i", "a"}, "s").random("w", {6, 4});
+    b.add("MatMul", {"s", "w"}, "y").output("y");
+    check(b);
+}
+
+TEST(Compile, Softmax)
+{
+    for (const int64_t opset : {11, 13}) {
+        OnnxBuilder b(opset);
+        b.input("x", {-1, 10}).add("Softmax", {"x"}, "y").attr("axis", 1).output("y");
+        check(b, {-4, 4});
+    }
+    OnnxBuilder channels;
+    channels.input("x", {-1, 5, 3, 3}).add("Softmax", {"x"}, "y").attr("axis", 1).output("y");
+    check(channels, {-4, 4, 0.03});
+    OnnxBuilder flat(9);
+    flat.input("x", {-1, 3, 4}).add("Softmax", {"x"}, "y").output("y");
+    check(flat, {-4, 4, 0.03});
+}
+
+TEST(Compile, SoftmaxInTheMiddle)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 6}).random("w", {6, 3}).add("Softmax", {"x"}, "s");
+    b.add("MatMul", {"s", "w"}, "y").output("y");
+    check(b, {-3, 3, 0.05});
+}
+
+TEST(Compile, SeveralOutputsAndOneTwice)
+{
+    OnnxBuilder b = conv(2, 3, 3, 5);
+    b.add("Relu", {"y"}, "r").output("r").add("Identity", {"r"}, "again").output("again");
+    check(b);
+}
+
+TEST(Compile, AnInputThatIsAnOutput)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 4}).add("Identity", {"x"}, "y").output("y");
+    check(b);
+}
+
+TEST(Compile, ShapeArithmeticOfExporters)
+{
+    OnnxBuilder b = conv(2, 3, 3, 5);
+    b.graph().clear_output();
+    b.ints("zero", {0})
+        .ints("minus", {-1})
+        .add("Shape", {"y"}, "s")
+        .add("Gather", {"s", "zero"}, "n");
+    b.add("Concat", {"n", "minus"}, "to").attr("axis", 0).add("Reshape", {"y", "to"}, "f");
+    b.random("m", {27, 4}).add("MatMul", {"f", "m"}, "z").output("z");
+    check(b);
+}
+
+TEST(Compile, ManyChannelsOfVeryDifferentSize)
+{
+    OnnxBuilder b;
+    std::vector<float> w(8 * 4);
+    for (size_t i = 0; i < w.size(); i++)
+        w[i] = std::ldexp(static_cast<float>(i % 7) - 3.0f, -static_cast<int>(i % 4) * 6);
+    b.input("x", {-1, 8}).floats("w", {8, 4}, w).floats("b", {4}, {1, 0, 1000, -3e-7f});
+    b.add("Gemm", {"x", "w", "b"}, "y").output("y");
+    check(b);
+}
+
+TEST(Compile, AZeroMatrixGivesItsBias)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 4})
+        .floats("w", {4, 2}, std::vector<float>(8, 0))
+        .floats("b", {2}, {0.75f, -2});
+    b.add("Gemm", {"x", "w", "b"}, "y").output("y");
+    check(b);
+}
+
+TEST(Compile, ADeadLayerCompiles)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 4}).floats("w", {4, 4}, std::vector<float>(16, 0)).random("v", {4, 2});
+    b.random("c", {2}).add("MatMul", {"x", "w"}, "p").add("Relu", {"p"}, "q");
+    b.add("Gemm", {"q", "v", "c"}, "y").output("y");
+    check(b);
+}
+
+TEST(Compile, SameInputGivesSameBytes)
+{
+    const OnnxBuilder b = conv(3, 5, 3, 7);
+    std::vector<std::byte> files[2];
+    for (auto &file : files) {
+        Diagnostics diag;
+        const auto graph = b.import(diag);
+        ASSERT_TRUE(graph) << diag.text();
+        const auto compiled = compile(*graph, make_samples(*graph, 4, -1, 1), diag);
+        ASSERT_TRUE(compiled) << diag.text();
+        file = compiled->file;
+    }
+    EXPECT_EQ(files[0], files[1]);
+}
+
+} // namespace
+} // namespace acc::accc
