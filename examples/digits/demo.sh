@@ -19,11 +19,8 @@ say() {
     if [[ -t 1 ]]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n%s\n' "$*"; fi
 }
 
-say "Compiling digits.onnx: 8 bits, calibrated with 200 training images"
+say "Compiling digits.onnx: 8 bits, calibrated with 200 training images; where each node runs"
 "$build/tools/accc/accc" "$here/digits.onnx" -o "$program" --calibrate "$here/calibration.npy"
-
-say "Where each node runs, and why"
-"$build/tools/accctl/accctl" program show --report "$program"
 
 say "Recognising the held-out digits"
 "$build/examples/digits" "$program" "$here" --check "$@"

@@ -3,6 +3,7 @@
 """accctl: every command, as text and as JSON, and what it refuses."""
 
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -338,8 +339,6 @@ class Usage(harness.Case):
 
     def test_full_disk(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
-            import subprocess
-
             command = [harness.program("tools", "accctl", "accctl"), "--json", "device", "list"]
             result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual(result.returncode, 1)

@@ -7,12 +7,14 @@ scripts/run_tests.py count each case. A case prints one line.
 
 import argparse
 import array
+import ast
 import json
 import os
 import struct
 import subprocess
 import sys
 import time
+import traceback
 import unittest
 import xml.etree.ElementTree as xml
 
@@ -30,8 +32,7 @@ def program(*path):
 
 def run(*command, environment=None, timeout=TIMEOUT):
     """Runs to the end, keeping the text of both outputs."""
-    variables = dict(os.environ, **(environment or {}))
-    variables.pop("ACC_DEVICE", None)
+    variables = {name: value for name, value in os.environ.items() if name[:4] != "ACC_"}
     variables.update(environment or {})
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env=variables, timeout=timeout
@@ -58,9 +59,7 @@ def read_npy(path):
     with open(path, "rb") as file:
         data = file.read()
     length = struct.unpack("<H", data[8:10])[0]
-    # The literal has no names or calls: parsed, never evaluated.
-    import ast
-
+    # A literal without names or calls: parsed, never evaluated.
     header = ast.literal_eval(data[10 : 10 + length].decode())
     values = array.array({"<f4": "f", "<i8": "q"}[header["descr"]])
     values.frombytes(data[10 + length :])
@@ -94,10 +93,24 @@ class _Results(unittest.TestResult):
         super().__init__()
         self.cases = []
         self._start = 0.0
+        self._subtests = []
 
     def startTest(self, test):
         super().startTest(test)
         self._start = time.monotonic()
+        self._subtests = []
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            text = "".join(traceback.format_exception(*err))
+            self._subtests.append(f"{subtest._subDescription()}: {text}")
+
+    def stopTest(self, test):
+        # A test with failed subtests gets neither addSuccess nor addFailure.
+        if self._subtests:
+            self._keep(test, "failed", "\n".join(self._subtests))
+        super().stopTest(test)
 
     def _keep(self, test, outcome, text=""):
         seconds = time.monotonic() - self._start

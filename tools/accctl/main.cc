@@ -2,6 +2,7 @@
 #include "accctl.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 
@@ -10,8 +11,16 @@ namespace
 
 using namespace acc::ctl;
 
+// What fails is said once, by the command; the library's log is for who asked for it.
+void quieten_library()
+{
+    if (getenv("ACC_LOG")) return;
+    acc_set_log([](void *, acc_log_level, const char *) {}, nullptr);
+}
+
 int run(int argc, char **argv)
 {
+    quieten_library();
     Context context;
     CLI::App app("Lists, shows and tests accelerators, and runs compiled networks on them.",
                  "accctl");

@@ -4,6 +4,7 @@
 #include "accctl.h"
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 
@@ -19,10 +20,15 @@ struct Options {
 
 std::string cell(const Json &value)
 {
-    const std::string text = value.is_string()
-                                 ? value.get<std::string>()
-                                 : value.dump(-1, ' ', false, Json::error_handler_t::replace);
-    return value.is_null() ? "" : one_line(text);
+    if (value.is_null()) return "";
+    if (value.is_string()) return one_line(value.get<std::string>());
+    if (!value.is_structured())
+        return one_line(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+    std::string text;
+    for (const auto &[key, part] : value.items())
+        text += (text.empty() ? "" : ", ") + (value.is_object() ? one_line(key) + " " : "") +
+                cell(part);
+    return text;
 }
 
 // Characters, not bytes: what a column needs on a terminal.
@@ -32,13 +38,24 @@ size_t width_of(const std::string &text)
         text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
+// Columns that say what a row is come first, if they are there.
+constexpr std::array first_columns = {"node",   "op",   "engine",       "kernels",     "cut",
+                                      "arrays", "macs", "weight_bytes", "moved_bytes", "reason"};
+
 // An array of objects as columns, in the order in which members appear.
 void print_table(const Json &rows)
 {
     std::vector<std::string> keys;
+    const auto add = [&](const std::string &key) {
+        if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    };
+    for (const char *key : first_columns)
+        if (std::any_of(rows.begin(), rows.end(),
+                        [&](const Json &row) { return row.contains(key); }))
+            add(key);
     for (const Json &row : rows)
         for (const auto &[key, value] : row.items())
-            if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+            add(key);
     std::vector<std::vector<std::string>> lines(1 + rows.size());
     std::vector<size_t> widths(keys.size());
     for (size_t column = 0; column < keys.size(); ++column) {
@@ -73,7 +90,7 @@ void print_report(const Json &report)
         return;
     }
     for (const auto &[key, value] : report.items())
-        if (!is_table(value)) printf("%s: %s\n", one_line(key).c_str(), cell(value).c_str());
+        if (!is_table(value)) printf("%-12s %s\n", one_line(key).c_str(), cell(value).c_str());
     for (const auto &[key, value] : report.items()) {
         if (!is_table(value)) continue;
         printf("\n%s\n", one_line(key).c_str());
@@ -123,8 +140,9 @@ void print_program(const Json &image)
                 row["bits"] = cell(m["input_bits"]) + " x " + cell(m["weight_bits"]);
             }
             row["unit"] = unit["name"];
-            row["capacity"] = unit["capacity"];
-            row["to load"] = bytes_text(unit["load_bytes"].get<uint64_t>());
+            // 0: the engine computes it.
+            for (const char *what : {"capacity", "load_bytes"})
+                if (unit[what] != 0) row[what] = unit[what];
             rows.push_back(row);
         }
         if (!rows.empty()) print_table(rows);

@@ -30,12 +30,12 @@ void append(std::vector<std::byte> &bytes, const T &value)
     bytes.insert(bytes.end(), from, from + sizeof(value));
 }
 
-uint32_t add_unit(ProgramWriter &writer, uint32_t target, std::string_view name, uint64_t capacity,
+// Capacity 0: the engine computes what it needs.
+uint32_t add_unit(ProgramWriter &writer, uint32_t target, std::string_view name,
                   uint64_t load_bytes)
 {
     acc_unit_desc unit = {};
     unit.target = target;
-    unit.capacity = capacity;
     unit.load_bytes = load_bytes;
     (void)set_name(unit.name, name);
     return writer.add_unit(unit);
@@ -59,7 +59,7 @@ struct Null {
 
 void add_null(ProgramWriter &writer, std::initializer_list<Null> kernels)
 {
-    const uint32_t unit = add_unit(writer, ACC_TARGET_NULL, "null", 1, 0);
+    const uint32_t unit = add_unit(writer, ACC_TARGET_NULL, "null", 0);
     std::vector<std::byte> image;
     for (const Null &kernel : kernels) {
         add_kernel(writer, ACC_TARGET_NULL, unit, kernel.name, kernel.kernarg_bytes);
@@ -74,10 +74,8 @@ void add_null(ProgramWriter &writer, std::initializer_list<Null> kernels)
 void add_matrix(ProgramWriter &writer, std::string_view name, uint32_t rows, uint32_t cols,
                 const std::function<int(uint32_t row, uint32_t col)> &weight)
 {
-    // What the default crossbar needs: arrays of 128 × 128, four slices of 2 bits, in pairs.
-    const uint64_t arrays = uint64_t{(rows + 127) / 128} * ((cols + 127) / 128) * 4 * 2;
     const uint64_t bytes = uint64_t{rows} * cols;
-    const uint32_t unit = add_unit(writer, ACC_TARGET_CROSSBAR, name, arrays, bytes);
+    const uint32_t unit = add_unit(writer, ACC_TARGET_CROSSBAR, name, bytes);
     add_kernel(writer, ACC_TARGET_CROSSBAR, unit, name, sizeof(acc_mvm_args));
 
     std::vector<std::byte> image;
@@ -105,7 +103,7 @@ void add_matrix(ProgramWriter &writer, std::string_view name, uint32_t rows, uin
 void add_role(ProgramWriter &writer, std::string_view name, const char *role,
               uint32_t kernarg_bytes)
 {
-    const uint32_t unit = add_unit(writer, ACC_TARGET_FPGA, role, 1000, 4096);
+    const uint32_t unit = add_unit(writer, ACC_TARGET_FPGA, role, 4096);
     add_kernel(writer, ACC_TARGET_FPGA, unit, name, kernarg_bytes);
     std::vector<std::byte> image;
     acc_fpga_image header = {};
