@@ -45,7 +45,7 @@ def check_files(top):
     return library
 
 
-def compile_and_run(root, top, library):
+def compile_and_run(root, build, top, library):
     """Builds the example as somebody else would, in a folder of its own, and runs it."""
     environment = dict(os.environ)
     environment["PKG_CONFIG_SYSROOT_DIR"] = top
@@ -61,7 +61,8 @@ def compile_and_run(root, top, library):
         if "[libacc.so.0]" not in needed:
             raise RuntimeError(f"expected a program that needs libacc.so.0; found\n{needed}")
         environment["LD_LIBRARY_PATH"] = os.path.dirname(library)
-        print(output(binary, env=environment, cwd=folder, timeout=60))
+        program = os.path.abspath(os.path.join(build, "examples", "gemm.accx"))
+        print(output(binary, program, env=environment, cwd=folder, timeout=60))
 
 
 def main():
@@ -75,7 +76,7 @@ def main():
     with tempfile.TemporaryDirectory() as top:
         try:
             output("meson", "install", "-C", options.build, "--no-rebuild", "--destdir", top)
-            compile_and_run(options.root, top, check_files(top))
+            compile_and_run(options.root, options.build, top, check_files(top))
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             print(error)
             return 1
