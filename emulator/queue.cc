@@ -222,6 +222,7 @@ Queue::Step Queue::step()
     }
     if (outcome.status != ACC_STATUS_OK) [[unlikely]] {
         outcome.fault = true;
+        if (outcome.text.empty()) describe_malformed(outcome);
         return finish_packet(outcome);
     }
     switch (packet_.header & ACC_HEADER_TYPE_MASK) {
@@ -234,6 +235,59 @@ Queue::Step Queue::step()
         if (packet_.barrier_value.format == ACC_VENDOR_BARRIER_VALUE) return do_barrier(outcome);
         do_vendor(outcome);
         return finish_packet(outcome);
+    }
+}
+
+// acc_check_packet says only what kind of refusal it is: which address and which kernel the
+// fault names is in the packet.
+void Queue::describe_malformed(Outcome &outcome) const
+{
+    const unsigned type = packet_.header & ACC_HEADER_TYPE_MASK;
+    if (type == ACC_PACKET_DISPATCH) outcome.kernel_object = packet_.dispatch.kernel_object;
+    switch (outcome.status) {
+    case ACC_STATUS_UNSUPPORTED_PACKET:
+        outcome.text = "expected a vendor format of acc/abi.h, found " +
+                       std::to_string(packet_.barrier_value.format);
+        if (type == ACC_PACKET_AGENT_DISPATCH) outcome.text = "agent dispatch is not supported";
+        break;
+    case ACC_STATUS_INVALID_DIMENSIONS:
+        outcome.text = "expected 1 to 3 dimensions, sizes from 1, unused ones 1";
+        break;
+    case ACC_STATUS_INVALID_KERNARG:
+        outcome.text = "expected kernel arguments aligned to 16 bytes";
+        break;
+    case ACC_STATUS_INVALID_SIGNAL: {
+        outcome.text = "expected signals aligned to 64 bytes";
+        const bool value_form = type == ACC_PACKET_VENDOR;
+        std::vector<uint64_t> signals = {packet_.raw.completion_signal};
+        if (value_form)
+            signals.push_back(packet_.barrier_value.signal);
+        else if (type != ACC_PACKET_DISPATCH)
+            signals.insert(signals.end(), std::begin(packet_.barrier.dep_signal),
+                           std::end(packet_.barrier.dep_signal));
+        for (const uint64_t signal : signals) {
+            if (!acc_check_signal_address(signal)) continue;
+            outcome.address = signal;
+            break;
+        }
+        break;
+    }
+    case ACC_STATUS_MISALIGNED:
+        outcome.text = packet_.fill.format == ACC_VENDOR_FILL
+                           ? "expected a fill of whole, aligned 32-bit words"
+                           : "expected a timestamp's address aligned to 8 bytes";
+        break;
+    case ACC_STATUS_INVALID_ADDRESS: {
+        outcome.text = "the range wraps around the end of all addresses";
+        const acc_copy_packet &copy = packet_.copy;
+        const bool source =
+            copy.format == ACC_VENDOR_COPY && copy.destination + copy.size >= copy.destination;
+        outcome.address = source ? copy.source : copy.destination;
+        break;
+    }
+    default:
+        outcome.text = "expected a known type and format, reserved bits 0, found header " +
+                       std::to_string(packet_.header);
     }
 }
 

@@ -96,6 +96,7 @@ private:
     void retire();
     void enter_error(const Outcome &outcome);
 
+    void describe_malformed(Outcome &outcome) const;
     acc_signal_memory *signal_at(uint64_t address) const;
     bool wait_for_signals(const uint64_t *signals, unsigned count, bool any, Outcome &outcome,
                           bool &satisfied);
