@@ -3,6 +3,7 @@
 // A child that uses what it inherited gets -ENODEV, and the parent doesn't notice.
 #include "fixture.h"
 
+#include <atomic>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,7 +122,11 @@ TEST_F(ForkTest, AChildIsTurnedAwayAndTheParentGoesOn)
     Buffer buffer = take(Buffer::create(device_, 4096));
     buffer.span<int>()[0] = 42;
     // The threads of the library run: they are missing in the child.
-    check(signal_.on(ACC_COND_EQ, -1, [](int64_t, int) {}));
+    std::atomic<int> told{0};
+    check(signal_.on(ACC_COND_EQ, -1, [&](int64_t, int) {
+        told = 1;
+        told.notify_all();
+    }));
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0)
@@ -137,6 +142,7 @@ TEST_F(ForkTest, AChildIsTurnedAwayAndTheParentGoesOn)
     EXPECT_EQ(status_of(child), 0);
     EXPECT_EQ(buffer.span<int>()[0], 42);
     check(signal_.store(-1));
+    told.wait(0);
     done.reset(1);
     check(queue_.dispatch(kernel(ACC_NULL_NOOP), &done));
     ASSERT_EQ(take(done.wait(soon())), 0);
