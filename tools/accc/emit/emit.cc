@@ -17,13 +17,23 @@ namespace
 constexpr uint64_t kConstAlign = 64;
 constexpr size_t kMaxName = ACC_NAME_BYTES - 1;
 
-// A name of at most 47 bytes that nothing in `taken` has.
+// A model's name may hold any bytes; a container's is text of at most 47.
+std::string clean_name(const std::string &name)
+{
+    std::string clean = name.empty() ? "_" : name.substr(0, kMaxName);
+    for (char &c : clean)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    return clean;
+}
+
+// The same, but a name that nothing in `taken` has.
 std::string unique_name(const std::string &name, std::set<std::string> &taken)
 {
-    std::string unique = name.empty() ? "_" : name.substr(0, kMaxName);
+    const std::string clean = clean_name(name);
+    std::string unique = clean;
     for (int i = 2; !taken.insert(unique).second; i++) {
         const std::string end = "#" + std::to_string(i);
-        unique = name.substr(0, kMaxName - end.size()) + end;
+        unique = clean.substr(0, kMaxName - end.size()) + end;
     }
     return unique;
 }
@@ -38,7 +48,7 @@ public:
 
     Result<program::ProgramWriter> run()
     {
-        writer_.set_id(g_.name.empty() ? "model" : g_.name);
+        writer_.set_id(clean_name(g_.name.empty() ? "model" : g_.name));
         ACCC_CHECK(add_kernels());
         add_edges();
         ACCC_CHECK(add_steps());
@@ -129,8 +139,7 @@ private:
         const ValueId root = memory_.root[id];
         const auto it = tensor_.find(root);
         if (it != tensor_.end()) return it->second;
-        std::set<std::string> none;
-        return tensor_[root] = add_tensor(root, unique_name(g_.value(root).name, none));
+        return tensor_[root] = add_tensor(root, clean_name(g_.value(root).name));
     }
 
     uint64_t constant(ValueId id)
@@ -162,7 +171,7 @@ private:
                                    "found others");
             step_of[i] = static_cast<uint32_t>(plan_.steps.size());
             acc_model_step step{};
-            program::set_name(step.name, g_.source(op).name.empty() ? "_" : g_.source(op).name);
+            program::set_name(step.name, clean_name(g_.source(op).name));
             step.target = place(op.kind).target;
             step.kernel = kernel_[plan_.steps.size()];
             step.kernarg_bytes = static_cast<uint32_t>(args.bytes.size());

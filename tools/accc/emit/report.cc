@@ -59,15 +59,18 @@ int rank_of(const Source &s)
 std::string row(const NodeReport &n)
 {
     char text[64];
-    std::snprintf(text, sizeof(text), "%7llu %9llu  ", static_cast<unsigned long long>(n.arrays),
+    std::snprintf(text, sizeof(text), "%7llu %10llu  ", static_cast<unsigned long long>(n.arrays),
                   static_cast<unsigned long long>(n.macs));
     return text;
 }
 
+// For a terminal: names come from the model, whatever bytes it holds.
 std::string padded(std::string text, size_t width)
 {
+    for (char &c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
     text.resize(std::max(width, text.size()), ' ');
-    return text + "  ";
+    return text;
 }
 
 } // namespace
@@ -145,17 +148,17 @@ std::string CompileReport::json() const
 
 std::string CompileReport::text() const
 {
-    size_t node_width = 4, op_width = 2, engine_width = 6;
+    size_t node_width = 6, op_width = 4, engine_width = 8; // two blanks between columns
     for (const NodeReport &n : nodes) {
-        node_width = std::max(node_width, n.node.size());
-        op_width = std::max(op_width, n.op.size());
-        engine_width = std::max(engine_width, n.engine.size());
+        node_width = std::max(node_width, n.node.size() + 2);
+        op_width = std::max(op_width, n.op.size() + 2);
+        engine_width = std::max(engine_width, n.engine.size() + 2);
     }
     std::string out = padded("node", node_width) + padded("op", op_width) +
-                      padded("engine", engine_width) + " arrays      MACs  reason\n";
+                      padded("engine", engine_width) + " arrays       MACs  reason\n";
     for (const NodeReport &n : nodes)
         out += padded(n.node, node_width) + padded(n.op, op_width) +
-               padded(n.engine, engine_width) + row(n) + n.reason + "\n";
+               padded(n.engine, engine_width) + row(n) + padded(n.reason, 0) + "\n";
     out += std::to_string(steps) + " steps, " + std::to_string(deps) +
            " dependencies across engines, " + std::to_string(arrays) + " arrays of 128x128, " +
            std::to_string(macs) + " MACs an item\nworkspace " + std::to_string(workspace_bytes) +
@@ -168,7 +171,7 @@ std::string CompileReport::text() const
                       "largest error %.4g, SQNR %.1f dB",
                       items, made_up_items ? "random" : "calibration", 100 * o.agreement,
                       o.max_error, o.sqnr_db);
-        out += "output " + o.name + ": " + text + "\n";
+        out += "output " + padded(o.name, 0) + ": " + text + "\n";
     }
     return out;
 }

@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs one libFuzzer target for a while: a corpus of seeds first, then mutations of it.
+
+run_fuzzer.py SECONDS TARGET WRITE_SEEDS [LIBFUZZER-OPTION...]
+"""
+
+import subprocess
+import sys
+import tempfile
+
+
+def main():
+    seconds, target, write_seeds, *options = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as corpus:
+        subprocess.run([write_seeds, corpus], check=True)
+        return subprocess.run(
+            [target, corpus, f"-max_total_time={seconds}", "-timeout=25", "-rss_limit_mb=2048",
+             "-print_final_stats=1", *options]
+        ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

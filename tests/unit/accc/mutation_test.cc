@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+//
+// Thousands of spoilt models, each either compiled or refused with a text.
+#include "tests/fuzz/mutate.h"
+#include "tests/fuzz/onnx.h"
+
+#include <gtest/gtest.h>
+
+namespace acc::accc
+{
+namespace
+{
+
+TEST(Mutation, ModelsAreCompiledOrRefused)
+{
+    std::mt19937 random(1);
+    size_t refused = 0, accepted = 0;
+    for (const auto &seed : fuzz::onnx_seeds()) {
+        EXPECT_EQ(fuzz::try_onnx(seed), "");
+        for (int i = 0; i < 1500; i++)
+            (fuzz::try_onnx(fuzz::mutate(seed, random)).empty() ? accepted : refused)++;
+    }
+    EXPECT_GT(refused, 1000u);
+    EXPECT_GT(accepted, 100u);
+}
+
+TEST(Mutation, EveryTruncationOfAModel)
+{
+    const auto seed = fuzz::onnx_seeds()[0];
+    for (size_t size = 0; size < seed.size(); size++)
+        EXPECT_NE(fuzz::try_onnx(std::span(seed).first(size)), "") << size << " of " << seed.size();
+}
+
+} // namespace
+} // namespace acc::accc
