@@ -14,6 +14,7 @@
 #include <drm/acc_drm.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -57,9 +58,11 @@ public:
     template <typename T>
     int call(unsigned long request, T &args)
     {
-        return transport_->ioctl(request, &args);
+        return transport_ ? transport_->ioctl(request, &args) : -EBADF;
     }
     Transport &transport() { return *transport_; }
+    // Closes it under everything made on it, as the end of a process does.
+    void kill() { transport_.reset(); }
 
     // Answers of DEV_QUERY.
     drm_acc_dev_query query(uint32_t type, uint32_t index = 0);
