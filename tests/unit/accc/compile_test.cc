@@ -404,6 +404,22 @@ TEST(Compile, ADeadLayerCompiles)
     check(b);
 }
 
+TEST(Compile, RefusesValuesThatOverflow)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 2})
+        .floats("w", {2, 2}, std::vector<float>(4, 3e38f))
+        .add("MatMul", {"x", "w"}, "p");
+    b.add("MatMul", {"p", "w"}, "q").add("Softmax", {"q"}, "y").output("y");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    EXPECT_FALSE(compile(*graph, make_samples(*graph, 2, 1, 2), diag));
+    EXPECT_NE(diag.text().find("node 'MatMul_p' (MatMul): expected finite values"),
+              std::string::npos)
+        << diag.text();
+}
+
 TEST(Compile, SameInputGivesSameBytes)
 {
     const OnnxBuilder b = conv(3, 5, 3, 7);

@@ -43,7 +43,7 @@ double error_of(const Histogram &h, const Range &range)
 
 Range best_range(const Histogram &h)
 {
-    if (!(h.seen.hi > h.seen.lo)) return h.seen;
+    if (h.bins.empty() || !(h.seen.hi > h.seen.lo)) return h.seen;
     // What is cut off is the strongest signal, and its error goes on through the network as a
     // bias: a narrower range must halve the error before it is worth that.
     Range best = h.seen;
@@ -106,12 +106,17 @@ std::vector<Range> calibrate(const Graph &g, const Samples &samples)
     const std::vector<bool> wanted = wanted_values(g);
     std::vector<Histogram> histograms(g.values.size());
     for_each_item(g, samples, wanted, [&](ValueId id, const std::vector<float> &values) {
-        const auto [least, most] = std::minmax_element(values.begin(), values.end());
-        histograms[id].seen.lo = std::min(histograms[id].seen.lo, *least);
-        histograms[id].seen.hi = std::max(histograms[id].seen.hi, *most);
+        Range &seen = histograms[id].seen;
+        for (const float v : values) {
+            // Not a number, or too large: no range, which lower() refuses by the node's name.
+            if (!std::isfinite(v)) seen.hi = HUGE_VALF;
+            seen.lo = std::min(seen.lo, v);
+            seen.hi = std::max(seen.hi, v);
+        }
     });
     for_each_item(g, samples, wanted, [&](ValueId id, const std::vector<float> &values) {
         Histogram &h = histograms[id];
+        if (!std::isfinite(h.seen.lo) || !std::isfinite(h.seen.hi)) return;
         h.bins.resize(kBins);
         const double per_unit =
             kBins /
