@@ -260,9 +260,7 @@ int acc_device_reset(acc_device *handle)
             return fail(error, "{}: expected permission to reset the device; found none",
                         device->uri())
                 .code;
-        if (error)
-            return fail(error, "{}: RESET: {}", device->uri(), errno_text(error)).code;
-        return 0;
+        return error ? device->refused(error, "RESET").code : 0;
     });
 }
 

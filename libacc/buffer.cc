@@ -30,8 +30,7 @@ Result<std::unique_ptr<Buffer>> Buffer::create(Device &device, size_t bytes, uin
             return fail(error, "{}: expected a buffer of at most {} bytes, {} in all; found {}",
                         device.uri(), device.limits().max_bo_bytes,
                         device.limits().max_client_bytes, bytes);
-        return fail(error, "{}: cannot allocate {} bytes: {}", device.uri(), bytes,
-                    errno_text(error));
+        return device.refused(error, fmt::format("cannot allocate {} bytes", bytes));
     }
     buffer->bytes_ = create.padded_size;
     if (const int error = buffer->place(device, *handle, create.mmap_offset, cpu); error < 0)
@@ -50,14 +49,13 @@ Result<std::unique_ptr<Buffer>> Buffer::import(Device &device, int fd)
                         "{}: expected a dma-buf of this driver or a sealed memfd; found descriptor "
                         "{}, which is neither",
                         device.uri(), fd);
-        return fail(error, "{}: cannot import descriptor {}: {}", device.uri(), fd,
-                    errno_text(error));
+        return device.refused(error, fmt::format("cannot import descriptor {}", fd));
     }
     drm_acc_bo_info info = {};
     info.handle = *handle;
     if (const int error = device.ioctl(DRM_IOCTL_ACC_BO_INFO, &info)) {
         device.release_bo(*handle);
-        return fail(error, "{}: BO_INFO: {}", device.uri(), errno_text(error));
+        return device.refused(error, "BO_INFO");
     }
     buffer->bytes_ = info.padded_size;
     const bool cpu = !(info.flags & DRM_ACC_BO_NO_CPU);
@@ -83,9 +81,8 @@ int Buffer::place(Device &device, uint32_t handle, uint64_t mmap_offset, bool cp
         const auto mapped =
             device.transport().map(mmap_offset, bytes_, PROT_READ | PROT_WRITE, data_);
         if (!mapped)
-            return undo(fail(mapped.error(), "{}: cannot map {} bytes: {}", device.uri(), bytes_,
-                             errno_text(mapped.error()))
-                            .code);
+            return undo(
+                device.refused(mapped.error(), fmt::format("cannot map {} bytes", bytes_)).code);
     }
     madvise(data_, bytes_, MADV_DONTFORK);
     if (const int error = bind(device, handle)) return undo(error);
@@ -104,8 +101,8 @@ int Buffer::bind(Device &device, uint32_t handle)
     request.address = address();
     const int error = device.ioctl(DRM_IOCTL_ACC_VM_BIND, &request);
     if (error)
-        return fail(error, "{}: cannot bind {} bytes at {:#x}: {}", device.uri(), bytes_,
-                    request.address, errno_text(error))
+        return device
+            .refused(error, fmt::format("cannot bind {} bytes at {:#x}", bytes_, address()))
             .code;
     return 0;
 }
@@ -149,8 +146,9 @@ int Buffer::attach(Device &device)
     const UniqueFd owned(*fd);
     const auto handle = device.import_bo(owned.get());
     if (!handle)
-        return fail(handle.error(), "{}: cannot import a buffer of {}: {}", device.uri(),
-                    bindings_.front().device->uri(), errno_text(handle.error()))
+        return device
+            .refused(handle.error(),
+                     "cannot import a buffer of " + bindings_.front().device->uri())
             .code;
     bindings_.reserve(bindings_.size() + 1);
     if (const int error = bind(device, *handle)) {
@@ -179,9 +177,7 @@ int Buffer::detach(Device &device)
             .code;
     const int error = unbind(device);
     if (error && error != -ETIME)
-        return fail(error, "{}: cannot unbind {:#x}: {}", device.uri(), address(),
-                    errno_text(error))
-            .code;
+        return device.refused(error, fmt::format("cannot unbind {:#x}", address())).code;
     forget(*found);
     bindings_.erase(found);
     if (error)
@@ -199,8 +195,7 @@ Result<int> Buffer::export_locked()
     prime.fd = -1;
     Device &device = *bindings_.front().device;
     const int error = device.ioctl(DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
-    if (error)
-        return fail(error, "{}: cannot export a buffer: {}", device.uri(), errno_text(error));
+    if (error) return device.refused(error, "cannot export a buffer");
     return prime.fd;
 }
 

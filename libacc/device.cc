@@ -155,7 +155,8 @@ Result<drm_acc_dev_query> Device::query(uint32_t type, uint32_t index)
     if (error == -ENOENT)
         return fail(error, "{}: expected an index below the number of entries; found {}", uri_,
                     index);
-    if (error) return fail(error, "{}: DEV_QUERY {}: {}", uri_, type, errno_text(error));
+    if (error && !status_) return fail(error, "{}: DEV_QUERY: {}", uri_, errno_text(error));
+    if (error) return refused(error, "DEV_QUERY");
     return request;
 }
 
@@ -163,6 +164,12 @@ Error Device::fail_lost(int error) const
 {
     return fail(error, "{}: the device {}", uri_,
                 error == -ENODEV ? "is gone" : "was reset; close and open it again");
+}
+
+Error Device::refused(int error, std::string_view what) const
+{
+    if (const int lost = this->lost()) return fail_lost(lost);
+    return fail(error, "{}: {}: {}", uri_, what, errno_text(error));
 }
 
 Result<std::atomic<uint64_t> *> Device::doorbell(uint64_t mmap_offset, uint32_t slot)
@@ -178,8 +185,7 @@ Result<std::atomic<uint64_t> *> Device::doorbell(uint64_t mmap_offset, uint32_t 
             transport_->map(mmap_offset, page_bytes, PROT_READ | PROT_WRITE, nullptr);
         if (!mapped) {
             doorbell_pages_.erase(mmap_offset);
-            return fail(mapped.error(), "{}: cannot map a doorbell page: {}", uri_,
-                        errno_text(mapped.error()));
+            return refused(mapped.error(), "cannot map a doorbell page");
         }
         madvise(*mapped, page_bytes, MADV_DONTFORK);
         page = *mapped;

@@ -54,6 +54,9 @@ public:
     }
     // Sets the text that belongs to lost().
     Error fail_lost(int error) const;
+    // The error of a call that has no better text: "URI: what: No space left on device", or
+    // that the device is lost.
+    Error refused(int error, std::string_view what) const;
 
     // What acc_device_close() waits for to be gone.
     void add_child() { children_.fetch_add(1, std::memory_order_relaxed); }

@@ -51,7 +51,7 @@ int EventReader::start()
     drm_acc_event_set set = {};
     set.fd = event.get();
     if (const int error = device_.ioctl(DRM_IOCTL_ACC_EVENT_SET, &set))
-        return fail(error, "{}: EVENT_SET: {}", device_.uri(), errno_text(error)).code;
+        return device_.refused(error, "EVENT_SET").code;
     event_ = std::move(event);
     const int error = start_thread(thread_, "acc-events", [this] { run(); });
     if (error)

@@ -39,17 +39,16 @@ public:
         create.size = image.size();
         const auto handle = device_.create_bo(create);
         if (!handle)
-            return fail(handle.error(), "{}: cannot allocate {} bytes for an image: {}",
-                        device_.uri(), image.size(), errno_text(handle.error()))
+            return device_
+                .refused(handle.error(),
+                         fmt::format("cannot allocate {} bytes for an image", image.size()))
                 .code;
         handle_ = *handle;
         bytes_ = create.padded_size;
         const auto mapped = device_.transport().map(create.mmap_offset, bytes_,
                                                     PROT_READ | PROT_WRITE, nullptr);
         if (!mapped)
-            return fail(mapped.error(), "{}: cannot map an image: {}", device_.uri(),
-                        errno_text(mapped.error()))
-                .code;
+            return device_.refused(mapped.error(), "cannot map an image").code;
         data_ = *mapped;
         madvise(data_, bytes_, MADV_DONTFORK);
         std::memcpy(data_, image.data(), image.size());
@@ -135,11 +134,8 @@ Result<drm_acc_program_query> Program::query(uint32_t kernel) const
     drm_acc_program_query request = {};
     request.program = id_;
     request.kernel = kernel;
-    if (const int error = device_.ioctl(DRM_IOCTL_ACC_PROGRAM_QUERY, &request)) {
-        if (const int lost = device_.lost()) return device_.fail_lost(lost);
-        return fail(error, "{}: PROGRAM_QUERY of kernel {}: {}", device_.uri(), kernel,
-                    errno_text(error));
-    }
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_PROGRAM_QUERY, &request))
+        return device_.refused(error, fmt::format("PROGRAM_QUERY of kernel {}", kernel));
     return request;
 }
 
@@ -160,12 +156,10 @@ int Program::prefetch(uint32_t kernel)
     drm_acc_program_prefetch request = {};
     request.program = id_;
     request.kernel = kernel;
-    if (const int error = device_.ioctl(DRM_IOCTL_ACC_PROGRAM_PREFETCH, &request)) {
-        if (const int lost = device_.lost()) return device_.fail_lost(lost).code;
-        return fail(error, "{}: cannot prefetch kernel {} of {}: {}", device_.uri(), kernel,
-                    kernels(), errno_text(error))
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_PROGRAM_PREFETCH, &request))
+        return device_
+            .refused(error, fmt::format("cannot prefetch kernel {} of {}", kernel, kernels()))
             .code;
-    }
     return 0;
 }
 

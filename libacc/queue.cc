@@ -75,7 +75,7 @@ Result<std::unique_ptr<Queue>> Queue::create(Device &device, const acc_queue_opt
         if (error == -EACCES)
             return fail(error, "{}: expected permission for priority {}; found none", device.uri(),
                         create.priority);
-        return fail(error, "{}: QUEUE_CREATE: {}", device.uri(), errno_text(error));
+        return device.refused(error, "QUEUE_CREATE");
     }
     queue->id_ = create.queue;
     queue->created_ = true;
@@ -116,11 +116,8 @@ Result<drm_acc_queue_query> Queue::query()
 {
     drm_acc_queue_query request = {};
     request.queue = id_;
-    if (const int error = device_.ioctl(DRM_IOCTL_ACC_QUEUE_QUERY, &request)) {
-        if (const int lost = device_.lost()) return device_.fail_lost(lost);
-        return fail(error, "{}: QUEUE_QUERY of queue {}: {}", device_.uri(), id_,
-                    errno_text(error));
-    }
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_QUEUE_QUERY, &request))
+        return device_.refused(error, fmt::format("QUEUE_QUERY of queue {}", id_));
     return request;
 }
 
@@ -164,11 +161,8 @@ int Queue::reset()
     drm_acc_reset request = {};
     request.what = DRM_ACC_RESET_QUEUE;
     request.id = id_;
-    if (const int error = device_.ioctl(DRM_IOCTL_ACC_RESET, &request)) {
-        if (const int lost = device_.lost()) return device_.fail_lost(lost).code;
-        return fail(error, "{}: RESET of queue {}: {}", device_.uri(), id_, errno_text(error))
-            .code;
-    }
+    if (const int error = device_.ioctl(DRM_IOCTL_ACC_RESET, &request))
+        return device_.refused(error, fmt::format("RESET of queue {}", id_)).code;
     device_.error_seen();
     return 0;
 }

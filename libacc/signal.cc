@@ -74,11 +74,7 @@ int Signal::wake()
         const int error = device->ioctl(DRM_IOCTL_ACC_SIGNAL_WAKE, &request);
         device->reader().poke(); // the caller's own descriptor is not fired
         if (!error || result) continue;
-        const int lost = device->lost();
-        result = lost ? device->fail_lost(lost).code
-                      : fail(error, "{}: SIGNAL_WAKE {:#x}: {}", device->uri(), address(),
-                             errno_text(error))
-                            .code;
+        result = device->refused(error, fmt::format("SIGNAL_WAKE {:#x}", address())).code;
     }
     return result;
 }
@@ -161,8 +157,7 @@ int Signal::wait_long(uint32_t condition, int64_t value, uint64_t deadline_ns, i
         return fail(error, "the signal at {:#x} did not change in time; its value is {}",
                     address(), std::atomic_ref(memory()->value).load(std::memory_order_relaxed))
             .code;
-    if (error == -EIO || error == -ENODEV) return device.fail_lost(error).code;
-    return fail(error, "{}: WAIT {:#x}: {}", device.uri(), address(), errno_text(error)).code;
+    return device.refused(error, fmt::format("WAIT {:#x}", address())).code;
 }
 
 acc_signal_result Signal::result() const

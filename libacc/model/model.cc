@@ -4,7 +4,6 @@
 #include "libacc/buffer.h"
 #include "libacc/device.h"
 #include "libacc/error.h"
-#include "libacc/log.h"
 #include "libacc/program.h"
 #include "libacc/queue.h"
 #include "libacc/signal.h"
@@ -17,8 +16,6 @@ namespace acc
 {
 namespace
 {
-
-constexpr Log log("model");
 
 constexpr const char *engine_names[] = {"null", "crossbar", "fpga"};
 static_assert(std::size(engine_names) == ACC_TARGET_COUNT);
@@ -264,7 +261,6 @@ int Model::fail_batch(int error)
         (void)lane.queue->check_fault();
         error = -EIO;
         text = fmt::format("step {} '{}': {}", step, plan_.steps()[step].name, error_text());
-        log.warn("{}", text);
         break;
     }
     for (Lane &lane : lanes_)
