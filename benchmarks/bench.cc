@@ -24,10 +24,10 @@ bool Subject::open(const char *uri, const char *kernel_name)
     options.spin_ns = spin_ns;
     acc_device *opened = nullptr;
     if (acc_device_open(uri, &options, &opened) < 0) return false;
-    device.reset(opened);
+    device = Device(opened);
     acc_program *loaded = nullptr;
     if (acc_program_load(opened, acc_bench_image, acc_bench_image_bytes, &loaded) < 0) return false;
-    program.reset(loaded);
+    program = Program(loaded);
     kernel = ACC_INIT(acc_kernel_info);
     return acc_program_find(loaded, kernel_name, &kernel) == 0;
 }

@@ -4,14 +4,13 @@
 // of its Google Benchmark run; main.cc collects them into one flat object.
 #pragma once
 
-#include "acc/acc.h"
+#include "acc/acc.hpp"
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,16 +29,6 @@ inline uint64_t now_ns()
     clock_gettime(CLOCK_MONOTONIC, &now);
     return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
-
-template <typename T, int (*end)(T *)>
-struct Ender {
-    void operator()(T *handle) const { (void)end(handle); }
-};
-using Device = std::unique_ptr<acc_device, Ender<acc_device, acc_device_close>>;
-using Buffer = std::unique_ptr<acc_buffer, Ender<acc_buffer, acc_buffer_destroy>>;
-using Signal = std::unique_ptr<acc_signal, Ender<acc_signal, acc_signal_destroy>>;
-using Queue = std::unique_ptr<acc_queue, Ender<acc_queue, acc_queue_destroy>>;
-using Program = std::unique_ptr<acc_program, Ender<acc_program, acc_program_unload>>;
 
 // A device with one kernel of the bench image and a signal; queues are the benchmark's.
 // Everything false or null has an error in acc_error_text().

@@ -110,7 +110,7 @@ constexpr size_t batch = 32;
 // Publishes `packets` no-op packets in batches; the last one of all completes `done`.
 bool produce(const Subject &subject, const Queue &queue, const Signal &done, size_t packets)
 {
-    std::vector<acc_packet> plain(batch, subject.packet(nullptr));
+    std::vector<acc_packet> plain(batch, subject.packet(Signal()));
     for (size_t sent = batch; sent < packets; sent += batch)
         if (acc_queue_submit(queue.get(), plain.data(), batch, ACC_FOREVER, nullptr) < 0)
             return false;

@@ -29,12 +29,6 @@ struct Options {
     bool check = false;
 };
 
-int failed(const std::string &what)
-{
-    fprintf(stderr, "digits: %s: %s\n", what.c_str(), acc_error_text());
-    return 1;
-}
-
 int refuse(const std::string &text)
 {
     fprintf(stderr, "digits: %s\n", text.c_str());
@@ -81,43 +75,87 @@ double peak_mb()
     return 0;
 }
 
-bool counters_of(const std::vector<Device> &devices, std::vector<acc_device_counters> &all)
+// All digits once; the probabilities are written.
+acc::Expected<void> pass(acc::Model &model, const Data &data, std::vector<float> &probabilities)
 {
-    all.assign(devices.size(), ACC_INIT(acc_device_counters));
-    for (size_t i = 0; i < devices.size(); ++i)
-        if (acc_device_get_counters(devices[i].get(), &all[i]) < 0) return false;
-    return true;
-}
-
-// All digits once. The probabilities are written; the time is added.
-bool pass(acc_model *model, const Data &data, std::vector<float> &probabilities, uint64_t &ns)
-{
-    const void *in = data.images.data();
-    void *out = probabilities.data();
-    const uint64_t start = acc_deadline(0);
-    const int code = acc_model_run(model, &in, &out, data.labels.size());
-    ns += acc_deadline(0) - start;
-    return code == 0;
+    const void *const inputs[] = {data.images.data()};
+    void *const outputs[] = {probabilities.data()};
+    return model.run(inputs, outputs, data.labels.size());
 }
 
 // Is the network one that takes these digits?
-bool check_model(const acc_model *model, std::string &why)
+bool fits(const acc::Model &model, std::string &why)
 {
-    acc_tensor_info in = ACC_INIT(acc_tensor_info);
-    acc_tensor_info out = ACC_INIT(acc_tensor_info);
-    if (acc_model_input(model, 0, &in) < 0 || acc_model_output(model, 0, &out) < 0) {
-        why = acc_error_text();
-        return false;
+    const auto inputs = model.inputs();
+    const auto outputs = model.outputs();
+    if (inputs.size() == 1 && inputs[0].sample_bytes == pixels * sizeof(float) &&
+        outputs.size() == 1 && outputs[0].sample_bytes == classes * sizeof(float))
+        return true;
+    why = "expected one input of 64 floats and one output of 10; found " +
+          std::to_string(inputs.size()) + " and " + std::to_string(outputs.size()) +
+          ", or of other sizes";
+    return false;
+}
+
+// What one device was asked to do in the first pass.
+acc::Expected<Cost> cost_since(const acc::Device &device, const acc_device_counters &before)
+{
+    const auto counters = device.counters();
+    if (!counters) return counters.error();
+    Cost cost = {device.uri(), *counters};
+    subtract(cost.counters, before);
+    return cost;
+}
+
+// Runs everything; the text says why not.
+acc::Expected<Result> recognise(const Options &options, const Data &data)
+{
+    std::vector<acc::Device> devices;
+    std::vector<acc_device *> handles;
+    std::vector<acc_device_counters> before;
+    for (const std::string &uri : options.devices) {
+        auto device = acc::Device::open(uri.c_str());
+        if (!device) return device.error();
+        const auto counters = device->counters();
+        if (!counters) return counters.error();
+        before.push_back(*counters);
+        handles.push_back(device->get());
+        devices.push_back(std::move(*device));
     }
-    acc_tensor_info more = ACC_INIT(acc_tensor_info);
-    if (in.sample_bytes != pixels * sizeof(float) || out.sample_bytes != classes * sizeof(float) ||
-        acc_model_input(model, 1, &more) == 0 || acc_model_output(model, 1, &more) == 0) {
-        why = "expected one input of 64 floats and one output of 10; found " +
-              std::to_string(in.sample_bytes) + " and " + std::to_string(out.sample_bytes) +
-              " bytes, or more of them";
-        return false;
+    auto model = acc::Model::load_file(handles, options.file.c_str(), options.batch);
+    if (!model) return model.error();
+    std::string why;
+    if (!fits(*model, why)) return acc::Failure{-EINVAL, options.file + ": " + why};
+
+    // Once for the answers and what they cost, loads of the engines included.
+    Result result;
+    result.probabilities.resize(data.labels.size() * classes);
+    const uint64_t start = acc_deadline(0);
+    if (const auto run = pass(*model, data, result.probabilities); !run) return run.error();
+    result.first_ns = acc_deadline(0) - start;
+    for (size_t i = 0; i < devices.size(); ++i) {
+        auto cost = cost_since(devices[i], before[i]);
+        if (!cost) return cost.error();
+        result.costs.push_back(std::move(*cost));
     }
-    return true;
+    const auto stats = model->stats();
+    if (!stats) return stats.error();
+    result.submissions = stats->submissions;
+    result.modelled_ns = stats->modelled_ns;
+
+    // Again and again for the rate; a device that answers differently has a fault.
+    std::vector<float> again(result.probabilities.size());
+    size_t passes = 0;
+    const uint64_t begin = acc_deadline(0);
+    uint64_t ns = 0;
+    for (; ns < rate_ns; ns = acc_deadline(0) - begin) {
+        if (const auto run = pass(*model, data, again); !run) return run.error();
+        ++passes;
+        result.repeatable = result.repeatable && again == result.probabilities;
+    }
+    result.images_per_s =
+        static_cast<double>(passes * data.labels.size()) * 1e9 / static_cast<double>(ns);
+    return result;
 }
 
 int run(const Options &options)
@@ -125,55 +163,10 @@ int run(const Options &options)
     Data data;
     std::string why;
     if (!read_data(options.data, data, why)) return refuse(why);
+    auto recognised = recognise(options, data);
+    if (!recognised) return refuse(recognised.error().text);
+    Result &result = *recognised;
     const size_t count = data.labels.size();
-
-    std::vector<Device> devices;
-    std::vector<acc_device *> handles;
-    for (const std::string &uri : options.devices) {
-        acc_device *device = nullptr;
-        if (acc_device_open(uri.c_str(), nullptr, &device) < 0) return failed(uri);
-        devices.emplace_back(device);
-        handles.push_back(device);
-    }
-    acc_model_options model_options = ACC_INIT(acc_model_options);
-    model_options.batch = options.batch;
-    acc_model *loaded = nullptr;
-    if (acc_model_load_file(handles.data(), handles.size(), options.file.c_str(), &model_options,
-                            &loaded) < 0)
-        return failed(options.file);
-    const Model model(loaded);
-    if (!check_model(loaded, why)) return refuse(options.file + ": " + why);
-
-    // Once for the answers and what they cost, loads of the engines included.
-    Result result;
-    result.probabilities.resize(count * classes);
-    std::vector<acc_device_counters> before;
-    if (!counters_of(devices, before) ||
-        !pass(loaded, data, result.probabilities, result.first_ns) ||
-        !counters_of(devices, result.counters))
-        return failed(options.file);
-    for (size_t i = 0; i < devices.size(); ++i) {
-        subtract(result.counters[i], before[i]);
-        acc_device_info info = ACC_INIT(acc_device_info);
-        if (acc_device_get_info(handles[i], &info) < 0) return failed(options.devices[i]);
-        result.uris.emplace_back(acc_device_uri(handles[i]));
-        result.names.emplace_back(info.name);
-    }
-    acc_model_stats stats = ACC_INIT(acc_model_stats);
-    if (acc_model_get_stats(loaded, &stats) < 0) return failed(options.file);
-    result.submissions = stats.submissions;
-    result.modelled_ns = stats.modelled_ns;
-
-    // Again and again for the rate; a device that answers differently has a fault.
-    std::vector<float> again(result.probabilities.size());
-    uint64_t ns = 0;
-    size_t passes = 0;
-    while (ns < rate_ns) {
-        if (!pass(loaded, data, again, ns)) return failed(options.file);
-        ++passes;
-        result.repeatable = result.repeatable && again == result.probabilities;
-    }
-    result.images_per_s = static_cast<double>(passes * count) * 1e9 / static_cast<double>(ns);
     result.right = count_right(result.probabilities, data.labels);
     result.float_right = count_right(data.float_probabilities, data.labels);
     result.peak_mb = peak_mb();

@@ -3,11 +3,10 @@
 // The parts of the demo: data, drawing, results.
 #pragma once
 
-#include "acc/acc.h"
+#include "acc/acc.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,13 +17,6 @@ constexpr size_t side = 8;
 constexpr size_t pixels = side * side;
 constexpr size_t classes = 10;
 
-template <typename T, int (*end)(T *)>
-struct Ender {
-    void operator()(T *handle) const { (void)end(handle); }
-};
-using Device = std::unique_ptr<acc_device, Ender<acc_device, acc_device_close>>;
-using Model = std::unique_ptr<acc_model, Ender<acc_model, acc_model_unload>>;
-
 // The held-out digits, and what the float network says of them.
 struct Data {
     std::vector<float> images; // [count][8][8], 0…1
@@ -34,15 +26,19 @@ struct Data {
 // Reads the three .npy files of a folder. False with `why`.
 bool read_data(const std::string &folder, Data &data, std::string &why);
 
+struct Cost {
+    std::string uri;
+    acc_device_counters counters;
+};
+
 struct Result {
     std::vector<float> probabilities; // [count][10]
     size_t right = 0, float_right = 0;
     bool repeatable = true; // every pass gave the same bits
     double images_per_s = 0;
     double peak_mb = 0; // resident memory of the process
-    // Of the first pass, by device:
-    std::vector<std::string> uris, names;
-    std::vector<acc_device_counters> counters;
+    // Of the first pass:
+    std::vector<Cost> costs; // by device
     uint64_t first_ns = 0, submissions = 0, modelled_ns = 0;
 };
 

@@ -76,16 +76,14 @@ void print_result(const Data &data, const Result &result)
     printf("%-20s %10s %10s %11s %11s %6s %9s %11s\n", "engine", "dispatches", "busy ms",
            "modelled ms", "energy uJ", "loads", "evictions", "saturations");
     uint64_t energy = 0;
-    for (size_t i = 0; i < result.counters.size(); ++i) {
-        const acc_device_counters &c = result.counters[i];
+    for (const auto &[uri, c] : result.costs) {
         energy += c.energy_pj;
         printf("%-20s %10" PRIu64 " %10.2f %11.3f %11.2f %6" PRIu64 " %9" PRIu64 " %11" PRIu64 "\n",
-               result.uris[i].c_str(), c.dispatches, ms(c.busy_ns), ms(c.modelled_ns),
-               microjoule(c.energy_pj), c.loads, c.evictions, c.saturations);
+               uri.c_str(), c.dispatches, ms(c.busy_ns), ms(c.modelled_ns), microjoule(c.energy_pj),
+               c.loads, c.evictions, c.saturations);
     }
-    for (size_t i = 0; i < result.counters.size(); ++i) {
-        const acc_device_counters &c = result.counters[i];
-        printf("  loading %-12s modelled %.3f ms, %.2f uJ\n", result.uris[i].c_str(), ms(c.load_ns),
+    for (const auto &[uri, c] : result.costs) {
+        printf("  loading %-12s modelled %.3f ms, %.2f uJ\n", uri.c_str(), ms(c.load_ns),
                microjoule(c.load_energy_pj));
     }
     printf("\n%zu digits in %" PRIu64 " submissions: %.1f ms with loading, then %.0f images/s; "
@@ -103,7 +101,7 @@ bool write_json(const std::string &path, const Data &data, const Result &result)
     FILE *file = fopen(path.c_str(), "we");
     if (!file) return false;
     uint64_t energy = 0, loads = 0, evictions = 0, saturations = 0, faults = 0;
-    for (const acc_device_counters &c : result.counters) {
+    for (const auto &[uri, c] : result.costs) {
         energy += c.energy_pj;
         loads += c.loads;
         evictions += c.evictions;

@@ -5,9 +5,9 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
+import unittest
 
 import harness
 
@@ -165,7 +165,7 @@ class Bench(harness.Case):
     @classmethod
     def setUpClass(cls):
         if not os.path.exists(harness.program("benchmarks", "acc-bench")):
-            raise cls.skipTest(cls, "the benchmarks are not built")
+            raise unittest.SkipTest("the benchmarks are not built")
 
     def test_short_run_has_every_metric(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // A device that has nothing to do: its threads sleep, and a launch still arrives.
-#include "acc/acc.h"
+#include "acc/acc.hpp"
 
 #include <dirent.h>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <memory>
 #include <string>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -16,14 +15,6 @@ namespace
 {
 
 constexpr uint64_t patience_ns = 20'000'000'000;
-
-template <typename T, int (*end)(T *)>
-struct Ender {
-    void operator()(T *handle) const { EXPECT_EQ(end(handle), 0) << acc_error_text(); }
-};
-using Device = std::unique_ptr<acc_device, Ender<acc_device, acc_device_close>>;
-using Signal = std::unique_ptr<acc_signal, Ender<acc_signal, acc_signal_destroy>>;
-using Queue = std::unique_ptr<acc_queue, Ender<acc_queue, acc_queue_destroy>>;
 
 // States of this process's threads but the calling one, e.g. "SSS".
 std::string other_threads()
@@ -57,39 +48,44 @@ class Idle : public testing::TestWithParam<const char *>
 protected:
     void SetUp() override
     {
-        acc_device *opened = nullptr;
-        ASSERT_EQ(acc_device_open(GetParam(), nullptr, &opened), 0) << acc_error_text();
-        device_.reset(opened);
-        acc_queue *made = nullptr;
-        ASSERT_EQ(acc_queue_create(opened, nullptr, &made), 0) << acc_error_text();
-        queue_.reset(made);
-        acc_signal *signal = nullptr;
-        ASSERT_EQ(acc_signal_create(&opened, 1, 1'000'000, &signal), 0) << acc_error_text();
-        signal_.reset(signal);
+        auto device = acc::Device::open(GetParam());
+        ASSERT_TRUE(device) << device.error().text;
+        device_ = std::move(*device);
+        auto queue = acc::Queue::create(device_);
+        ASSERT_TRUE(queue) << queue.error().text;
+        queue_ = std::move(*queue);
+        auto signal = acc::Signal::create(device_, value_);
+        ASSERT_TRUE(signal) << signal.error().text;
+        signal_ = std::move(*signal);
     }
 
     // One packet there and back.
     void launch()
     {
-        ASSERT_EQ(acc_queue_barrier(queue_.get(), nullptr, 0, signal_.get()), 0)
-            << acc_error_text();
-        ASSERT_EQ(acc_signal_wait(signal_.get(), ACC_COND_LT, value_--, acc_deadline(patience_ns),
-                                  nullptr),
-                  0)
-            << acc_error_text();
+        const auto submitted = queue_.barrier({}, &signal_);
+        ASSERT_TRUE(submitted) << submitted.error().text;
+        const auto done = signal_.wait(ACC_COND_LT, value_--, acc_deadline(patience_ns));
+        ASSERT_TRUE(done) << done.error().text;
     }
 
     // Sleeps in the device's counters.
     uint64_t sleeps()
     {
-        acc_device_counters counters = ACC_INIT(acc_device_counters);
-        EXPECT_EQ(acc_device_get_counters(device_.get(), &counters), 0) << acc_error_text();
-        return counters.sleeps;
+        const auto counters = device_.counters();
+        EXPECT_TRUE(counters) << counters.error().text;
+        return counters ? counters->sleeps : 0;
     }
 
-    Device device_;
-    Queue queue_;
-    Signal signal_;
+    void TearDown() override
+    {
+        EXPECT_TRUE(signal_.close());
+        EXPECT_TRUE(queue_.close());
+        EXPECT_TRUE(device_.close());
+    }
+
+    acc::Device device_;
+    acc::Queue queue_;
+    acc::Signal signal_;
     int64_t value_ = 1'000'000;
 };
 
@@ -140,22 +136,19 @@ TEST_P(Idle, LaunchesMeetTheDeviceFallingAsleep)
 // The host's side: a waiter that blocks is woken by a completion long after.
 TEST_P(Idle, WaiterIsWokenLongAfterItsSpin)
 {
-    acc_device *device = device_.get();
-    acc_signal *made = nullptr;
-    ASSERT_EQ(acc_signal_create(&device, 1, 1, &made), 0) << acc_error_text();
-    const Signal gate(made);
-    acc_signal *const waited = gate.get();
-    ASSERT_EQ(acc_queue_barrier(queue_.get(), &waited, 1, signal_.get()), 0) << acc_error_text();
+    auto gate = acc::Signal::create(device_, 1);
+    ASSERT_TRUE(gate) << gate.error().text;
+    const auto held = queue_.barrier({gate->get()}, &signal_);
+    ASSERT_TRUE(held) << held.error().text;
     const uint64_t before = cpu_us();
-    EXPECT_EQ(
-        acc_signal_wait(signal_.get(), ACC_COND_LT, value_, acc_deadline(300'000'000), nullptr),
-        -ETIME);
+    const auto early = signal_.wait(ACC_COND_LT, value_, acc_deadline(300'000'000));
+    ASSERT_FALSE(early);
+    EXPECT_EQ(early.error().code, -ETIME);
     // Neither the host's wait nor the queue that waits on a signal spins for 300 ms.
     EXPECT_LE(cpu_us() - before, 150'000u);
-    ASSERT_EQ(acc_signal_store(gate.get(), 0), 0) << acc_error_text();
-    ASSERT_EQ(
-        acc_signal_wait(signal_.get(), ACC_COND_LT, value_, acc_deadline(patience_ns), nullptr), 0)
-        << acc_error_text();
+    ASSERT_TRUE(gate->store(0));
+    const auto late = signal_.wait(ACC_COND_LT, value_, acc_deadline(patience_ns));
+    ASSERT_TRUE(late) << late.error().text;
 }
 
 INSTANTIATE_TEST_SUITE_P(Inproc, Idle,

@@ -4,7 +4,7 @@
 // parser and returns an exit code. Errors are one line on stderr.
 #pragma once
 
-#include "acc/acc.h"
+#include "acc/acc.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -35,19 +35,6 @@ void add_device_commands(CLI::App &app, Context &context);
 void add_program_commands(CLI::App &app, Context &context);
 void add_run_command(CLI::App &app, Context &context);
 void add_validate_command(CLI::App &app, Context &context);
-
-// --- Handles of libacc, ended when they go out of scope ------------------------------------------
-
-template <typename T, int (*end)(T *)>
-struct Ender {
-    void operator()(T *handle) const { (void)end(handle); }
-};
-using Device = std::unique_ptr<acc_device, Ender<acc_device, acc_device_close>>;
-using Buffer = std::unique_ptr<acc_buffer, Ender<acc_buffer, acc_buffer_destroy>>;
-using Signal = std::unique_ptr<acc_signal, Ender<acc_signal, acc_signal_destroy>>;
-using Queue = std::unique_ptr<acc_queue, Ender<acc_queue, acc_queue_destroy>>;
-using Program = std::unique_ptr<acc_program, Ender<acc_program, acc_program_unload>>;
-using Model = std::unique_ptr<acc_model, Ender<acc_model, acc_model_unload>>;
 
 // --- Errors and output
 // -----------------------------------------------------------------------------

@@ -102,7 +102,7 @@ Device open_device(const std::string &uri)
     acc_device *device = nullptr;
     if (acc_device_open(uri.empty() ? nullptr : uri.c_str(), nullptr, &device) < 0) {
         fail_acc("cannot open " + (uri.empty() ? std::string("a device") : uri));
-        return nullptr;
+        return Device();
     }
     return Device(device);
 }

@@ -31,7 +31,7 @@ bool load_kernel(const Subject &subject, const char *name, Loaded &loaded)
     if (acc_program_load(subject.device.get(), acc_selftest_image, acc_selftest_image_bytes,
                          &made) < 0)
         return false;
-    loaded.program.reset(made);
+    loaded.program = Program(made);
     loaded.kernel = ACC_INIT(acc_kernel_info);
     return acc_program_find(made, name, &loaded.kernel) == 0;
 }
