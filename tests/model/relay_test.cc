@@ -144,7 +144,7 @@ private:
             v, passed_, [=](const Ctx &c) { return c[v] == 1; }, acquire);
         if (p_.reset_clears) {
             t.store(notify_, 0, relaxed);
-            t.let([this, most = most_](const Ctx &c) { c[most]++; });
+            t.let([most = most_](const Ctx &c) { c[most]++; });
         }
         t.store(value_, 1, release);
         t.store(go_, 1, release);
