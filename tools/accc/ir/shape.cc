@@ -20,10 +20,10 @@ Result<Dims> window_dims(const Op &op, const Dims &x, int64_t channels, Diagnost
                     "from 0); found " +
                     std::to_string(f));
         const int64_t in = x[(op.channels_last ? 1 : 2) + i];
-        // The last window starts inside the image or its padding on the left.
-        if (w.out[i] < 1 || (w.out[i] - 1) * w.stride[i] > in - 1 + w.pad[i])
-            return diag.error("expected windows that start inside the image of " + dims_text(x) +
-                              "; found " + std::to_string(w.out[i]) + " windows of stride " +
+        // What is behind the image is padding as well, but no more than an attribute can ask for.
+        if (w.out[i] < 1 || (w.out[i] - 1) * w.stride[i] > in + w.pad[i] + kMaxKernel)
+            return diag.error("expected windows over the image of " + dims_text(x) + "; found " +
+                              std::to_string(w.out[i]) + " windows of stride " +
                               std::to_string(w.stride[i]));
     }
     if (op.kind == Kind::Im2col) channels *= w.kernel[0] * w.kernel[1];

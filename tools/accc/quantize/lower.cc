@@ -259,6 +259,10 @@ private:
                          std::to_string(k));
         std::span<const float> bias;
         if (op.inputs.size() == 3) bias = g_.floats(op.inputs[2]);
+        // Constants are finite in the file; folding may have made them larger.
+        for (const std::span<const float> &values : {matrix, bias})
+            for (const float v : values)
+                if (!std::isfinite(v)) return error("expected finite weights; found others");
         const Quant q = g_.value(x).quant;
         Weights w = quantize_weights(matrix, k, n, bias, q);
         const ValueId data =

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+//
+// The emulated engines against the integer interpreter, bit for bit: every kernel that the
+// compiler uses, through the runtime, with batches.
+#include "onnx_builder.h"
+#include "run_plan.h"
+
+#include "acc/acc.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <memory>
+
+namespace acc::accc
+{
+namespace
+{
+
+struct CloseDevice {
+    void operator()(acc_device *device) const { EXPECT_EQ(acc_device_close(device), 0); }
+};
+using Device = std::unique_ptr<acc_device, CloseDevice>;
+
+Device open_device(const char *uri)
+{
+    acc_device *device = nullptr;
+    EXPECT_EQ(acc_device_open(uri, nullptr, &device), 0) << acc_error_text();
+    return Device(device);
+}
+
+// All outputs of all items, by the devices.
+std::vector<std::vector<float>> run_devices(std::span<const std::byte> file, const Samples &samples,
+                                            uint32_t batch)
+{
+    const Device crossbar = open_device("inproc:crossbar"), fpga = open_device("inproc:fpga");
+    if (!crossbar || !fpga) return {};
+    acc_device *const devices[] = {crossbar.get(), fpga.get()};
+    acc_model_options options{};
+    options.size = sizeof(options);
+    options.batch = batch;
+    acc_model *model = nullptr;
+    const int loaded = acc_model_load(devices, 2, file.data(), file.size(), &options, &model);
+    EXPECT_EQ(loaded, 0) << acc_error_text();
+    if (loaded) return {};
+    std::vector<const void *> inputs;
+    for (const std::vector<float> &input : samples.inputs)
+        inputs.push_back(input.data());
+    std::vector<std::vector<float>> outputs;
+    acc_tensor_info info{};
+    info.size = sizeof(info);
+    for (uint32_t i = 0; acc_model_output(model, i, &info) == 0; i++)
+        outputs.emplace_back(samples.items * info.sample_bytes / sizeof(float));
+    std::vector<void *> targets;
+    for (std::vector<float> &output : outputs)
+        targets.push_back(output.data());
+    EXPECT_EQ(acc_model_run(model, inputs.data(), targets.data(), samples.items), 0)
+        << acc_error_text();
+    EXPECT_EQ(acc_model_unload(model), 0);
+    return outputs;
+}
+
+void check(const Graph &graph, const Samples &samples, bool exact)
+{
+    Diagnostics diag;
+    const auto compiled = compile(graph, samples, diag);
+    ASSERT_TRUE(compiled) << diag.text();
+    const auto wanted = run_plan(compiled->file, samples, 0, samples.items);
+    for (const uint32_t batch : {1u, 3u}) {
+        const auto found = run_devices(compiled->file, samples, batch);
+        ASSERT_EQ(found.size(), wanted.size());
+        for (size_t o = 0; o < found.size(); o++) {
+            ASSERT_EQ(found[o].size(), wanted[o].size());
+            for (size_t i = 0; i < found[o].size(); i++) {
+                if (exact)
+                    ASSERT_EQ(found[o][i], wanted[o][i]) << "element " << i;
+                else
+                    ASSERT_NEAR(found[o][i], wanted[o][i], 1e-6) << "element " << i;
+            }
+        }
+    }
+}
+
+void check(const OnnxBuilder &model, bool exact = true, float lo = -1, float hi = 1)
+{
+    Diagnostics diag;
+    const auto graph = model.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    check(*graph, make_samples(*graph, 7, lo, hi), exact);
+}
+
+TEST(Device, ConvolutionsOfAllKinds)
+{
+    for (uint32_t seed = 1; seed <= 6; seed++) {
+        OnnxBuilder b(13, seed);
+        const int64_t kernel = 1 + seed % 3, channels = 1 + seed % 4 * 2;
+        b.input("x", {-1, channels, 9, 7})
+            .random("w", {5, channels, kernel, kernel})
+            .random("b", {5});
+        b.add("Conv", {"x", "w", "b"}, "c")
+            .attr("strides", {1 + seed % 2, 1})
+            .attr("dilations", {1, 2});
+        b.attr("pads", {seed % 2, 1, 1, seed % 3}).add("Relu", {"c"}, "y").output("y");
+        check(b);
+    }
+}
+
+TEST(Device, MoreRowsAndColumnsThanACrossbar)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 300}).random("w", {300, 150}).random("c", {150});
+    b.add("Gemm", {"x", "w", "c"}, "y").output("y");
+    check(b);
+}
+
+TEST(Device, Pools)
+{
+    for (const char *op : {"MaxPool", "AveragePool"})
+        for (const int64_t ceil : {0, 1}) {
+            OnnxBuilder b(11);
+            b.input("x", {-1, 3, 7, 7}).add(op, {"x"}, "y").output("y");
+            b.attr("kernel_shape", {3, 2}).attr("strides", {2, 2}).attr("pads", {1, 0, 1, 1});
+            b.attr("ceil_mode", ceil);
+            check(b);
+        }
+    OnnxBuilder counted;
+    counted.input("x", {-1, 3, 6, 6}).add("AveragePool", {"x"}, "y").output("y");
+    counted.attr("kernel_shape", {3, 3}).attr("pads", {1, 1, 1, 1}).attr("count_include_pad", 1);
+    check(counted);
+    OnnxBuilder global;
+    global.input("x", {-1, 5, 6, 6}).add("GlobalAveragePool", {"x"}, "y").output("y");
+    check(global);
+}
+
+TEST(Device, AddClipTransposeConstant)
+{
+    OnnxBuilder b(11);
+    b.input("x", {-1, 2, 3, 4}).random("c", {1, 2, 3, 4}).floats("lo", {}, {-0.3f});
+    b.add("Clip", {"x", "lo"}, "k").add("Add", {"k", "c"}, "a").add("Add", {"a", "x"}, "s");
+    b.add("Transpose", {"s"}, "y").attr("perm", {0, 2, 1, 3}).output("y");
+    check(b);
+}
+
+TEST(Device, ProductOfTwoResults)
+{
+    OnnxBuilder b;
+    b.input("q", {-1, 4, 6}).input("k", {-1, 6, 5}).add("MatMul", {"q", "k"}, "y").output("y");
+    check(b);
+}
+
+TEST(Device, SoftmaxIsNear)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 33}).add("Softmax", {"x"}, "y").output("y");
+    check(b, false, -5, 5);
+}
+
+TEST(Device, DigitsAreTheSame)
+{
+    const std::string folder = ACC_SOURCE_ROOT "/examples/digits/";
+    Diagnostics diag;
+    const auto graph = import_onnx_file(folder + "digits.onnx", {}, diag);
+    ASSERT_TRUE(graph) << diag.text();
+    const std::string file[] = {folder + "calibration.npy"};
+    auto samples = read_samples(*graph, file, diag);
+    ASSERT_TRUE(samples) << diag.text();
+    check(*graph, *samples, false);
+}
+
+} // namespace
+} // namespace acc::accc
