@@ -73,8 +73,7 @@ private:
     void adopt(MemoryObject &object, std::shared_ptr<std::atomic<uint64_t>> account);
 
     // Wakes WAITs on [offset, offset + range) of an object, rings queues and fires the
-    // descriptors of all files that bind it but `caller`: one that relays wakes from another
-    // device would wake itself for ever.
+    // descriptors of all files that bind it but `caller`, who knows.
     void wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range,
               const File *caller);
     void lose(int error); // EIO after a reset, ENODEV when gone

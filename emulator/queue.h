@@ -98,8 +98,6 @@ private:
 
     void describe_malformed(Outcome &outcome) const;
     acc_signal_memory *signal_at(uint64_t address) const;
-    bool wait_for_signals(const uint64_t *signals, unsigned count, bool any, Outcome &outcome,
-                          bool &satisfied);
     bool barrier_holds(Outcome &outcome, bool &bad, bool arm);
     Step do_barrier(Outcome &outcome);
     Step do_dispatch(Outcome &outcome);
