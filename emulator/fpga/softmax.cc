@@ -66,10 +66,8 @@ private:
     acc_status one(uint64_t at)
     {
         In largest = std::numeric_limits<In>::lowest();
-        bool finite = true;
         acc_status status = sweep(at, [&](uint64_t, size_t n) {
             for (size_t i = 0; i < n; i++) {
-                if constexpr (sizeof(In) != 1) finite &= in_[i] < INFINITY; // NaN fails as well
                 largest = std::max(largest, in_[i]);
             }
             return true;
@@ -82,8 +80,8 @@ private:
             return true;
         });
         if (status != ACC_STATUS_OK) return status;
-        // Nothing has a share where an element is NaN or infinite, or all are -infinite.
-        if (!finite || !(sum > 0)) sum = std::numeric_limits<double>::quiet_NaN();
+        // A row has NaN everywhere if an element is NaN or infinite, which makes the sum NaN,
+        // or if all are -infinite: 0 / 0.
         return sweep(at, [&](uint64_t first, size_t n) {
             for (size_t i = 0; i < n; i++)
                 out_[i] = static_cast<float>(power(std::min(in_[i], largest), largest) / sum);

@@ -23,7 +23,7 @@ inline Taps taps_inside(int64_t start, int64_t kernel, int64_t dilation, int64_t
     Taps taps{0, kernel};
     if (start < 0) taps.begin = std::min(kernel, (-start + dilation - 1) / dilation);
     if (start + (kernel - 1) * dilation >= size)
-        taps.end = start >= size ? 0 : (size - start + dilation - 1) / dilation;
+        taps.end = (size - start + dilation - 1) / dilation; // <= 0 behind the image
     if (taps.end < taps.begin) taps.end = taps.begin;
     return taps;
 }

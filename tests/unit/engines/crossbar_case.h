@@ -21,7 +21,7 @@ struct Machine {
     {
         return "rows=" + std::to_string(rows) + ",cols=" + std::to_string(cols) +
                ",cell_bits=" + std::to_string(cell_bits) + ",adc_bits=" + std::to_string(adc_bits) +
-               ",arrays=1000000";
+               ",arrays=16777216";
     }
 };
 

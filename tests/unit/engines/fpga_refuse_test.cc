@@ -295,6 +295,17 @@ TEST_F(FpgaRefuses, Gemm)
     spoil(role, good, "out inside 64-bit", [](Args &a) { a.m = a.n = ~0u; });
 }
 
+TEST_F(FpgaRefuses, TheLastByteOfTheAddressSpace)
+{
+    acc_clip_i8_args args = {0 - 16ull, buffer(), 16, 0, 1};
+    EXPECT_EQ(fpga_(ACC_ROLE_CLIP_I8, args).status, ACC_STATUS_INVALID_ADDRESS); // is not bound
+    args.count = 17;
+    EXPECT_EQ(fpga_(ACC_ROLE_CLIP_I8, args).status, ACC_STATUS_INVALID_KERNARG); // is not there
+    // Sizes whose product is beyond 64 bits, from the lowest address there is.
+    acc_permute_args huge = {1, 1, {~0u, ~0u, ~0u, ~0u}, {0, 1, 2, 3}};
+    EXPECT_EQ(fpga_(ACC_ROLE_PERMUTE_I8, huge).status, ACC_STATUS_INVALID_KERNARG);
+}
+
 TEST_F(FpgaRefuses, Dispatches)
 {
     acc_clip_i8_args args = {buffer(), buffer(), 5, 0, 1};
