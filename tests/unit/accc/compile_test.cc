@@ -1,78 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Each operator, compiled: the plan's integers against the float model, by the two
-// interpreters, and batches against single items.
-#include "onnx_builder.h"
-#include "run_plan.h"
+// Each operator that computes, compiled.
+#include "compile_check.h"
 
-#include "tools/accc/ir/verify.h"
-#include "tools/accc/reference/float_interpreter.h"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <cmath>
 
 namespace acc::accc
 {
 namespace
 {
-
-struct Bounds {
-    float lo = -1, hi = 1;
-    double error = 0.02; // of the largest output, relative to the outputs' range
-};
-
-// Compiles, compares every output of every item, and a batch with its items.
-CompileReport check(const OnnxBuilder &model, const Bounds &bounds = {})
-{
-    constexpr size_t items = 6;
-    Diagnostics diag;
-    const auto graph = model.import(diag);
-    if (!graph) {
-        ADD_FAILURE() << diag.text();
-        return {};
-    }
-    const Samples samples = make_samples(*graph, items, bounds.lo, bounds.hi);
-    const auto compiled = compile(*graph, samples, diag);
-    if (!compiled) {
-        ADD_FAILURE() << diag.text();
-        return {};
-    }
-    const auto batch = run_plan(compiled->file, samples, 0, items);
-    for (size_t i = 0; i < items; i++) {
-        const auto found = run_plan(compiled->file, samples, i, 1);
-        const FloatValues wanted = evaluate(*graph, samples.item(i));
-        for (size_t o = 0; o < found.size(); o++) {
-            const std::vector<float> &w = wanted[graph->outputs[o]], &f = found[o];
-            EXPECT_EQ(w.size(), f.size());
-            const auto [least, most] = std::minmax_element(w.begin(), w.end());
-            const double range =
-                std::max(static_cast<double>(*most) - static_cast<double>(*least), 1e-3);
-            for (size_t k = 0; k < f.size() && k < w.size(); k++) {
-                EXPECT_NEAR(f[k], w[k], bounds.error * range + 1e-6)
-                    << "item " << i << ", element " << k;
-                EXPECT_EQ(f[k], batch[o][i * f.size() + k]) << "item " << i << ", element " << k;
-            }
-        }
-    }
-    return compiled->report;
-}
-
-const NodeReport *find_node(const CompileReport &report, const std::string &name)
-{
-    for (const NodeReport &n : report.nodes)
-        if (n.node == name) return &n;
-    return nullptr;
-}
-
-OnnxBuilder conv(int64_t in, int64_t out, int64_t kernel, int64_t size)
-{
-    OnnxBuilder b;
-    b.input("x", {-1, in, size, size}).random("w", {out, in, kernel, kernel}).random("b", {out});
-    b.add("Conv", {"x", "w", "b"}, "y").output("y");
-    return b;
-}
 
 TEST(Compile, Conv)
 {
@@ -261,117 +197,6 @@ TEST(Compile, Pools)
     global.input("x", {-1, 5, 6, 6}).add("GlobalAveragePool", {"x"}, "y").output("y");
     // The mean keeps the scale of what it is the mean of: its own range is far smaller.
     check(global, {-1, 1, 0.1});
-}
-
-TEST(Compile, FlattenPermutesWeightsInsteadOfData)
-{
-    OnnxBuilder b = conv(2, 3, 3, 6);
-    b.graph().clear_output();
-    b.random("f", {48, 4})
-        .add("Flatten", {"y"}, "flat")
-        .add("MatMul", {"flat", "f"}, "z")
-        .output("z");
-    const CompileReport report = check(b);
-    // One for the model's input, none for what is flattened.
-    size_t permutes = 0;
-    for (const NodeReport &n : report.nodes)
-        permutes += std::count(n.kernels.begin(), n.kernels.end(), "permute_i8");
-    EXPECT_EQ(permutes, 1u);
-    ASSERT_NE(find_node(report, "Flatten_flat"), nullptr);
-    EXPECT_EQ(find_node(report, "Flatten_flat")->engine, "-");
-}
-
-TEST(Compile, ReshapeThatMustMoveData)
-{
-    OnnxBuilder b = conv(2, 4, 3, 6);
-    b.graph().clear_output();
-    b.ints("s", {0, 8, -1}).add("Reshape", {"y", "s"}, "z").output("z");
-    const CompileReport report = check(b);
-    const auto permutes = [](const NodeReport &n) {
-        return std::count(n.kernels.begin(), n.kernels.end(), "permute_i8") > 0;
-    };
-    EXPECT_TRUE(std::any_of(report.nodes.begin(), report.nodes.end(), permutes));
-}
-
-TEST(Compile, TransposesOfImages)
-{
-    // A model that is channels-last outside: its transpositions are free.
-    OnnxBuilder b;
-    b.input("x", {-1, 5, 6, 3}).random("w", {4, 3, 3, 3});
-    b.add("Transpose", {"x"}, "t").attr("perm", {0, 3, 1, 2}).add("Conv", {"t", "w"}, "c");
-    b.add("Transpose", {"c"}, "y").attr("perm", {0, 2, 3, 1}).output("y");
-    const CompileReport report = check(b);
-    for (const NodeReport &n : report.nodes)
-        EXPECT_EQ(std::count(n.kernels.begin(), n.kernels.end(), "permute_i8"), 0) << n.node;
-    // One that is not.
-    OnnxBuilder c;
-    c.input("x", {-1, 2, 3, 4}).add("Transpose", {"x"}, "y").attr("perm", {0, 2, 1, 3}).output("y");
-    check(c);
-    OnnxBuilder d;
-    d.input("x", {-1, 3, 4}).add("Transpose", {"x"}, "y").attr("perm", {0, 2, 1}).output("y");
-    check(d);
-}
-
-TEST(Compile, SqueezeUnsqueezeIdentityDropout)
-{
-    OnnxBuilder b;
-    b.input("x", {-1, 6})
-        .ints("a", {1, 3})
-        .add("Unsqueeze", {"x", "a"}, "u")
-        .add("Dropout", {"u"}, "d");
-    b.add("Identity", {"d"}, "i").add("Squeeze", {"i", "a"}, "s").random("w", {6, 4});
-    b.add("MatMul", {"s", "w"}, "y").output("y");
-    check(b);
-}
-
-TEST(Compile, Softmax)
-{
-    for (const int64_t opset : {11, 13}) {
-        OnnxBuilder b(opset);
-        b.input("x", {-1, 10}).add("Softmax", {"x"}, "y").attr("axis", 1).output("y");
-        check(b, {-4, 4});
-    }
-    OnnxBuilder channels;
-    channels.input("x", {-1, 5, 3, 3}).add("Softmax", {"x"}, "y").attr("axis", 1).output("y");
-    check(channels, {-4, 4, 0.03});
-    OnnxBuilder flat(9);
-    flat.input("x", {-1, 3, 4}).add("Softmax", {"x"}, "y").output("y");
-    check(flat, {-4, 4, 0.03});
-}
-
-TEST(Compile, SoftmaxInTheMiddle)
-{
-    OnnxBuilder b;
-    b.input("x", {-1, 6}).random("w", {6, 3}).add("Softmax", {"x"}, "s");
-    b.add("MatMul", {"s", "w"}, "y").output("y");
-    check(b, {-3, 3, 0.05});
-}
-
-TEST(Compile, SeveralOutputsAndOneTwice)
-{
-    OnnxBuilder b = conv(2, 3, 3, 5);
-    b.add("Relu", {"y"}, "r").output("r").add("Identity", {"r"}, "again").output("again");
-    check(b);
-}
-
-TEST(Compile, AnInputThatIsAnOutput)
-{
-    OnnxBuilder b;
-    b.input("x", {-1, 4}).add("Identity", {"x"}, "y").output("y");
-    check(b);
-}
-
-TEST(Compile, ShapeArithmeticOfExporters)
-{
-    OnnxBuilder b = conv(2, 3, 3, 5);
-    b.graph().clear_output();
-    b.ints("zero", {0})
-        .ints("minus", {-1})
-        .add("Shape", {"y"}, "s")
-        .add("Gather", {"s", "zero"}, "n");
-    b.add("Concat", {"n", "minus"}, "to").attr("axis", 0).add("Reshape", {"y", "to"}, "f");
-    b.random("m", {27, 4}).add("MatMul", {"f", "m"}, "z").output("z");
-    check(b);
 }
 
 TEST(Compile, ManyChannelsOfVeryDifferentSize)

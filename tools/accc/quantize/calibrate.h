@@ -17,7 +17,7 @@ struct Range {
     float hi = 0;
 };
 
-// The scale and zero point of a range: 255 steps from lo to hi, 0 exactly at the zero point.
+// The scale and zero point of a finite range: 255 steps from lo to hi, 0 exactly at the zero point.
 Quant quant_of(const Range &range);
 
 // For each value of a Physical graph the range to cover: all that was seen, or, where a few

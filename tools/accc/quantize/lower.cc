@@ -150,11 +150,10 @@ private:
     Result<Quant> quant_from_range(ValueId old)
     {
         const Range &r = ranges_[old];
-        const Quant q = quant_of(r);
-        if (!std::isfinite(r.lo) || !std::isfinite(r.hi) || !std::isfinite(q.scale))
+        if (!std::isfinite(r.lo) || !std::isfinite(r.hi))
             return error("expected finite values on the calibration data; found " +
                          std::to_string(r.lo) + " to " + std::to_string(r.hi));
-        return q;
+        return quant_of(r);
     }
 
     // The int8 form of an activation.
