@@ -5,7 +5,9 @@
 
 #include "emulator/fpga/role.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace acc::emu::fpga
@@ -59,13 +61,14 @@ private:
     uint64_t slots_ = 0; // rows that are kept; 0: none
     bool whole_ = false; // the image is kept whole
     size_t piece_ = kPiece;
-    std::vector<int8_t> cache_;
-    std::vector<int64_t> tags_; // row in each slot
+    size_t cache_bytes_ = 0;
+    std::unique_ptr<int8_t[]> cache_; // not initialised
+    std::vector<int64_t> tags_;       // row in each slot
 };
 
 inline const int8_t *ImageRows::at(int64_t iy, uint64_t offset, size_t bytes)
 {
-    if (whole_) return cache_.data() + static_cast<uint64_t>(iy) * row_bytes_ + offset;
+    if (whole_) return cache_.get() + static_cast<uint64_t>(iy) * row_bytes_ + offset;
     return fetch(iy, offset, bytes);
 }
 
