@@ -148,12 +148,9 @@ void EventReader::cancel(const acc_signal_memory *memory)
     std::lock_guard lock(mutex_);
     for (size_t i = entries_.size(); i-- > 0;) {
         WaitEntry &entry = *entries_[i];
-        if (entry.memory_ != memory) continue;
-        const size_t at = entry.index_;
-        if (!entry.cancel()) continue; // it may be gone now
-        entries_[at] = entries_.back();
-        entries_[at]->index_ = at;
-        entries_.pop_back();
+        if (entry.memory_ != memory || !entry.cancellable()) continue;
+        unlink(entry);
+        entry.fire(0, -ECANCELED);
     }
 }
 

@@ -37,13 +37,12 @@ public:
     }
     virtual ~WaitEntry() = default;
 
-    // Once, when the condition holds (error 0) or never will (-EIO, -ENODEV). The reader's
-    // lock is held and the entry is registered no more; it may delete itself.
+    // Once, when the condition holds (error 0) or never will (-EIO, -ENODEV, or -ECANCELED by
+    // EventReader::cancel()). The reader's lock is held and the entry is registered no more;
+    // it may delete itself.
     virtual void fire(int64_t observed, int error) = 0;
-    // The entry's signal is about to go (EventReader::cancel). True: forget it.
-    virtual bool cancel() { return false; }
-
-    const acc_signal_memory *memory() const { return memory_; }
+    // Whether it may be cancelled, its signal being about to go.
+    virtual bool cancellable() const { return false; }
 
 private:
     friend class EventReader;
@@ -71,7 +70,7 @@ public:
     int add(WaitEntry &entry);
     // False when it has fired, or is not registered.
     bool remove(WaitEntry &entry);
-    // Offers cancel() to all entries of a signal.
+    // Fires the entries of a signal that may be cancelled.
     void cancel(const acc_signal_memory *memory);
 
     // Counts the events seen. wait_event() returns 0 when it differs from `seen`, or -ETIME.

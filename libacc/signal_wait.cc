@@ -188,11 +188,7 @@ public:
         (void)!eventfd_write(fd_.get(), 1);
         delete this;
     }
-    bool cancel() override
-    {
-        fire(0, -ECANCELED);
-        return true;
-    }
+    bool cancellable() const override { return true; }
 
 private:
     Signal &signal_;

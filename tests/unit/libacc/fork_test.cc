@@ -14,6 +14,16 @@ namespace
 
 using ForkTest = NullTest;
 
+// TSan ends a child that starts threads where its parent had some.
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+constexpr bool children_may_start_threads = false;
+#else
+constexpr bool children_may_start_threads = true;
+#endif
+
 // Runs in a child; the exit status is the number of the check that failed, or 0.
 int child_checks(acc_device *device, acc_buffer *buffer, acc_queue *queue, acc_signal *signal,
                  acc_program *program)
@@ -97,6 +107,7 @@ int child_checks(acc_device *device, acc_buffer *buffer, acc_queue *queue, acc_s
     gone(acc_device_close(device));
 
     // A device of its own is as good as any.
+    if (!children_may_start_threads) return 0;
     at++;
     Expected<Device> mine = Device::open("inproc:null");
     if (!mine) return at;
@@ -116,9 +127,6 @@ int status_of(pid_t child)
 
 TEST_F(ForkTest, AChildIsTurnedAwayAndTheParentGoesOn)
 {
-#if defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "TSan ends a child that starts threads of a process that had some";
-#endif
     Buffer buffer = take(Buffer::create(device_, 4096));
     buffer.span<int>()[0] = 42;
     // The threads of the library run: they are missing in the child.
