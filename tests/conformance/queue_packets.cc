@@ -55,6 +55,7 @@ TEST_F(QueuePackets, NoSignalIsNeeded)
     acc_signal_memory *last = signals.make();
     queue.submit({nothing(), nothing(), nothing(last)});
     EXPECT_EQ(wait_for(accel(), last), 0);
+    EXPECT_TRUE(queue.drained()); // a completion may be seen before its slot is free
     EXPECT_EQ(queue.query().packets, 3u);
 }
 
@@ -331,7 +332,7 @@ TEST_F(QueueRing, GapsHoldTheQueue)
     queue.ring(index + 2);
     ASSERT_EQ(wait_for(accel(), first), 0);
     EXPECT_EQ(value_of(third), 1);
-    EXPECT_EQ(queue.query().read_index, 1u);
+    EXPECT_TRUE(eventually([&] { return queue.query().read_index == 1; }));
     queue.publish(index + 1, nothing(second));
     queue.ring(index + 1);
     EXPECT_EQ(wait_for(accel(), third), 0);
