@@ -217,8 +217,7 @@ int acc_device_get_counters(acc_device *handle, acc_device_counters *counters)
         // The same members behind `size`.
         acc_device_counters out = {};
         constexpr size_t start = offsetof(acc_device_counters, packets);
-        static_assert(start == sizeof(uint64_t) &&
-                      sizeof out - start == sizeof(drm_acc_counters) &&
+        static_assert(start == sizeof(uint64_t) && sizeof out - start == sizeof(drm_acc_counters) &&
                       offsetof(acc_device_counters, mvms) - start ==
                           offsetof(drm_acc_counters, mvms));
         std::memcpy(&out.packets, &answer->counters, sizeof answer->counters);

@@ -23,10 +23,12 @@ class Signal;
 class Program;
 class Model;
 
-template <typename T> struct HandleTraits;
+template <typename T>
+struct HandleTraits;
 
 #define ACC_HANDLE(Class, c_type, text)                                                            \
-    template <> struct HandleTraits<Class> {                                                       \
+    template <>                                                                                    \
+    struct HandleTraits<Class> {                                                                   \
         static constexpr HandleKind kind = HandleKind::Class;                                      \
         static constexpr const char *name = text;                                                  \
         using C = c_type;                                                                          \
@@ -42,7 +44,8 @@ ACC_HANDLE(Model, acc_model, "model")
 int refuse_handle(const Handle *handle, const char *expected);
 
 // 0, or -EINVAL for what is no such handle, -ENODEV for one that was inherited over fork.
-template <typename T> int check(const T *object)
+template <typename T>
+int check(const T *object)
 {
     const Handle *handle = object;
     if (handle && handle->kind() == HandleTraits<T>::kind && handle->here()) [[likely]]
@@ -50,15 +53,18 @@ template <typename T> int check(const T *object)
     return refuse_handle(handle, HandleTraits<T>::name);
 }
 
-template <typename T> T *from_c(typename HandleTraits<T>::C *handle)
+template <typename T>
+T *from_c(typename HandleTraits<T>::C *handle)
 {
     return reinterpret_cast<T *>(handle);
 }
-template <typename T> const T *from_c(const typename HandleTraits<T>::C *handle)
+template <typename T>
+const T *from_c(const typename HandleTraits<T>::C *handle)
 {
     return reinterpret_cast<const T *>(handle);
 }
-template <typename T> typename HandleTraits<T>::C *to_c(T *object)
+template <typename T>
+typename HandleTraits<T>::C *to_c(T *object)
 {
     return reinterpret_cast<typename HandleTraits<T>::C *>(object);
 }
@@ -66,7 +72,8 @@ template <typename T> typename HandleTraits<T>::C *to_c(T *object)
 int refuse_exception(const char *what); // null: there was no memory
 
 // Runs f(), which returns 0 or -errno. What a library throws becomes a code.
-template <typename F> int guarded(F f) noexcept
+template <typename F>
+int guarded(F f) noexcept
 {
     try {
         return f();
@@ -79,14 +86,14 @@ template <typename F> int guarded(F f) noexcept
 
 // Reads an options struct of any version; a null one is all zeros. -EINVAL: no `size`, or
 // members set that this library does not know.
-template <typename T> int read_options(const T *given, T &options)
+template <typename T>
+int read_options(const T *given, T &options)
 {
     options = {};
     options.size = sizeof(T);
     if (!given) return 0;
     if (given->size < sizeof given->size)
-        return fail(-EINVAL, "expected size = sizeof(struct) in the options; found {}",
-                    given->size)
+        return fail(-EINVAL, "expected size = sizeof(struct) in the options; found {}", given->size)
             .code;
     const auto *bytes = reinterpret_cast<const unsigned char *>(given);
     for (size_t i = sizeof(T); i < given->size; i++)
@@ -99,7 +106,8 @@ template <typename T> int read_options(const T *given, T &options)
 }
 
 // Writes an info struct as far as the caller's reaches; its `size` stays.
-template <typename T> int write_info(T *to, const T &info)
+template <typename T>
+int write_info(T *to, const T &info)
 {
     if (!to) return fail(-EINVAL, "expected a struct to fill; found NULL").code;
     const size_t size = to->size;

@@ -69,8 +69,7 @@ int fill_tensor(std::span<const PlanTensor> tensors, const char *what, uint32_t 
                 acc_tensor_info *info)
 {
     if (index >= tensors.size())
-        return fail(-ENOENT, "expected an {} below {}; found {}", what, tensors.size(), index)
-            .code;
+        return fail(-ENOENT, "expected an {} below {}; found {}", what, tensors.size(), index).code;
     const PlanTensor &tensor = tensors[index];
     acc_tensor_info out = {};
     out.dtype = tensor.dtype;
@@ -208,8 +207,7 @@ int acc_image_describe(const void *image, size_t bytes, char *json, size_t *json
         const size_t room = json ? *json_bytes : 0, needed = text->size() + 1;
         *json_bytes = needed;
         if (room < needed)
-            return fail(-ENOSPC, "expected room for {} bytes of text; found {}", needed, room)
-                .code;
+            return fail(-ENOSPC, "expected room for {} bytes of text; found {}", needed, room).code;
         std::memcpy(json, text->c_str(), needed);
         return 0;
     });

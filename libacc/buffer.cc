@@ -137,9 +137,10 @@ int Buffer::attach(Device &device)
     for (const Binding &binding : bindings_)
         if (binding.device == &device) return 0;
     if (!device.arena().contains(data_, bytes_))
-        return fail(-ERANGE,
-                    "{}: expected a buffer between {:#x} and {:#x}, which it can reach; found {:#x}",
-                    device.uri(), device.arena().start(), device.arena().end(), address())
+        return fail(
+                   -ERANGE,
+                   "{}: expected a buffer between {:#x} and {:#x}, which it can reach; found {:#x}",
+                   device.uri(), device.arena().start(), device.arena().end(), address())
             .code;
     const auto fd = export_locked();
     if (!fd) return fd.error();
@@ -147,8 +148,7 @@ int Buffer::attach(Device &device)
     const auto handle = device.import_bo(owned.get());
     if (!handle)
         return device
-            .refused(handle.error(),
-                     "cannot import a buffer of " + bindings_.front().device->uri())
+            .refused(handle.error(), "cannot import a buffer of " + bindings_.front().device->uri())
             .code;
     bindings_.reserve(bindings_.size() + 1);
     if (const int error = bind(device, *handle)) {

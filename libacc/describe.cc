@@ -81,8 +81,7 @@ int write_target(JsonWriter &json, const program::ProgramFile &file, uint32_t ta
 {
     const acc_note_compat &compat = *file.compat(target);
     json.begin('{').member("target", program::target_name(target));
-    json.member("abi",
-                std::to_string(compat.abi_major) + "." + std::to_string(compat.abi_minor));
+    json.member("abi", std::to_string(compat.abi_major) + "." + std::to_string(compat.abi_minor));
     json.member("shell", hex(compat.shell));
     json.member("image_bytes", file.image(target).size());
     json.key("units").begin('[');

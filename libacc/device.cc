@@ -112,8 +112,8 @@ int Device::handshake()
 
 int Device::map_status()
 {
-    const auto page = transport_->map(memory_.status_mmap_offset, size_t(getpagesize()), PROT_READ,
-                                      nullptr);
+    const auto page =
+        transport_->map(memory_.status_mmap_offset, size_t(getpagesize()), PROT_READ, nullptr);
     if (!page)
         return fail(page.error(), "{}: cannot map the status page: {}", uri_,
                     errno_text(page.error()))
@@ -181,8 +181,7 @@ Result<std::atomic<uint64_t> *> Device::doorbell(uint64_t mmap_offset, uint32_t 
     std::lock_guard lock(mutex_);
     void *&page = doorbell_pages_[mmap_offset];
     if (!page) {
-        auto mapped =
-            transport_->map(mmap_offset, page_bytes, PROT_READ | PROT_WRITE, nullptr);
+        auto mapped = transport_->map(mmap_offset, page_bytes, PROT_READ | PROT_WRITE, nullptr);
         if (!mapped) {
             doorbell_pages_.erase(mmap_offset);
             return refused(mapped.error(), "cannot map a doorbell page");
@@ -190,8 +189,7 @@ Result<std::atomic<uint64_t> *> Device::doorbell(uint64_t mmap_offset, uint32_t 
         madvise(*mapped, page_bytes, MADV_DONTFORK);
         page = *mapped;
     }
-    static_assert(sizeof(std::atomic<uint64_t>) == 8 &&
-                  std::atomic<uint64_t>::is_always_lock_free);
+    static_assert(sizeof(std::atomic<uint64_t>) == 8 && std::atomic<uint64_t>::is_always_lock_free);
     return static_cast<std::atomic<uint64_t> *>(page) + slot;
 }
 

@@ -27,8 +27,7 @@ namespace acc
 class Device : public Handle
 {
 public:
-    static Result<std::unique_ptr<Device>> open(const char *uri,
-                                                const acc_device_options *options);
+    static Result<std::unique_ptr<Device>> open(const char *uri, const acc_device_options *options);
     // -EBUSY, and nothing has changed, while children are alive.
     static int close(std::unique_ptr<Device> &device);
     ~Device();
@@ -48,8 +47,7 @@ public:
     // 0, or -EIO after a reset, -ENODEV when it is gone: nobody will write signals again.
     int lost() const
     {
-        const uint32_t error =
-            std::atomic_ref(status_->lost).load(std::memory_order_acquire);
+        const uint32_t error = std::atomic_ref(status_->lost).load(std::memory_order_acquire);
         return error ? -int(error) : 0;
     }
     // Sets the text that belongs to lost().
@@ -108,7 +106,7 @@ private:
     std::atomic<uint32_t> spinners_{0};
     uint32_t max_spinners_ = 1;
 
-    std::mutex mutex_; // of what follows
+    std::mutex mutex_;                          // of what follows
     std::map<uint64_t, void *> doorbell_pages_; // by mmap offset
     std::map<uint32_t, uint32_t> handles_;      // -> uses
 

@@ -157,9 +157,8 @@ void EventReader::cancel(const acc_signal_memory *memory)
 int EventReader::wait_event(uint32_t seen, uint64_t deadline_ns)
 {
     std::unique_lock lock(mutex_);
-    const bool came = wait_until(event_seen_, lock, deadline_ns, [&] {
-        return events_.load(std::memory_order_relaxed) != seen;
-    });
+    const bool came = wait_until(event_seen_, lock, deadline_ns,
+                                 [&] { return events_.load(std::memory_order_relaxed) != seen; });
     return came ? 0 : -ETIME;
 }
 

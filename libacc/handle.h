@@ -39,10 +39,7 @@ public:
 
     HandleKind kind() const { return kind_; }
     // False in a child that inherited it: its memory is not mapped there.
-    bool here() const
-    {
-        return generation_ == fork_generation.load(std::memory_order_relaxed);
-    }
+    bool here() const { return generation_ == fork_generation.load(std::memory_order_relaxed); }
 
 private:
     HandleKind kind_;

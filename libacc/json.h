@@ -63,7 +63,8 @@ public:
         separate();
         char digits[32];
         const auto end = std::to_chars(digits, digits + sizeof digits, number);
-        text_ += std::isfinite(number) ? std::string_view(digits, size_t(end.ptr - digits)) : "null";
+        text_ +=
+            std::isfinite(number) ? std::string_view(digits, size_t(end.ptr - digits)) : "null";
         return *this;
     }
     JsonWriter &null()
@@ -73,7 +74,8 @@ public:
         return *this;
     }
     // A member of an object.
-    template <typename T> JsonWriter &member(std::string_view name, const T &of)
+    template <typename T>
+    JsonWriter &member(std::string_view name, const T &of)
     {
         return key(name).value(of);
     }

@@ -45,10 +45,9 @@ public:
                 .code;
         handle_ = *handle;
         bytes_ = create.padded_size;
-        const auto mapped = device_.transport().map(create.mmap_offset, bytes_,
-                                                    PROT_READ | PROT_WRITE, nullptr);
-        if (!mapped)
-            return device_.refused(mapped.error(), "cannot map an image").code;
+        const auto mapped =
+            device_.transport().map(create.mmap_offset, bytes_, PROT_READ | PROT_WRITE, nullptr);
+        if (!mapped) return device_.refused(mapped.error(), "cannot map an image").code;
         data_ = *mapped;
         madvise(data_, bytes_, MADV_DONTFORK);
         std::memcpy(data_, image.data(), image.size());
@@ -186,7 +185,8 @@ Result<std::vector<std::byte>> read_image_file(const char *path)
     UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
     if (!fd) return fail(-errno, "cannot open {}: {}", path, errno_text(errno));
     struct stat status = {};
-    if (fstat(fd.get(), &status)) return fail(-errno, "cannot read {}: {}", path, errno_text(errno));
+    if (fstat(fd.get(), &status))
+        return fail(-errno, "cannot read {}: {}", path, errno_text(errno));
     if (!S_ISREG(status.st_mode))
         return fail(-EINVAL, "expected {} to be a regular file; found none", path);
     std::vector<std::byte> bytes(size_t(status.st_size));

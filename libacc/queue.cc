@@ -19,8 +19,11 @@ constexpr Log log("queue");
 
 constexpr uint32_t default_packets = 256;
 constexpr uint64_t control_bytes = 4096;
+// How often others may take the space that a sleeper was woken for.
+constexpr int wakes_before_closing = 2;
 
-template <typename T> std::atomic_ref<T> shared(T &word)
+template <typename T>
+std::atomic_ref<T> shared(T &word)
 {
     return std::atomic_ref<T>(word);
 }
@@ -43,8 +46,7 @@ Result<std::unique_ptr<Queue>> Queue::create(Device &device, const acc_queue_opt
     if (options.flags & ~ACC_QUEUE_SINGLE_PRODUCER)
         return fail(-EINVAL, "expected the flag ACC_QUEUE_SINGLE_PRODUCER or none; found {:#x}",
                     options.flags);
-    if (options.reserved)
-        return fail(-EINVAL, "expected reserved = 0; found {}", options.reserved);
+    if (options.reserved) return fail(-EINVAL, "expected reserved = 0; found {}", options.reserved);
     if (limits.max_timeout_ns && options.timeout_ns > limits.max_timeout_ns)
         return fail(-EINVAL, "{}: expected a time-out of at most {} ns; found {}", device.uri(),
                     limits.max_timeout_ns, options.timeout_ns);
@@ -118,6 +120,8 @@ Result<drm_acc_queue_query> Queue::query()
     request.queue = id_;
     if (const int error = device_.ioctl(DRM_IOCTL_ACC_QUEUE_QUERY, &request))
         return device_.refused(error, fmt::format("QUEUE_QUERY of queue {}", id_));
+    // Whoever learns of a fault here is told by the next submission as well.
+    if (request.state == DRM_ACC_QUEUE_ERROR) device_.error_seen();
     return request;
 }
 
@@ -133,8 +137,6 @@ int Queue::check_fault()
         return 0;
     }
     // errors_checked_ stays behind: the next submission asks again and gets the same answer.
-    if (device_.errors_seen() == errors_checked_.load(std::memory_order_relaxed))
-        device_.error_seen();
     const char *kernel = "", *text = "";
     drm_acc_dev_query log_entry = {};
     for (uint32_t i = 0;; i++) { // the newest first
@@ -151,8 +153,8 @@ int Queue::check_fault()
     }
     return fail(-EIO, "{}: queue {} is in Error: packet {}{}{}: {} at address {:#x}{}{}",
                 device_.uri(), id_, state.fault_packet, *kernel ? ", kernel " : "", kernel,
-                acc_status_name(state.fault_code), uint64_t(state.fault_address),
-                *text ? ": " : "", text)
+                acc_status_name(state.fault_code), uint64_t(state.fault_address), *text ? ": " : "",
+                text)
         .code;
 }
 
@@ -176,8 +178,7 @@ bool Queue::try_reserve(uint64_t count, uint64_t &index)
     acc_u64 start = write.load(std::memory_order_relaxed);
     for (;;) {
         if (start + count - cached_read_.load(std::memory_order_acquire) > packets()) {
-            const uint64_t read =
-                shared(control_->read_index).load(std::memory_order_acquire);
+            const uint64_t read = shared(control_->read_index).load(std::memory_order_acquire);
             // Another producer may have stored a later one; it costs a look, no more.
             cached_read_.store(read, std::memory_order_release);
             if (start + count - read > packets()) {
@@ -201,7 +202,7 @@ bool Queue::try_reserve(uint64_t count, uint64_t &index)
 
 int Queue::reserve(uint64_t count, uint64_t deadline_ns, uint64_t &index)
 {
-    if (turnstile_.empty() && try_reserve(count, index)) [[likely]]
+    if (!turnstile_.closed() && try_reserve(count, index)) [[likely]]
         return 0;
     return reserve_slowly(count, deadline_ns, index);
 }
@@ -213,11 +214,12 @@ int Queue::reserve_slowly(uint64_t count, uint64_t deadline_ns, uint64_t &index)
         return fail(-ETIME, "{}: queue {}: no space for {} packets in time", device_.uri(), id_,
                     count)
             .code;
-    return wait_for_space(count, deadline_ns, index);
+    return wait_for_space(place, count, deadline_ns, index);
 }
 
 // Only the first in the line is here. docs/protocols.md, "space".
-int Queue::wait_for_space(uint64_t count, uint64_t deadline_ns, uint64_t &index)
+int Queue::wait_for_space(Turnstile::Place &place, uint64_t count, uint64_t deadline_ns,
+                          uint64_t &index)
 {
     uint64_t now = now_ns();
     const uint64_t spin_end = std::min(deadline_ns, saturating_add(now, device_.spin_ns()));
@@ -230,15 +232,16 @@ int Queue::wait_for_space(uint64_t count, uint64_t deadline_ns, uint64_t &index)
         now = now_ns();
     }
     ACC_TRY_INT(device_.reader().start());
-    for (;;) {
+    for (int wakes = 0;; wakes++) {
+        if (wakes == wakes_before_closing) place.close();
         const uint32_t seen = device_.reader().events();
         shared(control_->space_wanted).store(1, std::memory_order_relaxed);
         full_fence();
         if (try_reserve(count, index)) return 0;
         if (const int lost = device_.lost()) return device_.fail_lost(lost).code;
         if (device_.reader().wait_event(seen, deadline_ns))
-            return fail(-ETIME, "{}: queue {}: no space for {} packets in time", device_.uri(),
-                        id_, count)
+            return fail(-ETIME, "{}: queue {}: no space for {} packets in time", device_.uri(), id_,
+                        count)
                 .code;
     }
 }
@@ -256,8 +259,7 @@ inline void Queue::fill(uint64_t index, const acc_packet &packet)
 
 inline void Queue::publish(uint64_t index, const acc_packet &packet)
 {
-    shared(ring_[index & mask_].raw.publish)
-        .store(packet.raw.publish, std::memory_order_release);
+    shared(ring_[index & mask_].raw.publish).store(packet.raw.publish, std::memory_order_release);
 }
 
 // Rings for all up to `index`. docs/protocols.md, "kick".
@@ -279,8 +281,9 @@ int Queue::submit(const acc_packet *packets, size_t count, uint64_t deadline_ns,
     ACC_TRY_INT(check_health(count));
     for (size_t i = 0; i < count; i++)
         if ((packets[i].header & ACC_HEADER_TYPE_MASK) == ACC_PACKET_INVALID) [[unlikely]]
-            return fail(-EINVAL, "packet {}: expected a type; found INVALID, which publishes "
-                                 "nothing",
+            return fail(-EINVAL,
+                        "packet {}: expected a type; found INVALID, which publishes "
+                        "nothing",
                         i)
                 .code;
     uint64_t index;

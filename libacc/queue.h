@@ -57,7 +57,8 @@ private:
     int reserve(uint64_t count, uint64_t deadline_ns, uint64_t &index);
     bool try_reserve(uint64_t count, uint64_t &index);
     int reserve_slowly(uint64_t count, uint64_t deadline_ns, uint64_t &index);
-    int wait_for_space(uint64_t count, uint64_t deadline_ns, uint64_t &index);
+    int wait_for_space(Turnstile::Place &place, uint64_t count, uint64_t deadline_ns,
+                       uint64_t &index);
     void fill(uint64_t index, const acc_packet &packet);
     void publish(uint64_t index, const acc_packet &packet);
     void ring(uint64_t index);

@@ -38,8 +38,7 @@ int Signal::destroy(std::unique_ptr<Signal> &signal)
     // A callback that was told of the condition may not have returned yet.
     while (const uint32_t running = signal->running_.load(std::memory_order_acquire)) {
         if (Callbacks::inside())
-            return fail(-EBUSY, "expected a signal that no callback runs for; found this one")
-                .code;
+            return fail(-EBUSY, "expected a signal that no callback runs for; found this one").code;
         signal->running_.wait(running, std::memory_order_acquire);
     }
     if (signal->fds_.load(std::memory_order_acquire))
@@ -154,8 +153,8 @@ int Signal::wait_long(uint32_t condition, int64_t value, uint64_t deadline_ns, i
     end_wait();
     if (!error) return 0;
     if (error == -ETIME)
-        return fail(error, "the signal at {:#x} did not change in time; its value is {}",
-                    address(), std::atomic_ref(memory()->value).load(std::memory_order_relaxed))
+        return fail(error, "the signal at {:#x} did not change in time; its value is {}", address(),
+                    std::atomic_ref(memory()->value).load(std::memory_order_relaxed))
             .code;
     return device.refused(error, fmt::format("WAIT {:#x}", address())).code;
 }

@@ -101,8 +101,8 @@ Result<SignalPools::Cell> SignalPools::allocate(std::span<Device *const> devices
     // Atomically: a device may still exchange `notify` of the signal that was here.
     std::atomic_ref(cell.status).store(ACC_STATUS_OK, std::memory_order_relaxed);
     std::atomic_ref(cell.notify).store(0, std::memory_order_relaxed);
-    for (acc_u64 *word : {&cell.reserved, &cell.start_ns, &cell.end_ns, &cell.energy_pj,
-                          &cell.modelled_ns})
+    for (acc_u64 *word :
+         {&cell.reserved, &cell.start_ns, &cell.end_ns, &cell.energy_pj, &cell.modelled_ns})
         std::atomic_ref(*word).store(0, std::memory_order_relaxed);
     std::atomic_ref(cell.value).store(initial, std::memory_order_relaxed);
     std::atomic_ref(cell.kind).store(ACC_SIGNAL_KIND_USER, std::memory_order_release);

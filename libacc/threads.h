@@ -13,7 +13,8 @@ namespace acc
 {
 
 // Starts a named thread that takes no signals: those are for the application's. 0 or -errno.
-template <typename F> int start_thread(std::thread &thread, const char *name, F run)
+template <typename F>
+int start_thread(std::thread &thread, const char *name, F run)
 {
     sigset_t all, before;
     sigfillset(&all);

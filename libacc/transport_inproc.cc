@@ -53,8 +53,7 @@ Result<std::unique_ptr<Transport>> open_inproc(std::string_view spec, std::strin
         const std::string own = colon == whole.npos ? "" : "," + whole.substr(colon + 1);
         whole = whole.substr(0, colon) + ":" + more + own;
     }
-    ACC_TRY(auto emulator,
-            emu::Emulator::create(whole, why, [](int level, std::string_view text) {
+    ACC_TRY(auto emulator, emu::Emulator::create(whole, why, [](int level, std::string_view text) {
                 log.line(level < ACC_LOG_ERROR ? acc_log_level(level) : ACC_LOG_ERROR, text);
             }));
     auto client = emulator->open({});

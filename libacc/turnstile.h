@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// A line of threads: first come, first served, each with a deadline.
+// A line of threads: first come, first served, each with a deadline. Who runs anyway may
+// go past it (a line that everybody joins costs a context switch for each packet) until the
+// first has been passed too often and closes the way.
 //
 // Thread safety: all calls from any thread.
 #pragma once
@@ -29,7 +31,6 @@ public:
             while (*last)
                 last = &(*last)->next_;
             *last = this;
-            turnstile_.length_.fetch_add(1, std::memory_order_relaxed);
         }
         ~Place()
         {
@@ -38,7 +39,7 @@ public:
             while (*place != this)
                 place = &(*place)->next_;
             *place = next_;
-            turnstile_.length_.fetch_sub(1, std::memory_order_relaxed);
+            if (closes_) turnstile_.closed_.store(false, std::memory_order_relaxed);
             if (turnstile_.first_) turnstile_.first_->turn_.notify_one();
         }
         Place(const Place &) = delete;
@@ -48,23 +49,30 @@ public:
         bool wait(uint64_t deadline_ns)
         {
             std::unique_lock lock(turnstile_.mutex_);
-            return wait_until(turn_, lock, deadline_ns,
-                              [&] { return turnstile_.first_ == this; });
+            return wait_until(turn_, lock, deadline_ns, [&] { return turnstile_.first_ == this; });
+        }
+
+        // The first asks the others not to pass. Until its place is given up.
+        void close()
+        {
+            closes_ = true;
+            turnstile_.closed_.store(true, std::memory_order_relaxed);
         }
 
     private:
         Turnstile &turnstile_;
         Place *next_ = nullptr;
+        bool closes_ = false;
         std::condition_variable turn_;
     };
 
-    // A hint for those who could go past the line: don't.
-    bool empty() const { return length_.load(std::memory_order_relaxed) == 0; }
+    // Whether to stand in line in any case.
+    bool closed() const { return closed_.load(std::memory_order_relaxed); }
 
 private:
     std::mutex mutex_;
     Place *first_ = nullptr;
-    std::atomic<uint32_t> length_{0};
+    std::atomic<bool> closed_{false};
 };
 
 } // namespace acc

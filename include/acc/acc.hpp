@@ -39,7 +39,8 @@ struct [[nodiscard]] Failure {
 };
 
 // A value, or why there is none.
-template <typename T> class [[nodiscard]] Expected
+template <typename T>
+class [[nodiscard]] Expected
 {
 public:
     Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}
@@ -63,7 +64,8 @@ private:
 };
 
 // Success, or why not.
-template <> class [[nodiscard]] Expected<void>
+template <>
+class [[nodiscard]] Expected<void>
 {
 public:
     Expected() = default;
@@ -86,14 +88,16 @@ inline Expected<void> checked(int code)
     return {};
 }
 
-template <typename T> Expected<T> checked(int code, T value)
+template <typename T>
+Expected<T> checked(int code, T value)
 {
     if (code < 0) return Failure::last(code);
     return value;
 }
 
 // A handle and its end.
-template <typename C, int (*end)(C *)> class Owner
+template <typename C, int (*end)(C *)>
+class Owner
 {
 public:
     Owner() = default;
@@ -135,7 +139,8 @@ private:
     C *handle_ = nullptr;
 };
 
-template <typename Info, typename Get> Expected<Info> get_info(Get get)
+template <typename Info, typename Get>
+Expected<Info> get_info(Get get)
 {
     auto info = acc_init<Info>();
     const int code = get(&info);
@@ -211,7 +216,8 @@ public:
     size_t bytes() const { return acc_buffer_bytes(get()); }
     uint64_t address() const { return reinterpret_cast<uintptr_t>(data()); }
     // As many whole T as fit. Valid as long as the buffer.
-    template <typename T> std::span<T> span() const
+    template <typename T>
+    std::span<T> span() const
     {
         static_assert(std::is_trivially_copyable_v<T>, "a device writes bytes");
         return {static_cast<T *>(data()), bytes() / sizeof(T)};
@@ -250,8 +256,7 @@ public:
         acc_device *const handle = device.get();
         return create(std::span(&handle, 1), initial);
     }
-    static Expected<Signal> create(std::initializer_list<acc_device *> devices,
-                                   int64_t initial = 1)
+    static Expected<Signal> create(std::initializer_list<acc_device *> devices, int64_t initial = 1)
     {
         return create(std::span(devices.begin(), devices.size()), initial);
     }
@@ -281,12 +286,12 @@ public:
             [&](auto *info) { return acc_signal_get_result(get(), info); });
     }
     // Calls fn(observed, error) once, on a thread of the library; it may not end the signal.
-    template <typename F> Expected<void> on(acc_condition condition, int64_t value, F fn)
+    template <typename F>
+    Expected<void> on(acc_condition condition, int64_t value, F fn)
     {
         using Call = std::function<void(int64_t, int)>;
         auto call = std::make_unique<Call>(std::move(fn));
-        const acc_signal_fn trampoline = [](void *user, acc_signal *, int64_t observed,
-                                            int error) {
+        const acc_signal_fn trampoline = [](void *user, acc_signal *, int64_t observed, int error) {
             const std::unique_ptr<Call> owned(static_cast<Call *>(user));
             (*owned)(observed, error);
         };
@@ -457,8 +462,8 @@ public:
         auto options = acc_init<acc_model_options>();
         options.batch = batch;
         acc_model *model = nullptr;
-        const int code = acc_model_load(devices.data(), devices.size(), image.data(),
-                                        image.size(), &options, &model);
+        const int code = acc_model_load(devices.data(), devices.size(), image.data(), image.size(),
+                                        &options, &model);
         return detail::checked(code, Model(model));
     }
     static Expected<Model> load_file(std::span<acc_device *const> devices, const char *path,
@@ -488,7 +493,8 @@ public:
     }
 
 private:
-    template <typename Get> std::vector<acc_tensor_info> tensors(Get get_tensor) const
+    template <typename Get>
+    std::vector<acc_tensor_info> tensors(Get get_tensor) const
     {
         std::vector<acc_tensor_info> all;
         auto info = acc_init<acc_tensor_info>();

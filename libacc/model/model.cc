@@ -156,8 +156,7 @@ int Model::record()
         dispatch.private_bytes = kernel->private_bytes;
         dispatch.group_bytes = kernel->group_bytes;
         dispatch.kernel_object = kernel->kernel_object;
-        if (step.kernarg_bytes)
-            dispatch.kernarg_address = kernargs_->address() + step.kernarg_at;
+        if (step.kernarg_bytes) dispatch.kernarg_address = kernargs_->address() + step.kernarg_at;
         if (signals_[i]) dispatch.completion_signal = signals_[i]->address();
         lane.packets.push_back(packet);
         lane.steps.push_back(i);
@@ -194,8 +193,7 @@ int Model::run(const void *const *inputs, void *const *outputs, size_t samples)
     const uint64_t start = now_ns();
     int error = 0;
     for (size_t first = 0; first < samples && !error; first += plan_.batch())
-        error = run_batch(inputs, outputs, first,
-                          std::min<size_t>(samples - first, plan_.batch()));
+        error = run_batch(inputs, outputs, first, std::min<size_t>(samples - first, plan_.batch()));
     wall_ns_.fetch_add(now_ns() - start, std::memory_order_relaxed);
     return error;
 }

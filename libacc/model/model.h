@@ -69,7 +69,7 @@ private:
     std::vector<std::unique_ptr<Signal>> signals_; // by step, null where nobody waits
 
     std::mutex mutex_;      // one run at a time
-    uint64_t model_ns_ = 0;    // where the model's clock stood
+    uint64_t model_ns_ = 0; // where the model's clock stood
     std::atomic<uint64_t> samples_{0}, submissions_{0}, wall_ns_{0}, modelled_ns_{0};
 };
 

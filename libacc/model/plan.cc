@@ -34,7 +34,8 @@ PlanTensor tensor_of(const acc_model_tensor &from, uint64_t batch)
     return to;
 }
 
-template <typename T> bool multiply_field(std::byte *field, uint64_t batch)
+template <typename T>
+bool multiply_field(std::byte *field, uint64_t batch)
 {
     T value;
     std::memcpy(&value, field, sizeof value);

@@ -28,7 +28,7 @@ struct PlanTensor {
 
 // An address that is known only when memory is.
 struct PlanAddress {
-    size_t at = 0; // in the kernel arguments
+    size_t at = 0;         // in the kernel arguments
     bool constant = false; // of the constants, else of the workspace
     uint64_t offset = 0;
 };
@@ -39,9 +39,9 @@ struct PlanStep {
     uint32_t kernel = 0;
     std::string kernel_name;
     uint32_t kernarg_bytes = 0;
-    size_t kernarg_at = 0;        // in the kernel arguments, 64-byte aligned
-    std::vector<size_t> waits;    // steps of other targets that nothing else waits for
-    bool signals = false;         // somebody waits for it
+    size_t kernarg_at = 0;     // in the kernel arguments, 64-byte aligned
+    std::vector<size_t> waits; // steps of other targets that nothing else waits for
+    bool signals = false;      // somebody waits for it
 };
 
 class Plan

@@ -191,8 +191,7 @@ TEST_F(DeviceTest, ThreadsHaveDevicesOfTheirOwn)
                 words[0] = i * 2 + uint64_t(t);
                 signal.reset(1);
                 check(queue.dispatch(
-                    copy, acc_null_args{buffer.address(), buffer.address() + 4096, 8, 0},
-                    &signal));
+                    copy, acc_null_args{buffer.address(), buffer.address() + 4096, 8, 0}, &signal));
                 ASSERT_EQ(take(signal.wait(soon())), 0);
                 ASSERT_EQ(words[512], i * 2 + uint64_t(t));
             }

@@ -36,9 +36,9 @@ struct Holdings {
 };
 
 // A program whose kernels are the null engine's ops of these names.
-std::vector<std::byte> null_image(std::vector<std::string_view> ops = {
-                                      ACC_NULL_NOOP, ACC_NULL_COPY, ACC_NULL_SPIN, ACC_NULL_FAIL,
-                                      ACC_NULL_HANG});
+std::vector<std::byte> null_image(std::vector<std::string_view> ops = {ACC_NULL_NOOP, ACC_NULL_COPY,
+                                                                       ACC_NULL_SPIN, ACC_NULL_FAIL,
+                                                                       ACC_NULL_HANG});
 
 acc_packet noop_packet(uint64_t kernel_object, uint64_t completion = 0, uint16_t flags = 0);
 acc_packet barrier_packet(std::initializer_list<uint64_t> signals, uint64_t completion = 0);
@@ -50,11 +50,13 @@ acc_packet barrier_packet(std::initializer_list<uint64_t> signals, uint64_t comp
 #define EXPECT_REFUSED(call, code, part)                                                           \
     do {                                                                                           \
         EXPECT_EQ((call), (code)) << acc_error_text();                                             \
-        EXPECT_NE(std::string(acc_error_text()).find(part), std::string::npos) << acc_error_text(); \
+        EXPECT_NE(std::string(acc_error_text()).find(part), std::string::npos)                     \
+            << acc_error_text();                                                                   \
     } while (0)
 
 // The value of an Expected<T>; a failure fails the test and gives an empty T.
-template <typename T> T take(Expected<T> expected)
+template <typename T>
+T take(Expected<T> expected)
 {
     if (expected) return std::move(*expected);
     ADD_FAILURE() << expected.error().text;

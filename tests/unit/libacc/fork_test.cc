@@ -138,8 +138,8 @@ TEST_F(ForkTest, AChildIsTurnedAwayAndTheParentGoesOn)
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0)
-        _exit(child_checks(device_.get(), buffer.get(), queue_.get(), signal_.get(),
-                           program_.get()));
+        _exit(
+            child_checks(device_.get(), buffer.get(), queue_.get(), signal_.get(), program_.get()));
     // Meanwhile.
     Signal done = take(Signal::create(device_));
     for (int i = 0; i < 500; i++) {

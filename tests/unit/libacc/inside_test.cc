@@ -40,7 +40,8 @@ struct Range {
     size_t bytes;
 };
 
-template <typename T> T must(Result<T> result)
+template <typename T>
+T must(Result<T> result)
 {
     EXPECT_TRUE(result);
     return std::move(result).value();
@@ -119,12 +120,14 @@ TEST(Turnstile, ServesInOrder)
                 std::this_thread::yield();
         }
         EXPECT_TRUE(order.empty());
-        EXPECT_FALSE(turnstile.empty());
+        EXPECT_FALSE(turnstile.closed());
+        first.close();
+        EXPECT_TRUE(turnstile.closed());
     }
     for (std::thread &thread : threads)
         thread.join();
     EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
-    EXPECT_TRUE(turnstile.empty());
+    EXPECT_FALSE(turnstile.closed());
 }
 
 TEST(Turnstile, ADeadlineLeavesTheLineWhole)
@@ -150,11 +153,12 @@ TEST(Json, StaysValidWhateverTheNames)
         return json.take();
     };
     EXPECT_EQ(text("a\"b\\c\n"), R"("a\"b\\c\u000a")");
-    EXPECT_EQ(text("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
-    EXPECT_EQ(text("\xff\x80"), R"("\u00ff\u0080")");        // no UTF-8
-    EXPECT_EQ(text("\xc0\xaf"), R"("\u00c0\u00af")");        // longer than needed
+    EXPECT_EQ(text("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+              "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
+    EXPECT_EQ(text("\xff\x80"), R"("\u00ff\u0080")");           // no UTF-8
+    EXPECT_EQ(text("\xc0\xaf"), R"("\u00c0\u00af")");           // longer than needed
     EXPECT_EQ(text("\xed\xa0\x80"), R"("\u00ed\u00a0\u0080")"); // a surrogate
-    EXPECT_EQ(text("\xe2\x82"), R"("\u00e2\u0082")");        // cut
+    EXPECT_EQ(text("\xe2\x82"), R"("\u00e2\u0082")");           // cut
     EXPECT_EQ(text("\xf4\x90\x80\x80"), R"("\u00f4\u0090\u0080\u0080")");
 
     JsonWriter json;

@@ -283,7 +283,8 @@ TEST_F(ModelTest, CorruptedImagesAreRefusedOrHarmless)
             bad[random() % bad.size()] = std::byte(random());
         if (i % 10 == 0) bad.resize(random() % bad.size());
         acc_model *model = nullptr;
-        const int code = acc_model_load(devices_.data(), 2, bad.data(), bad.size(), nullptr, &model);
+        const int code =
+            acc_model_load(devices_.data(), 2, bad.data(), bad.size(), nullptr, &model);
         if (code == 0)
             EXPECT_ACC(acc_model_unload(model));
         else

@@ -105,9 +105,8 @@ TEST_F(ProgramTest, DescribesImages)
     ASSERT_ACC(acc_image_describe(image->data(), image->size(), json.data(), &bytes));
     EXPECT_EQ(bytes, json.size());
     EXPECT_EQ(json.back(), '\0');
-    for (const char *part :
-         {R"("target":"crossbar")", R"("rows":2,"cols":3)", R"(layer \"one\")", R"("model":null)",
-          R"("report":null)", R"("input_signed":true)"})
+    for (const char *part : {R"("target":"crossbar")", R"("rows":2,"cols":3)", R"(layer \"one\")",
+                             R"("model":null)", R"("report":null)", R"("input_signed":true)"})
         EXPECT_NE(json.find(part), std::string::npos) << part << " in " << json;
     EXPECT_REFUSED(acc_image_describe("junk", 4, json.data(), &bytes), -EINVAL, "malformed");
 }

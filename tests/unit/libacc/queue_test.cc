@@ -93,8 +93,7 @@ TEST_F(QueueTest, RefusesDispatches)
     Device other = take(Device::open("inproc:null"));
     Signal foreign = take(Signal::create(other));
     acc_signal *const signals[] = {foreign.get()};
-    EXPECT_REFUSED(acc_queue_barrier(queue_.get(), signals, 1, nullptr), -EINVAL,
-                   "other devices");
+    EXPECT_REFUSED(acc_queue_barrier(queue_.get(), signals, 1, nullptr), -EINVAL, "other devices");
     EXPECT_REFUSED(acc_queue_barrier(queue_.get(), nullptr, 0, foreign.get()), -EINVAL,
                    "other devices");
     acc_signal *six[6];

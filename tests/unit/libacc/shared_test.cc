@@ -140,8 +140,8 @@ TEST_F(SharedTest, ARoundThroughAllDevices)
         for (size_t i = count; i-- > 0;) { // the last in the chain is submitted first
             if (i) check(queues_[i].barrier({done[i - 1].get()}));
             check(queues_[i].dispatch(
-                copies_[i], acc_null_args{buffer.address() + 64 * i,
-                                          buffer.address() + 64 * (i + 1), 8, 0},
+                copies_[i],
+                acc_null_args{buffer.address() + 64 * i, buffer.address() + 64 * (i + 1), 8, 0},
                 &done[i], true));
             if (round % 10 == 0) std::this_thread::sleep_for(200us);
         }

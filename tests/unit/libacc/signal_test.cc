@@ -36,10 +36,10 @@ TEST_F(SignalTest, ChangesAndConditions)
         bool holds;
     };
     signal_.reset(3);
-    for (const Case &c : {Case{ACC_COND_EQ, 3, true}, Case{ACC_COND_EQ, 4, false},
-                          Case{ACC_COND_NE, 4, true}, Case{ACC_COND_NE, 3, false},
-                          Case{ACC_COND_LT, 4, true}, Case{ACC_COND_LT, 3, false},
-                          Case{ACC_COND_GE, 3, true}, Case{ACC_COND_GE, 4, false}}) {
+    for (const Case &c :
+         {Case{ACC_COND_EQ, 3, true}, Case{ACC_COND_EQ, 4, false}, Case{ACC_COND_NE, 4, true},
+          Case{ACC_COND_NE, 3, false}, Case{ACC_COND_LT, 4, true}, Case{ACC_COND_LT, 3, false},
+          Case{ACC_COND_GE, 3, true}, Case{ACC_COND_GE, 4, false}}) {
         int64_t observed = 0;
         const int code = acc_signal_wait(signal_.get(), c.condition, c.value, ACC_NOW, &observed);
         EXPECT_EQ(code, c.holds ? 0 : -ETIME) << c.condition << " " << c.value;
