@@ -30,7 +30,7 @@ bool quantize(const acc_quantize_args &a, RoleMemory &m)
     for (uint64_t i = 0; i < a.count; i++) {
         const float steps = std::nearbyintf(src[i] / a.scale);
         const double v = static_cast<double>(steps) + a.zero_point;
-        dst[i] = static_cast<int8_t>(std::isnan(v) ? 0 : std::clamp(v, -128.0, 127.0));
+        dst[i] = static_cast<int8_t>(std::isnan(v) ? a.zero_point : std::clamp(v, -128.0, 127.0));
     }
     return true;
 }
@@ -142,6 +142,7 @@ bool pool(const acc_pool_args &a, bool max, RoleMemory &m)
     for (size_t i = 0; i < dst.size(); i++) {
         int64_t v = value[i];
         const int64_t n = count[i / w.c];
+        if (!max && !n) v = a.zero_point;
         if (!max && n) v = (2 * std::abs(v) + n) / (2 * n) * (v < 0 ? -1 : 1); // half away
         dst[i] = clamped(v, -128, 127);
     }
