@@ -260,6 +260,7 @@ int Device::destroy_space(uint32_t asid)
     std::map<uint64_t, std::shared_ptr<LoadedProgram>> programs;
     {
         std::lock_guard lock(space->mutex);
+        space->gone = true;
         queues.swap(space->queues);
         programs.swap(space->programs);
     }
@@ -335,6 +336,7 @@ int Device::create_queue(const std::shared_ptr<Space> &space, const acc_admin_cm
     auto queue = Queue::create(*this, space, config);
     if (!queue) return queue.error();
     std::lock_guard lock(space->mutex);
+    if (space->gone) return -ENOENT;
     if (space->queues.size() >= max_queues) return -E2BIG;
     Queue *raw = queue->get();
     if (!space->queues.emplace(config.id, std::move(*queue)).second) return -EEXIST;

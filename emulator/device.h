@@ -42,7 +42,8 @@ struct Space {
     uint32_t asid = 0;
     AddressSpace memory;
 
-    std::mutex mutex;                                            // of all that follows
+    std::mutex mutex;  // of all that follows
+    bool gone = false; // destroyed: takes no queue and no program any more
     std::map<uint64_t, std::shared_ptr<LoadedProgram>> programs; // by kernel object base
     uint64_t next_base = 1ull << 16;
     std::map<uint32_t, std::unique_ptr<Queue>> queues;

@@ -86,6 +86,7 @@ int Device::load_program(Space &space, const acc_admin_cmd &command, acc_admin_c
     program->pins.resize(units.size());
 
     std::lock_guard lock(space.mutex);
+    if (space.gone) return -ENOENT;
     if (space.programs.size() >= max_programs) {
         why = "the client has " + std::to_string(max_programs) + " programs already";
         return refuse(-E2BIG);

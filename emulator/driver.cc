@@ -85,6 +85,7 @@ void Driver::log(int level, const std::string &text) const
 
 Result<std::unique_ptr<Client>> Driver::open(const ClientOptions &options)
 {
+    std::shared_lock no_reset(reset_mutex_);
     if (const int gone = gone_.load(std::memory_order_acquire)) return Error{-gone};
     uint32_t asid;
     {
@@ -94,6 +95,8 @@ Result<std::unique_ptr<Client>> Driver::open(const ClientOptions &options)
     ACC_TRY(auto file, File::create(shared_from_this(), options, asid));
     std::lock_guard lock(files_mutex_);
     files_.emplace(asid, file.get());
+    // Unplugged meanwhile: it may not have been told.
+    if (const int gone = gone_.load(std::memory_order_acquire)) file->set_lost(gone);
     return std::unique_ptr<Client>(std::move(file));
 }
 
@@ -209,9 +212,19 @@ void Driver::lose(int error)
     }
 }
 
+void Driver::unplug()
+{
+    log(3, "the device is gone");
+    lose(ENODEV);
+    acc_admin_cmd command = {};
+    command.op = ACC_ADMIN_DEVICE_RESET; // what is gone executes nothing
+    (void)device_->admin(command);
+}
+
 int Driver::reset()
 {
     log(3, "device reset: all clients lose their context");
+    std::unique_lock no_open(reset_mutex_);
     lose(EIO);
     acc_admin_cmd command = {};
     command.op = ACC_ADMIN_DEVICE_RESET;

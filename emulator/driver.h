@@ -4,7 +4,8 @@
 // Handles, address spaces, permissions, waiting; it never reads a packet. The device is
 // reached by admin commands and events only.
 //
-// Locks, in this order: Driver::files_mutex_, File::mutex_, then the leaves. None of
+// Locks, in this order: Driver::reset_mutex_, Driver::files_mutex_, File::mutex_, then the
+// leaves. None of
 // them is held while an admin command runs that waits for the device (UNMAP,
 // QUEUE_DESTROY, AS_DESTROY), because the device raises events meanwhile.
 #pragma once
@@ -20,6 +21,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <vector>
 
 struct drm_version;
@@ -48,7 +50,7 @@ public:
 
     Result<std::unique_ptr<Client>> open(const ClientOptions &options) override;
     int inject(uint32_t what, uint32_t count, uint64_t argument) override;
-    void unplug() override { lose(ENODEV); }
+    void unplug() override;
 
     void raise(const acc_event &event) override;
 
@@ -86,6 +88,7 @@ private:
     std::unique_ptr<Device> device_;
     drm_acc_limits limits_ = {};
 
+    std::shared_mutex reset_mutex_;    // opens exclude resets: who is open is told
     mutable std::mutex files_mutex_;   // files_
     std::map<uint32_t, File *> files_; // by asid
     uint32_t next_asid_ = 1;

@@ -224,6 +224,8 @@ int File::unbind(const drm_acc_vm_bind &args)
         for (auto it = first; it != last; ++it)
             it->second.going = true;
         timeout_ns = longest_timeout();
+        // A queue that is being destroyed is not counted any more, but may still execute.
+        if (!timeout_ns) timeout_ns = driver_->limits_.max_timeout_ns;
     }
     // Waits for the device: no lock is held (driver.h).
     acc_admin_cmd command = {};

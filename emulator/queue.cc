@@ -14,6 +14,7 @@ namespace acc::emu
 
 namespace
 {
+constexpr uint64_t slice_ns = 100'000;         // the same for packets that take long
 constexpr unsigned slice_packets = 64;         // between looks at who else is ready
 constexpr uint64_t spin_packet_ns = 30'000;    // for the next packet, before sleeping
 constexpr unsigned spins_per_clock_read = 128; // about a microsecond
@@ -127,7 +128,8 @@ Scheduler::Finish Queue::run()
         switch (step()) {
         case Step::Consumed:
             if (lease_ && device_.residency_.contended()) release_lease();
-            if (++done % slice_packets == 0) {
+            if (++done % slice_packets == 0 || lengthy_ns_ >= slice_ns) {
+                lengthy_ns_ = 0;
                 check_space();
                 guard.leave(); // lets UNMAP pass
                 if (device_.scheduler_.pressed()) {
@@ -315,6 +317,9 @@ void Queue::complete_signal(const Outcome &outcome)
 {
     acc_signal_memory *signal = signal_at(packet_.raw.completion_signal);
     if (!signal) return; // a fault's own: it has been reported
+    // After a reset nobody's signals are written: the file's status page tells.
+    if (device_.lost_.load(std::memory_order_relaxed)) [[unlikely]]
+        return;
     uint64_t start = outcome.start_ns, end = outcome.end_ns;
     if (!end) end = now_ns();
     if (!start) start = end;

@@ -125,6 +125,7 @@ private:
 
     std::shared_ptr<LoadedProgram> program_; // last used, valid for program_generation_
     uint64_t program_generation_ = ~0ull;
+    uint64_t lengthy_ns_ = 0; // spent in packets of this slice, as far as it was measured
     std::optional<uint32_t> lease_;
     std::shared_ptr<LoadedProgram> lease_program_;
     uint32_t lease_unit_ = 0;

@@ -249,6 +249,7 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
 
     if (lengthy || packet_.raw.completion_signal) {
         outcome.end_ns = now_ns();
+        lengthy_ns_ += outcome.end_ns - outcome.start_ns;
         lease_busy_ns_ += outcome.end_ns - outcome.start_ns;
         QueueCounters::add(counters_.busy_ns, outcome.end_ns - outcome.start_ns);
     }
@@ -311,6 +312,7 @@ void Queue::do_vendor(Outcome &outcome)
     }
     }
     outcome.end_ns = now_ns();
+    lengthy_ns_ += outcome.end_ns - outcome.start_ns;
 }
 
 namespace

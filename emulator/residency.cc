@@ -40,8 +40,8 @@ bool Residency::can_ever_hold(const Unit &unit) const
 
 bool Residency::evictable(const Slot &slot, const LoadedProgram &for_program) const
 {
-    return slot.pins.empty() &&
-           (evict_foreign_ || !slot.program || slot.program->asid == for_program.asid);
+    return slot.pins.empty() && (evict_foreign_ || !slot.program || slot.program->unloaded ||
+                                 slot.program->asid == for_program.asid);
 }
 
 // The slot to use: where the unit is, else an empty one, else the least recently used.
@@ -184,9 +184,19 @@ void Residency::release(uint32_t index, uint64_t busy_ns, uint64_t dispatches)
     Slot &slot = slots_[index];
     slot.busy_ns += busy_ns;
     slot.dispatches += dispatches;
-    slot.state = slot.fault_pending ? DRM_ACC_SLOT_FAULT : DRM_ACC_SLOT_READY;
-    slot.fault_pending = false;
+    slot.state = DRM_ACC_SLOT_READY;
+    if (slot.fault_pending) fail(slot);
     wake_waiters();
+}
+
+// What was resident is gone, and so are its pins.
+void Residency::fail(Slot &slot)
+{
+    if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
+    slot.program.reset();
+    end_pins(slot);
+    slot.fault_pending = false;
+    slot.state = DRM_ACC_SLOT_FAULT;
 }
 
 // Tells the waiter with the best right of those that could be served now. Its own
@@ -221,6 +231,7 @@ int Residency::prefetch(const std::shared_ptr<LoadedProgram> &program, uint32_t 
     Slot *slot = choose(*program, unit, may_wait);
     if (!slot || (slot->program && same_unit(*slot->program, slot->unit, *program, unit))) return 0;
     (void)load_into(lock, *slot, program, unit); // a hint: the dispatch will report it
+    if (slot->fault_pending) fail(*slot);
     wake_waiters();
     return 0;
 }
@@ -241,20 +252,37 @@ int Residency::pin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit,
             candidate.state != DRM_ACC_SLOT_FAULT)
             slot = &candidate;
     if (!slot) slot = choose(*program, unit, may_wait);
-    if (!slot) return may_wait ? -EBUSY : -ENOSPC;
-    if (slot->pins.empty()) {
+    // One slot of each class stays free of pins.
+    const auto may_pin = [&](const Slot &candidate) {
         uint32_t unpinned = 0;
         for (const Slot &other : slots_)
-            unpinned += other.info.class_id == slot->info.class_id && other.pins.empty();
-        if (unpinned < 2) return -ENOSPC;
+            unpinned += other.info.class_id == candidate.info.class_id && other.pins.empty();
+        return !candidate.pins.empty() || unpinned >= 2;
+    };
+    if (slot && !may_pin(*slot)) return -ENOSPC;
+    if (!slot) {
+        const bool later = std::any_of(slots_.begin(), slots_.end(), [&](const Slot &candidate) {
+            return fits(candidate, program->engine->units[unit]) && may_pin(candidate);
+        });
+        return may_wait && later ? -EBUSY : -ENOSPC;
     }
-    if (!slot->program || !same_unit(*slot->program, slot->unit, *program, unit)) {
-        if (const int error = load_into(lock, *slot, program, unit)) return error;
-    }
+    // Before the load, which lets go of the lock: others count this one.
     slot->pins.emplace_back(program.get(), unit);
     program->pins[unit] = 1;
+    int error = 0;
+    if (!slot->program || !same_unit(*slot->program, slot->unit, *program, unit)) {
+        error = load_into(lock, *slot, program, unit);
+        if (error) {
+            std::erase(slot->pins, std::pair(program.get(), unit));
+            program->pins[unit] = 0;
+        }
+        if (slot->fault_pending) {
+            fail(*slot);
+            error = -EIO;
+        }
+    }
     wake_waiters();
-    return 0;
+    return error;
 }
 
 int Residency::unpin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
@@ -275,9 +303,10 @@ void Residency::end_pins(Slot &slot)
     slot.pins.clear();
 }
 
-void Residency::forget(const LoadedProgram &program)
+void Residency::forget(LoadedProgram &program)
 {
     std::unique_lock lock(mutex_);
+    program.unloaded = true; // where a lease keeps it, whoever comes next may evict it
     for (Slot &slot : slots_) {
         std::erase_if(slot.pins, [&](const auto &pin) { return pin.first == &program; });
         if (slot.program.get() != &program || !slot.pins.empty() ||
@@ -296,7 +325,7 @@ int Residency::reset_slot(uint32_t index, uint32_t asid, bool privileged)
     if (index >= slots_.size()) return -ENOENT;
     Slot &slot = slots_[index];
     const auto foreign = [&](const auto &pin) { return pin.first->asid != asid; };
-    if (!privileged && ((slot.program && slot.program->asid != asid) ||
+    if (!privileged && ((slot.program && slot.program->asid != asid && !slot.program->unloaded) ||
                         std::any_of(slot.pins.begin(), slot.pins.end(), foreign)))
         return -EACCES;
     if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING) return -EBUSY;
@@ -315,6 +344,7 @@ void Residency::reset_all()
         if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
         slot.program.reset();
         end_pins(slot);
+        slot.fault_pending = false;
         slot.state = DRM_ACC_SLOT_EMPTY;
     }
 }
@@ -327,7 +357,7 @@ int Residency::inject_slot_fault(uint32_t index)
     if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING)
         slot.fault_pending = true;
     else
-        slot.state = DRM_ACC_SLOT_FAULT;
+        fail(slot);
     wake_waiters();
     return 0;
 }

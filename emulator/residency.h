@@ -32,6 +32,7 @@ struct LoadedProgram {
     std::unique_ptr<EngineProgram> engine;
     std::vector<uint64_t> loads; // per unit, under the residency lock
     std::vector<uint32_t> pins;  // per unit, ditto
+    bool unloaded = false;       // nobody's any more, ditto
 };
 
 // Who asks for a slot, and how it is told that asking again may succeed.
@@ -80,7 +81,7 @@ public:
     int pin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit, uint32_t quota_left);
     int unpin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
     // Evicts what a program owns alone, when it is unloaded or its client is gone.
-    void forget(const LoadedProgram &program);
+    void forget(LoadedProgram &program);
     // Ends its pins, too. -ENOENT, -EACCES (of other address spaces), -EBUSY (a lease).
     int reset_slot(uint32_t slot, uint32_t asid, bool privileged);
     void reset_all();
@@ -123,6 +124,7 @@ private:
                   const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
     void wake_waiters();
     void end_pins(Slot &slot);
+    void fail(Slot &slot);
 
     Engine &engine_;
     const bool evict_foreign_;

@@ -28,8 +28,7 @@ int call(File &file, void *args)
 struct Entry {
     unsigned long request = 0; // 0: no such ioctl
     Handler handler = nullptr;
-    // WAIT and the like are asked by a file that is lost, to learn it; nothing is exempt
-    // but letting go of handles.
+    // Answered by a file that is lost, too: identity, and letting go of handles.
     bool when_lost = false;
 };
 
@@ -90,7 +89,10 @@ int File::ioctl(unsigned long request, void *arg)
     const unsigned long both = request & entry.request;
     const size_t size = std::min<size_t>(_IOC_SIZE(request), _IOC_SIZE(entry.request));
     if (both & IOC_IN) std::memcpy(args, arg, size);
-    const int result = entry.handler(*this, args);
+    int result = entry.handler(*this, args);
+    // Whatever it met: that the context was lost meanwhile is why.
+    if (result && !entry.when_lost)
+        if (const int lost = lost_.load(std::memory_order_acquire)) result = -lost;
     // As drm_ioctl: what the call wrote is copied back whether it failed or not.
     if (both & IOC_OUT) {
         std::memcpy(arg, args, size);

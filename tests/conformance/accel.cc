@@ -56,6 +56,12 @@ drm_acc_dev_query Accel::query(uint32_t type, uint32_t index)
     return args;
 }
 
+int Accel::query_error()
+{
+    drm_acc_dev_query args = {};
+    return call(DRM_IOCTL_ACC_DEV_QUERY, args);
+}
+
 uint32_t Accel::slots()
 {
     for (uint32_t count = 0;; count++) {

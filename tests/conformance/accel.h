@@ -66,6 +66,7 @@ public:
 
     // Answers of DEV_QUERY.
     drm_acc_dev_query query(uint32_t type, uint32_t index = 0);
+    int query_error(); // of the shortest one: is it lost?
     const drm_acc_identity &identity() const { return identity_; }
     const drm_acc_limits &limits() const { return limits_; }
     const drm_acc_memory &memory() const { return memory_; }

@@ -2,6 +2,7 @@
 //
 // Dispatches that last, fail and hang: faults of execution, and what waits for them.
 #include "tests/conformance/queue_null.h"
+#include "tests/conformance/suite.h"
 
 #include <cstring>
 #include <thread>

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "acc/kernels.h"
-#include "tests/conformance/suite.h"
+#include "tests/conformance/queue.h"
 
 namespace acc::conformance
 {

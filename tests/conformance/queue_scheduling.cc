@@ -3,6 +3,7 @@
 // Several queues at once: priorities, fairness, and producers that sleep for space. What
 // came first is told by order and by counts, never by a time.
 #include "tests/conformance/queue_null.h"
+#include "tests/conformance/suite.h"
 
 #include <condition_variable>
 #include <mutex>

@@ -10,7 +10,8 @@
  *    pointers. Variable-length data travels in a buffer object (BO).
  *  - Flags and padding must be zero unless a flag is named here: else EINVAL. What is
  *    marked "out" is not looked at.
- *  - An unknown handle or id, or another file's, is ENOENT.
+ *  - An unknown handle or id, or another file's, is ENOENT (GEM_CLOSE, which is DRM's:
+ *    EINVAL).
  *  - Timeouts are absolute CLOCK_MONOTONIC nanoseconds, so calls restart.
  *  - A call from a process other than the opener's is ENODEV.
  *  - Shorter structs are zero-extended; growth is announced by a feature bit.
@@ -401,7 +402,8 @@ struct drm_acc_program_prefetch {
 
 /*
  * Loads and keeps resident. ENOSPC: the pin would leave no unpinned slot of its
- * class; E2BIG: over the file's quota; EINVAL: unpin without pin.
+ * class; EBUSY: every slot that fits is in use; E2BIG: over the file's quota; EIO: the
+ * load failed; EINVAL: unpin without pin.
  */
 struct drm_acc_program_pin {
 	__u32 program;
