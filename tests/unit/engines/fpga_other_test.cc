@@ -50,9 +50,9 @@ std::vector<float> softmax(const std::vector<double> &row)
     long double sum = 0;
     for (const double x : row)
         sum += std::exp(static_cast<long double>(x) - largest);
-    std::vector<float> out;
-    for (const double x : row)
-        out.push_back(static_cast<float>(std::exp(static_cast<long double>(x) - largest) / sum));
+    std::vector<float> out(row.size());
+    for (size_t i = 0; i < row.size(); i++)
+        out[i] = static_cast<float>(std::exp(static_cast<long double>(row[i]) - largest) / sum);
     return out;
 }
 
