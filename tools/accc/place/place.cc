@@ -54,7 +54,7 @@ TileCut cut_matrix(int64_t rows, int64_t cols, uint32_t weight_bits)
     cut.row_blocks = static_cast<uint32_t>((rows + kArray - 1) / kArray);
     cut.col_blocks = static_cast<uint32_t>((cols + kArray - 1) / kArray);
     // The sign is in the pair: the magnitude has a bit less.
-    cut.slices = (weight_bits - 1 + kCellBits - 1) / kCellBits;
+    cut.slices = (weight_bits + kCellBits - 1) / kCellBits;
     return cut;
 }
 
