@@ -53,7 +53,7 @@ TileCut cut_matrix(int64_t rows, int64_t cols, uint32_t weight_bits)
     TileCut cut;
     cut.row_blocks = static_cast<uint32_t>((rows + kArray - 1) / kArray);
     cut.col_blocks = static_cast<uint32_t>((cols + kArray - 1) / kArray);
-    // The sign is in the pair: the magnitude has a bit less.
+    // As the engine: the magnitude of the least weight, -2^(w-1), takes all w bits.
     cut.slices = (weight_bits + kCellBits - 1) / kCellBits;
     return cut;
 }
