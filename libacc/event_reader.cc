@@ -5,7 +5,6 @@
 #include "libacc/clock.h"
 #include "libacc/device.h"
 #include "libacc/error.h"
-#include "libacc/log.h"
 #include "libacc/signal_pool.h"
 #include "libacc/threads.h"
 
@@ -15,12 +14,6 @@
 
 namespace acc
 {
-namespace
-{
-
-constexpr Log log("events");
-
-} // namespace
 
 // ------------------------------------------------------------------- entries
 
