@@ -117,6 +117,7 @@ std::vector<std::string> list_nodes()
     }
     std::sort(numbers.begin(), numbers.end());
     std::vector<std::string> uris;
+    uris.reserve(numbers.size());
     for (const unsigned long number : numbers)
         uris.push_back(std::string(node_folder) + "/" + std::string(node_prefix) +
                        std::to_string(number));

@@ -157,9 +157,11 @@ TEST_F(BufferTest, AttachesToOtherDevicesAtTheSameAddress)
 TEST_F(BufferTest, ManyDoNotOverlapAndAllGo)
 {
     std::vector<Buffer> buffers;
+    buffers.reserve(300);
     for (int i = 0; i < 300; i++)
         buffers.push_back(take(Buffer::create(device_, size_t(i % 7 + 1) * 4096)));
     std::vector<std::pair<uint64_t, uint64_t>> ranges;
+    ranges.reserve(buffers.size());
     for (const Buffer &buffer : buffers)
         ranges.emplace_back(buffer.address(), buffer.address() + buffer.bytes());
     std::sort(ranges.begin(), ranges.end());
