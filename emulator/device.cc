@@ -248,29 +248,29 @@ int Device::create_space(uint32_t asid)
 
 int Device::destroy_space(uint32_t asid)
 {
-    std::shared_ptr<Space> space;
-    {
-        std::unique_lock lock(spaces_mutex_);
-        const auto found = spaces_.find(asid);
-        if (found == spaces_.end()) return -ENOENT;
-        space = std::move(found->second);
-        spaces_.erase(found);
-    }
+    const std::shared_ptr<Space> space = find_space(asid);
+    if (!space) return -ENOENT;
+    // A reset and a file's close may meet here. Both return when nothing of it runs any more,
+    // because the driver frees the memory then; so it is found until the end.
+    std::lock_guard ending(space->end_mutex);
     std::map<uint32_t, std::unique_ptr<Queue>> queues;
     std::map<uint64_t, std::shared_ptr<LoadedProgram>> programs;
     {
-        std::lock_guard lock(space->mutex);
+        std::unique_lock lock(space->mutex);
         space->gone = true;
         queues.swap(space->queues);
         programs.swap(space->programs);
+        for (auto &[id, queue] : queues)
+            queue->request_stop(ACC_STATUS_CANCELLED); // all at once, then each in turn
+        space->stopped.wait(lock, [&] { return !space->stopping; });
     }
-    for (auto &[id, queue] : queues)
-        queue->request_stop(ACC_STATUS_CANCELLED); // all at once, then each in turn
     for (auto &[id, queue] : queues)
         stop_queue(*space, std::move(queue), false);
     for (auto &[base, program] : programs)
         residency_.forget(*program);
     scheduler_.unwatch_kick(asid, space->kick.get());
+    std::unique_lock lock(spaces_mutex_);
+    spaces_.erase(asid);
     return 0;
 }
 
@@ -364,8 +364,11 @@ int Device::destroy_queue(Space &space, uint32_t id)
         if (found == space.queues.end()) return -ENOENT;
         queue = std::move(found->second);
         space.queues.erase(found);
+        space.stopping++;
     }
     stop_queue(space, std::move(queue), true);
+    std::lock_guard lock(space.mutex);
+    if (!--space.stopping) space.stopped.notify_all();
     return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <drm/acc_drm.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
@@ -42,8 +43,10 @@ struct Space {
     uint32_t asid = 0;
     AddressSpace memory;
 
-    std::mutex mutex;  // of all that follows
-    bool gone = false; // destroyed: takes no queue and no program any more
+    std::mutex mutex;                // of all that follows
+    bool gone = false;               // being destroyed: takes no queue and no program any more
+    uint32_t stopping = 0;           // queues that are no more in `queues` and may still run
+    std::condition_variable stopped; // `stopping` has become 0
     std::map<uint64_t, std::shared_ptr<LoadedProgram>> programs; // by kernel object base
     uint64_t next_base = 1ull << 16;
     std::map<uint32_t, std::unique_ptr<Queue>> queues;
@@ -53,6 +56,8 @@ struct Space {
     std::atomic<uint64_t> program_generation{0}; // changes with every load and unload
     std::atomic<uint64_t> timeouts{0};           // dispatches that outlived their bound
     UniqueFd kick; // eventfd that producers write when `sleeping` is set
+
+    std::mutex end_mutex; // held by who destroys it, outside `mutex`
 };
 
 class Device
