@@ -32,6 +32,12 @@ bool WaitEntry::arm_and_check(int64_t &observed) const
     return holds(observed);
 }
 
+// Whoever of the devices that can name the signal is lost may be the one that was to change it.
+int WaitEntry::lost() const
+{
+    return chunk_.lost();
+}
+
 // ------------------------------------------------------------- the thread's life
 
 int EventReader::start()
@@ -92,14 +98,20 @@ void EventReader::look()
     // Before our own waiters: what a relay takes note of, they see afterwards.
     for (SignalChunk *chunk : relays_)
         chunk->relay(device_);
-    const int lost = device_.lost();
+    if (device_.lost() && !told_lost_) {
+        told_lost_ = true;
+        for (const SignalChunk *chunk : relays_)
+            for (Device *device : chunk->devices())
+                if (device != &device_) device->reader().poke();
+    }
     for (size_t i = entries_.size(); i-- > 0;) {
         WaitEntry &entry = *entries_[i];
         int64_t observed = 0;
         const bool holds = entry.arm_and_check(observed);
+        const int lost = holds ? 0 : entry.lost();
         if (!holds && !lost) continue;
         unlink(entry);
-        entry.fire(observed, holds ? 0 : lost);
+        entry.fire(observed, lost);
     }
 }
 
@@ -120,7 +132,7 @@ int EventReader::add(WaitEntry &entry)
     entry.index_ = entries_.size() - 1;
     int64_t observed = 0;
     const bool holds = entry.arm_and_check(observed);
-    const int lost = holds ? 0 : device_.lost();
+    const int lost = holds ? 0 : entry.lost();
     if (holds || lost) {
         unlink(entry);
         entry.fire(observed, lost);

@@ -3,9 +3,9 @@
 // Who reads the one event descriptor of a device file: a thread that is started when the
 // first waiter needs it and sleeps while nothing happens. On an event it
 //  - wakes the producers that sleep for space,
-//  - looks at the signals that this process waits for (WaitEntry),
 //  - relays: signals that other devices of this process can name too may have changed, and
-//    the others' drivers did not see it (docs/protocols.md, "relay").
+//    the others' drivers did not see it (docs/protocols.md, "relay"),
+//  - looks at the signals that this process waits for (WaitEntry).
 //
 // Thread safety: all calls from any thread, but stop() last.
 #pragma once
@@ -31,8 +31,9 @@ class SignalChunk;
 class WaitEntry
 {
 public:
-    WaitEntry(acc_signal_memory *memory, uint32_t condition, int64_t value)
-        : memory_(memory), condition_(condition), value_(value)
+    WaitEntry(acc_signal_memory *memory, const SignalChunk &chunk, uint32_t condition,
+              int64_t value)
+        : memory_(memory), chunk_(chunk), condition_(condition), value_(value)
     {
     }
     virtual ~WaitEntry() = default;
@@ -48,8 +49,10 @@ private:
     friend class EventReader;
     bool holds(int64_t &observed) const;
     bool arm_and_check(int64_t &observed) const;
+    int lost() const;
 
     acc_signal_memory *const memory_;
+    const SignalChunk &chunk_; // where it lives
     const uint32_t condition_;
     const int64_t value_;
     size_t index_ = SIZE_MAX; // in the reader's list
@@ -106,6 +109,7 @@ private:
     std::atomic<uint32_t> events_{0};
     std::vector<WaitEntry *> entries_;
     std::vector<SignalChunk *> relays_;
+    bool told_lost_ = false; // the readers of the devices that share signals
 };
 
 } // namespace acc

@@ -105,58 +105,71 @@ int Signal::check_condition(uint32_t condition)
         .code;
 }
 
-// Spins for the device's budget, then sleeps in WAIT.
+// Spins for the device's budget, then sleeps.
 int Signal::wait_long(uint32_t condition, int64_t value, uint64_t deadline_ns, int64_t *observed)
 {
     Device &device = this->device();
-    const auto holds = [&] {
-        const int64_t now = std::atomic_ref(memory()->value).load(std::memory_order_acquire);
-        if (!acc_condition_holds(now, condition, value)) return false;
-        note_status();
-        if (observed) *observed = now;
-        return true;
-    };
     uint64_t now = now_ns();
     const uint64_t spin_end = std::min(deadline_ns, saturating_add(now, device.spin_ns()));
     if (now < spin_end && device.begin_spin()) {
+        int64_t seen = 0;
         bool done = false;
-        while (!done && now < spin_end && !device.lost()) {
-            for (int i = 0; i < looks_per_clock_read && !(done = holds()); i++)
+        while (!done && now < spin_end && !chunk().lost()) {
+            for (int i = 0; i < looks_per_clock_read && !done; i++) {
                 cpu_relax();
+                seen = std::atomic_ref(memory()->value).load(std::memory_order_acquire);
+                done = acc_condition_holds(seen, condition, value);
+            }
             now = now_ns();
         }
         device.end_spin();
-        if (done) return 0;
+        if (done) {
+            note_status();
+            if (observed) *observed = seen;
+            return 0;
+        }
     }
     begin_wait();
-    int error = 0;
+    int error;
+    // WAIT on one device doesn't end when another is lost: the reader looks after them all.
+    if (chunk().shared()) {
+        Signal *const self = this;
+        error = sleep_any({&self, 1}, &condition, &value, deadline_ns, nullptr, observed);
+    } else {
+        error = sleep(condition, value, deadline_ns, observed);
+    }
+    end_wait();
+    return error;
+}
+
+int Signal::sleep(uint32_t condition, int64_t value, uint64_t deadline_ns, int64_t *observed)
+{
+    Device &device = this->device();
     for (;;) {
-        if (holds()) break;
-        if ((error = device.lost())) break;
-        if (deadline_ns <= now) {
-            error = -ETIME;
-            break;
+        const int64_t seen = std::atomic_ref(memory()->value).load(std::memory_order_acquire);
+        if (acc_condition_holds(seen, condition, value)) {
+            note_status();
+            if (observed) *observed = seen;
+            return 0;
         }
+        if (const int lost = device.lost()) return device.fail_lost(lost).code;
         drm_acc_wait request = {};
         request.address = address();
         request.value = value;
         request.condition = condition;
         request.timeout_ns = deadline_ns;
-        error = device.ioctl(DRM_IOCTL_ACC_WAIT, &request);
+        const int error =
+            deadline_ns > now_ns() ? device.ioctl(DRM_IOCTL_ACC_WAIT, &request) : -ETIME;
         if (error == -EINTR || error == -EAGAIN) continue;
-        if (!error) {
-            note_status();
-            if (observed) *observed = request.observed;
-        }
-        break;
+        if (error == -ETIME)
+            return fail(error, "the signal at {:#x} did not change in time; its value is {}",
+                        address(), seen)
+                .code;
+        if (error) return device.refused(error, fmt::format("WAIT {:#x}", address())).code;
+        note_status();
+        if (observed) *observed = request.observed;
+        return 0;
     }
-    end_wait();
-    if (!error) return 0;
-    if (error == -ETIME)
-        return fail(error, "the signal at {:#x} did not change in time; its value is {}", address(),
-                    std::atomic_ref(memory()->value).load(std::memory_order_relaxed))
-            .code;
-    return device.refused(error, fmt::format("WAIT {:#x}", address())).code;
 }
 
 acc_signal_result Signal::result() const

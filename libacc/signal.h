@@ -30,6 +30,7 @@ public:
     ~Signal();
 
     acc_signal_memory *memory() const { return cell_.memory; }
+    const SignalChunk &chunk() const { return *cell_.chunk; }
     uint64_t address() const { return reinterpret_cast<uint64_t>(cell_.memory); }
     std::span<Device *const> devices() const { return cell_.chunk->devices(); }
     // Whose WAIT and reader serve the waiters of this process.
@@ -79,6 +80,7 @@ private:
 
     explicit Signal(const SignalPools::Cell &cell) : Handle(HandleKind::Signal), cell_(cell) {}
     int wait_long(uint32_t condition, int64_t value, uint64_t deadline_ns, int64_t *observed);
+    int sleep(uint32_t condition, int64_t value, uint64_t deadline_ns, int64_t *observed);
     int wake();
     // An error in the cell means that some queue may be in Error.
     void note_status() const
@@ -98,5 +100,8 @@ private:
 // What acc_signal_wait_any() does.
 int wait_any(std::span<Signal *const> signals, const uint32_t *conditions, const int64_t *values,
              uint64_t deadline_ns, size_t *index);
+// The same without spinning first. `index` and `observed` (may be null): what was satisfied.
+int sleep_any(std::span<Signal *const> signals, const uint32_t *conditions, const int64_t *values,
+              uint64_t deadline_ns, size_t *index, int64_t *observed);
 
 } // namespace acc

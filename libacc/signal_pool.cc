@@ -26,6 +26,20 @@ SignalChunk::~SignalChunk()
         devices_[i]->reader().remove_relay(*this);
 }
 
+int SignalChunk::lost() const
+{
+    for (const Device *device : devices_)
+        if (const int error = device->lost()) return error;
+    return 0;
+}
+
+Error SignalChunk::fail_lost() const
+{
+    for (const Device *device : devices_)
+        if (const int error = device->lost()) return device->fail_lost(error);
+    return fail(-EIO, "a device was lost");
+}
+
 // A writer's exchange takes ACC_NOTIFY_RELAY away and raises an event; where it is missing
 // the others may not know yet. Where it is there, nothing has changed since they were told,
 // so that the event that the relay itself causes ends here.

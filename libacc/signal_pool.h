@@ -33,6 +33,10 @@ public:
 
     std::span<Device *const> devices() const { return devices_; }
     bool shared() const { return devices_.size() > 1; }
+    // As Device::lost(), of the first that is.
+    int lost() const;
+    // Sets the text that belongs to lost(). Precondition: one is.
+    Error fail_lost() const;
 
 private:
     friend class SignalPools;

@@ -21,19 +21,22 @@ namespace acc
 namespace
 {
 
-// What the entries of one wait_any() report to.
+// What the entries of one wait report to.
 struct AnyWait {
     std::mutex mutex;
     std::condition_variable fired;
-    bool done = false;
-    int error = 0;
+    bool done = false; // something happened: it held, or never will
+    bool held = false;
+    size_t index = 0;
+    int64_t observed = 0;
 };
 
 class AnyEntry final : public WaitEntry
 {
 public:
-    AnyEntry(Signal &signal, uint32_t condition, int64_t value, AnyWait &wait)
-        : WaitEntry(signal.memory(), condition, value), signal_(signal), wait_(wait)
+    AnyEntry(Signal &signal, uint32_t condition, int64_t value, size_t index, AnyWait &wait)
+        : WaitEntry(signal.memory(), signal.chunk(), condition, value), signal_(signal),
+          index_(index), wait_(wait)
     {
         signal_.begin_wait();
     }
@@ -41,11 +44,15 @@ public:
     AnyEntry(const AnyEntry &) = delete;
     AnyEntry &operator=(const AnyEntry &) = delete;
 
-    void fire(int64_t, int error) override
+    void fire(int64_t observed, int error) override
     {
         std::lock_guard lock(wait_.mutex);
+        if (!error && !wait_.held) {
+            wait_.held = true;
+            wait_.index = index_;
+            wait_.observed = observed;
+        }
         wait_.done = true;
-        if (!wait_.error) wait_.error = error;
         wait_.fired.notify_one();
     }
 
@@ -53,65 +60,76 @@ public:
 
 private:
     Signal &signal_;
+    const size_t index_;
     AnyWait &wait_;
 };
 
+// The lowest that holds now.
 bool find_satisfied(std::span<Signal *const> signals, const uint32_t *conditions,
-                    const int64_t *values, size_t *index)
+                    const int64_t *values, size_t &index, int64_t &observed)
 {
-    for (size_t i = 0; i < signals.size(); i++) {
-        if (!acc_condition_holds(signals[i]->load(), conditions[i], values[i])) continue;
-        if (index) *index = i;
-        return true;
+    for (index = 0; index < signals.size(); index++) {
+        observed = signals[index]->load();
+        if (acc_condition_holds(observed, conditions[index], values[index])) return true;
     }
     return false;
 }
 
-int find_lost(std::span<Signal *const> signals)
-{
-    for (const Signal *signal : signals)
-        if (const int lost = signal->device().lost()) return signal->device().fail_lost(lost).code;
-    return 0;
-}
-
 } // namespace
+
+int sleep_any(std::span<Signal *const> signals, const uint32_t *conditions, const int64_t *values,
+              uint64_t deadline_ns, size_t *index, int64_t *observed)
+{
+    for (;;) {
+        AnyWait wait;
+        bool held = find_satisfied(signals, conditions, values, wait.index, wait.observed);
+        if (!held) {
+            for (const Signal *signal : signals)
+                if (signal->chunk().lost()) return signal->chunk().fail_lost().code;
+            if (now_ns() >= deadline_ns)
+                return fail(-ETIME, "none of {} signals changed in time; the first is {}",
+                            signals.size(), signals.front()->load())
+                    .code;
+            std::deque<AnyEntry> entries; // their addresses stay
+            int error = 0;
+            for (size_t i = 0; i < signals.size() && !error; i++)
+                error = signals[i]->device().reader().add(
+                    entries.emplace_back(*signals[i], conditions[i], values[i], i, wait));
+            if (!error) {
+                std::unique_lock lock(wait.mutex);
+                (void)wait_until(wait.fired, lock, deadline_ns, [&] { return wait.done; });
+            }
+            for (AnyEntry &entry : entries)
+                (void)entry.signal().device().reader().remove(entry);
+            if (error) return error;
+            held = wait.held; // whatever has become of it since
+        }
+        if (!held) continue;
+        signals[wait.index]->load(); // takes note of an error
+        if (index) *index = wait.index;
+        if (observed) *observed = wait.observed;
+        return 0;
+    }
+}
 
 int wait_any(std::span<Signal *const> signals, const uint32_t *conditions, const int64_t *values,
              uint64_t deadline_ns, size_t *index)
 {
-    const auto satisfied = [&] { return find_satisfied(signals, conditions, values, index); };
-    if (satisfied()) return 0;
     Device &first = signals.front()->device();
     uint64_t now = now_ns();
     const uint64_t spin_end = std::min(deadline_ns, saturating_add(now, first.spin_ns()));
     if (now < spin_end && first.begin_spin()) {
+        size_t found = 0;
+        int64_t observed = 0;
         bool done = false;
-        while (!(done = satisfied()) && (now = now_ns()) < spin_end)
+        while (!(done = find_satisfied(signals, conditions, values, found, observed)) &&
+               (now = now_ns()) < spin_end)
             cpu_relax();
         first.end_spin();
+        if (done && index) *index = found;
         if (done) return 0;
     }
-    for (;;) {
-        if (satisfied()) return 0;
-        ACC_TRY_INT(find_lost(signals));
-        if (now_ns() >= deadline_ns) {
-            return fail(-ETIME, "none of {} signals changed in time", signals.size()).code;
-        }
-        AnyWait wait;
-        std::deque<AnyEntry> entries; // their addresses stay
-        int error = 0;
-        for (size_t i = 0; i < signals.size() && !error; i++) {
-            AnyEntry &entry = entries.emplace_back(*signals[i], conditions[i], values[i], wait);
-            error = signals[i]->device().reader().add(entry);
-        }
-        if (!error) {
-            std::unique_lock lock(wait.mutex);
-            (void)wait_until(wait.fired, lock, deadline_ns, [&] { return wait.done; });
-        }
-        for (AnyEntry &entry : entries)
-            (void)entry.signal().device().reader().remove(entry);
-        if (error) return error;
-    }
+    return sleep_any(signals, conditions, values, deadline_ns, index, nullptr);
 }
 
 // -------------------------------------------------------------------- callback
@@ -120,7 +138,8 @@ class CallbackEntry final : public WaitEntry, public Callbacks::Job
 {
 public:
     CallbackEntry(Signal &signal, uint32_t condition, int64_t value, acc_signal_fn fn, void *user)
-        : WaitEntry(signal.memory(), condition, value), signal_(signal), fn_(fn), user_(user)
+        : WaitEntry(signal.memory(), signal.chunk(), condition, value), signal_(signal), fn_(fn),
+          user_(user)
     {
         signal_.begin_wait();
     }
@@ -175,7 +194,8 @@ class FdEntry final : public WaitEntry
 {
 public:
     FdEntry(Signal &signal, uint32_t condition, int64_t value, UniqueFd fd)
-        : WaitEntry(signal.memory(), condition, value), signal_(signal), fd_(std::move(fd))
+        : WaitEntry(signal.memory(), signal.chunk(), condition, value), signal_(signal),
+          fd_(std::move(fd))
     {
         signal_.fds_.fetch_add(1, std::memory_order_relaxed);
     }

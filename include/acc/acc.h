@@ -214,12 +214,13 @@ ACC_API int acc_buffer_destroy(acc_buffer *buffer);
 
 /*
  * A 64-bit value that hosts and devices wait on; completions decrement it. Any number.
- * `devices`: where packets may name it; at least one, all of this process. NULL
- * options mean kind user.
+ * `devices`: where packets may name it; at least one, all of this process. Its waits and
+ * callbacks are served by the first: name the one that completes it most.
  */
 ACC_API int acc_signal_create(acc_device *const *devices, size_t count, int64_t initial,
 			      acc_signal **signal) ACC_MUST_CHECK;
-/* -EBUSY while a wait or callback of this process is pending on it. */
+/* -EBUSY while a wait or callback of this process is pending on it. Waits for a callback
+ * that runs (-EBUSY on a thread that runs callbacks). Its descriptors become readable. */
 ACC_API int acc_signal_destroy(acc_signal *signal);
 /* What a packet names: struct acc_signal_memory at one address on host and devices. */
 ACC_API uint64_t acc_signal_address(const acc_signal *signal);
@@ -227,12 +228,14 @@ ACC_API int64_t acc_signal_load(const acc_signal *signal); /* acquire */
 /* Changes by atomics (release), wakes who waits. */
 ACC_API int acc_signal_store(acc_signal *signal, int64_t value);
 ACC_API int acc_signal_add(acc_signal *signal, int64_t value);
-/* Stores without waking: only to re-arm a signal that nobody waits on. Clears status. */
+/* Stores without waking: only to re-arm a signal that nobody waits on, by callback or
+ * descriptor neither: they would never hear of it again. Clears status. */
 ACC_API void acc_signal_reset(acc_signal *signal, int64_t value);
 
 /*
  * Waits until `value_of(signal) condition value` (enum acc_condition): spins for the
- * device's spin budget, then sleeps. 0; -ETIME; -EIO device reset; -ENODEV device gone.
+ * device's spin budget, then sleeps. 0; -ETIME; -EIO reset, -ENODEV loss of any device of
+ * the signal.
  * A completion's error is in acc_signal_get_result(), not here.
  * `observed` may be NULL.
  */
@@ -247,7 +250,8 @@ ACC_API int acc_signal_wait_any(acc_signal *const *signals, const uint32_t *cond
 typedef void (*acc_signal_fn)(void *user, acc_signal *signal, int64_t observed, int error);
 ACC_API int acc_signal_on(acc_signal *signal, uint32_t condition, int64_t value, acc_signal_fn fn,
 			  void *user) ACC_MUST_CHECK;
-/* A descriptor that polls readable once the condition holds; the caller closes it. */
+/* A descriptor that polls readable once the condition holds, or never will; the caller
+ * closes it. */
 ACC_API int acc_signal_fd(acc_signal *signal, uint32_t condition, int64_t value,
 			  int *fd) ACC_MUST_CHECK;
 
@@ -324,7 +328,8 @@ ACC_API uint32_t acc_queue_id(const acc_queue *queue);
 /*
  * Publishes packets (copied) in order, in one reservation, and rings. Waits for space
  * until the deadline (-ETIME: nothing was published). -EIO queue in Error, device reset;
- * -E2BIG count > the ring; -EINVAL a header of type INVALID. *first_index may be NULL.
+ * -E2BIG count > the ring; -EINVAL none, or a header of type INVALID. *first_index may be
+ * NULL.
  */
 ACC_API int acc_queue_submit(acc_queue *queue, const union acc_packet *packets, size_t count,
 			     uint64_t deadline_ns, uint64_t *first_index) ACC_MUST_CHECK;

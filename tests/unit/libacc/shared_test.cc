@@ -171,6 +171,39 @@ TEST_F(SharedTest, ManySignalsOfManySets)
     EXPECT_EQ(take(more.wait(soon())), 0);
 }
 
+// Whoever was to change a signal may be the one that is lost: nobody waits for ever.
+TEST_F(SharedTest, TheLossOfAnyDeviceEndsTheWaits)
+{
+    Signal signal = shared(), other = shared();
+    std::vector<std::thread> waiters;
+    for (int i = 0; i < 2; i++)
+        waiters.emplace_back([&] {
+            EXPECT_REFUSED(acc_signal_wait(signal.get(), ACC_COND_EQ, 0, ACC_FOREVER, nullptr),
+                           -EIO, "was reset");
+        });
+    waiters.emplace_back([&] {
+        const Awaited awaited[] = {{&other}, {&signal}};
+        EXPECT_EQ(wait_any(awaited).error().code, -EIO);
+    });
+    std::atomic<int> told{1};
+    check(signal.on(ACC_COND_EQ, 0, [&](int64_t, int error) {
+        told = error;
+        told.notify_all();
+    }));
+    std::this_thread::sleep_for(2ms);
+    check(devices_[count - 1].reset());
+    for (std::thread &waiter : waiters)
+        waiter.join();
+    told.wait(1);
+    EXPECT_EQ(told, -EIO);
+    // The others go on; what holds already is no loss.
+    Signal mine = take(Signal::create(devices_[0]));
+    check(queues_[0].barrier({}, &mine));
+    EXPECT_EQ(take(mine.wait(soon())), 0);
+    EXPECT_EQ(acc_signal_store(signal.get(), 0), -EIO); // one could not be told
+    EXPECT_EQ(take(signal.wait(soon())), 0);
+}
+
 TEST_F(SharedTest, AFailureIsSeenAcrossDevices)
 {
     Signal failed = shared(), done = shared();
