@@ -192,6 +192,10 @@ public:
     Program &program() { return *program_; }
     uint64_t kernargs() const { return memory_.address(); }
     static std::vector<std::byte> image(uint32_t engine, unsigned variant);
+    // A page of memory as the kernel wants it: arguments at its start; and as it left it.
+    static void prepare(uint32_t engine, unsigned variant, std::byte *page);
+    static bool is_right(uint32_t engine, unsigned variant, const std::byte *page);
+    static void clear(std::byte *page);
     static unsigned variants(uint32_t engine); // how many there are
 
 private:

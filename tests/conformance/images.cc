@@ -20,6 +20,17 @@ namespace
 constexpr uint32_t work_items = 4;
 constexpr uint64_t input_offset = 1024, output_offset = 2048;
 
+template <typename T>
+T *at(std::byte *page, uint64_t offset = 0)
+{
+    return reinterpret_cast<T *>(page + offset);
+}
+template <typename T>
+const T *at(const std::byte *page, uint64_t offset)
+{
+    return reinterpret_cast<const T *>(page + offset);
+}
+
 std::vector<std::byte> finish(const program::ProgramWriter &writer)
 {
     std::string why;
@@ -125,21 +136,19 @@ std::vector<std::byte> Work::image(uint32_t engine, unsigned variant)
     }
 }
 
-Work::Work(Accel &accel, unsigned variant)
-    : memory_(accel, page_bytes), engine_(accel.identity().engine), variant_(variant)
+void Work::prepare(uint32_t engine, unsigned variant, std::byte *page)
 {
-    program_ = std::make_unique<Program>(accel, image(engine_, variant));
-    const uint64_t input = memory_.address() + input_offset;
-    const uint64_t output = memory_.address() + output_offset;
-    switch (engine_) {
+    const uint64_t input = address_of(page) + input_offset;
+    const uint64_t output = address_of(page) + output_offset;
+    switch (engine) {
     case DRM_ACC_ENGINE_NULL: {
         acc_null_args args = {};
         args.source = input;
         args.destination = output;
         args.size = work_items * sizeof(int32_t);
-        *memory_.at<acc_null_args>() = args;
+        *at<acc_null_args>(page) = args;
         for (uint32_t i = 0; i < work_items; i++)
-            memory_.at<int32_t>(input_offset)[i] = int32_t(variant_ + i + 1);
+            at<int32_t>(page, input_offset)[i] = int32_t(variant + i + 1);
         break;
     }
     case DRM_ACC_ENGINE_CROSSBAR: {
@@ -148,17 +157,17 @@ Work::Work(Accel &accel, unsigned variant)
         args.output = output;
         args.vectors = 1;
         args.input_stride = args.output_stride = work_items;
-        *memory_.at<acc_mvm_args>() = args;
+        *at<acc_mvm_args>(page) = args;
         for (uint32_t i = 0; i < work_items; i++)
-            memory_.at<int8_t>(input_offset)[i] = int8_t(i + 1);
+            at<int8_t>(page, input_offset)[i] = int8_t(i + 1);
         break;
     }
     default: {
-        const bool dequantize = variant_ == std::size(fpga_variants) - 1;
-        const std::string_view role = fpga_variants[variant_].role;
+        const bool dequantize = variant == std::size(fpga_variants) - 1;
+        const std::string_view role = fpga_variants[variant].role;
         for (uint32_t i = 0; i < work_items; i++) {
-            memory_.at<float>(input_offset)[i] = fpga_input(i);
-            if (dequantize) memory_.at<int8_t>(input_offset)[i] = int8_t(fpga_input(i));
+            at<float>(page, input_offset)[i] = fpga_input(i);
+            if (dequantize) at<int8_t>(page, input_offset)[i] = int8_t(fpga_input(i));
         }
         if (dequantize) {
             acc_quantize_args args = {};
@@ -166,7 +175,7 @@ Work::Work(Accel &accel, unsigned variant)
             args.dst = output;
             args.count = work_items;
             args.scale = 0.5f;
-            *memory_.at<acc_quantize_args>() = args;
+            *at<acc_quantize_args>(page) = args;
             break;
         }
         acc_elementwise_f32_args args = {};
@@ -181,9 +190,16 @@ Work::Work(Accel &accel, unsigned variant)
             args.min = -2;
             args.max = 3;
         }
-        *memory_.at<acc_elementwise_f32_args>() = args;
+        *at<acc_elementwise_f32_args>(page) = args;
     }
     }
+}
+
+Work::Work(Accel &accel, unsigned variant)
+    : memory_(accel, page_bytes), engine_(accel.identity().engine), variant_(variant)
+{
+    program_ = std::make_unique<Program>(accel, image(engine_, variant));
+    prepare(engine_, variant, memory_.at());
 }
 
 unsigned Work::variants(uint32_t engine)
@@ -204,26 +220,35 @@ acc_packet Work::packet(acc_signal_memory *completion)
     return packet;
 }
 
+void Work::clear(std::byte *page)
+{
+    std::memset(page + output_offset, 0xa5, work_items * sizeof(int32_t));
+}
+
+bool Work::is_right(uint32_t engine, unsigned variant, const std::byte *page)
+{
+    for (uint32_t i = 0; i < work_items; i++) {
+        if (engine == DRM_ACC_ENGINE_FPGA) {
+            if (at<float>(page, output_offset)[i] != fpga_variants[variant].result(fpga_input(i)))
+                return false;
+            continue;
+        }
+        const int32_t expected = engine == DRM_ACC_ENGINE_NULL
+                                     ? int32_t(variant + i + 1)
+                                     : int32_t((1 + variant % 100) * (i + 1));
+        if (at<int32_t>(page, output_offset)[i] != expected) return false;
+    }
+    return true;
+}
+
 void Work::clear()
 {
-    std::memset(memory_.at(output_offset), 0xa5, work_items * sizeof(int32_t));
+    clear(memory_.at());
 }
 
 bool Work::done_right() const
 {
-    for (uint32_t i = 0; i < work_items; i++) {
-        if (engine_ == DRM_ACC_ENGINE_FPGA) {
-            if (memory_.at<float>(output_offset)[i] !=
-                fpga_variants[variant_].result(fpga_input(i)))
-                return false;
-            continue;
-        }
-        const int32_t expected = engine_ == DRM_ACC_ENGINE_NULL
-                                     ? int32_t(variant_ + i + 1)
-                                     : int32_t((1 + variant_ % 100) * (i + 1));
-        if (memory_.at<int32_t>(output_offset)[i] != expected) return false;
-    }
-    return true;
+    return is_right(engine_, variant_, memory_.at());
 }
 
 } // namespace acc::conformance

@@ -251,6 +251,30 @@ TEST_F(QueueBarrier, FilesMeetInSharedMemory)
     EXPECT_EQ(second().close(prime.handle), 0);
 }
 
+TEST_F(QueueBarrier, ResetEndsItsWait)
+{
+    Signals signals(accel());
+    Queue queue(accel());
+    acc_signal_memory *never = signals.make(), *done = signals.make();
+    queue.submit(barrier_and({never}, done));
+    ASSERT_TRUE(eventually([&] { return shared(never->notify).load() & ACC_NOTIFY_DEVICE; }));
+    ASSERT_EQ(accel().reset(DRM_ACC_RESET_QUEUE, queue.id()), 0);
+    ASSERT_EQ(wait_for(accel(), done), 0);
+    EXPECT_EQ(queue.query().fault_code, uint32_t(ACC_STATUS_RESET));
+}
+
+TEST_F(QueueBarrier, DestroyEndsItsWait)
+{
+    Signals signals(accel());
+    acc_signal_memory *never = signals.make(), *done = signals.make(2);
+    Queue queue(accel());
+    queue.submit({barrier_and({never}, done), nothing(done)});
+    ASSERT_TRUE(eventually([&] { return shared(never->notify).load() & ACC_NOTIFY_DEVICE; }));
+    EXPECT_EQ(queue.destroy(), 0);
+    EXPECT_EQ(value_of(done), 0);
+    EXPECT_EQ(status_of(done), uint32_t(ACC_STATUS_CANCELLED));
+}
+
 // -------------------------------------------------------------- notifications
 
 TEST_F(QueueBarrier, NotifyIsTakenAndTheEventFires)

@@ -95,18 +95,6 @@ TEST_F(QueueNull, ResetStopsWhatRuns)
     expect_error(queue, ACC_STATUS_RESET, "hang");
 }
 
-TEST_F(QueueNull, ResetReachesABarrierThatWaits)
-{
-    Signals signals(accel());
-    Queue queue(accel());
-    acc_signal_memory *never = signals.make(), *done = signals.make();
-    queue.submit(barrier_and({never}, done));
-    ASSERT_TRUE(eventually([&] { return shared(never->notify).load() & ACC_NOTIFY_DEVICE; }));
-    ASSERT_EQ(accel().reset(DRM_ACC_RESET_QUEUE, queue.id()), 0);
-    ASSERT_EQ(wait_for(accel(), done), 0);
-    EXPECT_EQ(queue.query().fault_code, uint32_t(ACC_STATUS_RESET));
-}
-
 TEST_F(QueueNull, ArgumentsThatAKernelRefuses)
 {
     Signals signals(accel());
@@ -185,18 +173,6 @@ TEST_F(QueueNull, DestroyEndsWhatRunsAndCancelsTheRest)
     drm_acc_dev_query fault = {};
     fault.type = DRM_ACC_QUERY_FAULT;
     EXPECT_EQ(accel().call(DRM_IOCTL_ACC_DEV_QUERY, fault), -ENOENT) << "nobody's fault";
-}
-
-TEST_F(QueueNull, DestroyCancelsABarrierThatWaits)
-{
-    Signals signals(accel());
-    acc_signal_memory *never = signals.make(), *done = signals.make(2);
-    Queue queue(accel());
-    queue.submit({barrier_and({never}, done), nothing(done)});
-    ASSERT_TRUE(eventually([&] { return shared(never->notify).load() & ACC_NOTIFY_DEVICE; }));
-    EXPECT_EQ(queue.destroy(), 0);
-    EXPECT_EQ(value_of(done), 0);
-    EXPECT_EQ(status_of(done), uint32_t(ACC_STATUS_CANCELLED));
 }
 
 // UNMAP returns when nobody uses the memory any more.
