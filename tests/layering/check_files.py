@@ -24,6 +24,8 @@ LICENSED_NAMES = ("dev", ".ci/run", ".gitignore", "meson_options.txt")
 MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:wo" r"rk|ro" r"ot|ho" r"me/[a-z]\w*|tm" r"p/h)/")
 
 ENVIRONMENT = {"ACC_DEVICE", "ACC_LOG", "ACC_EMU"}
+# Those of the system, which tell where its places are.
+SYSTEM_ENVIRONMENT = {"XDG_RUNTIME_DIR", "JOURNAL_STREAM"}
 OURS = ("common/", "program/", "emulator/", "libacc/", "tools/", "include/acc/")
 HABITS = (
     # `throw;` looks again at a library's exception, inside the catch that ends it.
@@ -100,7 +102,7 @@ def check_habits(path, text):
     for number, line in enumerate(bare.split("\n"), 1):
         problems += [f"{path}:{number}: {why}" for pattern, why in HABITS if pattern.search(line)]
     for match in _GETENV.finditer(tree.without_comments(text)):
-        if match.group(1) not in ENVIRONMENT:
+        if match.group(1) not in ENVIRONMENT | SYSTEM_ENVIRONMENT:
             names = ", ".join(sorted(ENVIRONMENT))
             problems.append(f"{path}: expected getenv of {names}; found {match.group(1) or 'another'}")
     return problems

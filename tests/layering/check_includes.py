@@ -25,6 +25,8 @@ LIBRARIES = {
     "json": r"nlohmann/",
     "gtest": r"(gtest|gmock)/",
     "benchmark": r"benchmark/",
+    "tomlplusplus": r"toml\+\+/",
+    "systemd": r"systemd/",
 }
 ALL = list(LIBRARIES)
 # What both a kernel and a plain C program have.
@@ -47,6 +49,12 @@ TABLE = {
     "emulator/": (
         ["common/", "program/"] + UAPI + SHARED + FORMATS,
         ["spdlog", "hwloc"],
+        ANY,
+    ),
+    # The daemon: around the emulator's server, whose interface is emulator/server/server.h.
+    "emulator/accemud/": (
+        ["common/", "emulator/account.h", "emulator/emulator.h", "emulator/server/server.h"],
+        ["spdlog", "cli11", "tomlplusplus", "systemd"],
         ANY,
     ),
     "libacc/": (["include/", "common/", "program/"], ["spdlog", "hwloc", "libdrm"], ANY),
