@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 namespace acc::emu
 {
@@ -35,6 +36,13 @@ public:
         } while (!used_.compare_exchange_weak(used, used + amount, std::memory_order_relaxed));
         return true;
     }
+    // What was `from` is `to` now, whatever the limit.
+    void set(uint64_t from, uint64_t to) { used_.fetch_add(to - from, std::memory_order_relaxed); }
+    uint64_t left() const
+    {
+        const uint64_t used = this->used();
+        return !limit_ ? ~0ull : used < limit_ ? limit_ - used : 0;
+    }
     void give(uint64_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }
     uint64_t used() const { return used_.load(std::memory_order_relaxed); }
     uint64_t limit() const { return limit_; }
@@ -56,6 +64,7 @@ struct Account {
         clients.set_limit(quota.clients);
     }
     Gauge bytes, buffers, queues, programs, pins, clients;
+    std::mutex pin_mutex; // one PIN at a time: how much it takes is known afterwards
 };
 
 } // namespace acc::emu

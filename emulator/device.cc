@@ -118,7 +118,7 @@ acc_admin_cpl Device::admin(const acc_admin_cmd &command)
         completion.status = prefetch_program(*space, command);
         break;
     case ACC_ADMIN_PROGRAM_PIN:
-        completion.status = pin_program(*space, command);
+        completion.status = pin_program(*space, command, completion);
         break;
     case ACC_ADMIN_WAKE:
         scheduler_.wake_space(command.asid);
@@ -143,6 +143,13 @@ int Device::kick_fd(uint32_t asid)
 {
     const auto space = find_space(asid);
     return space ? space->kick.get() : -1;
+}
+
+bool Device::idle()
+{
+    bool idle = true;
+    scheduler_.for_each(0, [&](const Queue &queue) { idle &= !queue.has_packet(); });
+    return idle;
 }
 
 int Device::write_page(uint64_t bus_address, const void *data, size_t bytes)

@@ -74,6 +74,8 @@ public:
     // What a software device has beside the register interface: the descriptor that wakes
     // its packet processors when a queue of this client sleeps. Borrowed; -1: no such client.
     int kick_fd(uint32_t asid);
+    // No queue has a published packet that it has not finished.
+    bool idle();
 
     static constexpr uint32_t max_queues = ACC_DOORBELLS_PER_PAGE;
     static constexpr uint32_t max_programs = 1024;
@@ -106,7 +108,7 @@ private:
     int unload_program(Space &space, uint32_t id);
     int query_program(Space &space, const acc_admin_cmd &command);
     int prefetch_program(Space &space, const acc_admin_cmd &command);
-    int pin_program(Space &space, const acc_admin_cmd &command);
+    int pin_program(Space &space, const acc_admin_cmd &command, acc_admin_cpl &completion);
     int read_log(Space &space, const acc_admin_cmd &command);
     int inject(const acc_admin_cmd &command);
     int reset_device();

@@ -166,7 +166,7 @@ int Device::prefetch_program(Space &space, const acc_admin_cmd &command)
     return 0;
 }
 
-int Device::pin_program(Space &space, const acc_admin_cmd &command)
+int Device::pin_program(Space &space, const acc_admin_cmd &command, acc_admin_cpl &completion)
 {
     const auto program = find_program(space, command.object);
     if (!program) return -ENOENT;
@@ -174,9 +174,15 @@ int Device::pin_program(Space &space, const acc_admin_cmd &command)
     if (units.empty()) return -EINVAL;
     std::lock_guard lock(space.mutex);
     if (!space.programs.contains(program->base)) return -ENOENT; // unloaded just now
-    if (!command.program.pin)                                    // all or nothing
+    if (command.program.pin) {
+        const auto fresh = std::count_if(units.begin(), units.end(), [&](uint32_t unit) {
+            return !residency_.pinned(*program, unit);
+        });
+        if (uint64_t(fresh) > command.program.quota) return -EDQUOT;
+    } else { // all or nothing
         for (const uint32_t unit : units)
             if (!residency_.pinned(*program, unit)) return -EINVAL;
+    }
     uint32_t held = 0;
     for (const auto &[base, other] : space.programs)
         held += residency_.pinned_units(*other);
@@ -190,6 +196,7 @@ int Device::pin_program(Space &space, const acc_admin_cmd &command)
             (void)residency_.unpin(program, units[i]);
         return error;
     }
+    completion.result0 = residency_.pinned_units(*program);
     return 0;
 }
 

@@ -4,6 +4,9 @@
 #include "emulator/driver.h"
 
 #include "emulator/options.h"
+#include "emulator/sync.h"
+
+#include "acc/check.h"
 
 #include <algorithm>
 #include <cstring>
@@ -112,14 +115,14 @@ int Driver::inject(uint32_t what, uint32_t count, uint64_t argument)
 
 // --------------------------------------------------------------------- memory
 
-void Driver::adopt(MemoryObject &object, std::shared_ptr<std::atomic<uint64_t>> account)
+void Driver::adopt(MemoryObject &object, std::function<void(uint64_t bytes)> give_back)
 {
     memory_.add(object);
     device_bytes_.fetch_add(object.bytes(), std::memory_order_relaxed);
-    object.released = [this, account = std::move(account)](const MemoryObject &gone) {
+    object.released = [this, give_back = std::move(give_back)](const MemoryObject &gone) {
         memory_.remove(gone);
         device_bytes_.fetch_sub(gone.bytes(), std::memory_order_relaxed);
-        if (account) account->fetch_sub(gone.bytes(), std::memory_order_relaxed);
+        if (give_back) give_back(gone.bytes());
         std::lock_guard lock(objects_mutex_);
         const auto found = objects_.find(gone.identity());
         if (found != objects_.end() && found->second.expired()) objects_.erase(found);
@@ -133,20 +136,21 @@ Result<std::shared_ptr<MemoryObject>> Driver::create_object(uint64_t bytes, cons
     return object;
 }
 
-Result<std::shared_ptr<MemoryObject>> Driver::import_object(int fd)
+Result<std::shared_ptr<MemoryObject>> Driver::import_object(int fd,
+                                                            const std::shared_ptr<Account> &account)
 {
     ACC_TRY(auto object, MemoryObject::import(fd, options_.scatter));
-    std::shared_ptr<MemoryObject> known;
-    {
-        std::lock_guard lock(objects_mutex_);
-        auto &entry = objects_[object->identity()];
-        known = entry.lock();
-        if (!known) {
-            adopt(*object, nullptr); // before anybody can find it
-            entry = object;
-        }
+    std::lock_guard lock(objects_mutex_);
+    auto &entry = objects_[object->identity()];
+    // One object however often it comes in, and charged to who brought it first.
+    if (auto known = entry.lock()) return known;
+    if (!account->bytes.take(object->bytes())) {
+        objects_.erase(object->identity());
+        return Error{-EDQUOT};
     }
-    return known ? known : object; // one object however often it comes in
+    adopt(*object, [account](uint64_t bytes) { account->bytes.give(bytes); });
+    entry = object;
+    return object;
 }
 
 // ------------------------------------------------------------ events, waiting
@@ -155,7 +159,7 @@ void Driver::raise(const acc_event &event)
 {
     File::Place place;
     {
-        std::lock_guard lock(files_mutex_);
+        std::shared_lock lock(files_mutex_);
         const auto found = files_.find(event.asid);
         if (found == files_.end()) return;
         if (event.type != ACC_EVENT_SIGNAL) {
@@ -173,23 +177,49 @@ void Driver::raise(const acc_event &event)
     if (place.object) wake(place.object, place.offset, ACC_SIGNAL_BYTES, nullptr);
 }
 
+void Driver::add_binder(const MemoryObject &object, uint32_t asid)
+{
+    std::lock_guard lock(binders_mutex_);
+    binders_[&object][asid]++;
+}
+
+void Driver::remove_binder(const MemoryObject &object, uint32_t asid)
+{
+    std::lock_guard lock(binders_mutex_);
+    const auto found = binders_.find(&object);
+    const auto count = found->second.find(asid);
+    if (--count->second) return;
+    found->second.erase(count);
+    if (found->second.empty()) binders_.erase(found);
+}
+
+std::vector<uint32_t> Driver::binders(const MemoryObject &object)
+{
+    std::vector<uint32_t> asids;
+    std::lock_guard lock(binders_mutex_);
+    const auto found = binders_.find(&object);
+    if (found == binders_.end()) return asids;
+    asids.reserve(found->second.size());
+    for (const auto &[asid, count] : found->second)
+        asids.push_back(asid);
+    return asids;
+}
+
 void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range,
                   const File *caller)
 {
     {
         std::lock_guard lock(wait_mutex_);
-        for (Waiter *waiter : waiters_) {
-            if (waiter->key.object != object.get() || waiter->key.offset < offset ||
-                waiter->key.offset >= offset + range)
-                continue;
-            waiter->woken = true;
-            waiter->condition.notify_one();
-        }
+        auto waiter = waiters_.lower_bound({object.get(), offset});
+        while (waiter != waiters_.end() && waiter->first < SignalKey{object.get(), offset + range})
+            waiter = finish_wait(waiter->second) ? forget_wait(waiter) : std::next(waiter);
     }
-    std::lock_guard lock(files_mutex_);
-    for (auto &[asid, file] : files_) {
-        if (!file->binds(object.get())) continue;
-        if (file != caller) file->fire();
+    const auto asids = binders(*object);
+    std::shared_lock lock(files_mutex_);
+    for (const uint32_t asid : asids) {
+        const auto file = files_.find(asid);
+        if (file == files_.end()) continue; // it is going
+        if (file->second != caller) file->second->fire();
         acc_admin_cmd command = {};
         command.op = ACC_ADMIN_WAKE;
         command.asid = asid;
@@ -197,19 +227,74 @@ void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, 
     }
 }
 
+// -------------------------------------------------------------------- waiting
+
+uint64_t Driver::start_wait(const SignalKey &key, Waiter waiter)
+{
+    // Registered before it asks for the wake (docs/protocols.md, "notify"): the lock stands
+    // for both.
+    std::lock_guard lock(wait_mutex_);
+    if (finish_wait(waiter)) return 0;
+    waiter.id = next_wait_++;
+    const uint64_t id = waiter.id;
+    waiters_by_id_.emplace(id, waiters_.emplace(key, std::move(waiter)));
+    return id;
+}
+
+bool Driver::finish_wait(Waiter &waiter)
+{
+    shared(waiter.signal->notify).fetch_or(ACC_NOTIFY_HOST, std::memory_order_seq_cst);
+    full_fence_after_rmw();
+    const int64_t observed = shared(waiter.signal->value).load(std::memory_order_acquire);
+    if (acc_condition_holds(observed, waiter.condition, waiter.value))
+        waiter.done(0, observed);
+    else if (const int lost = waiter.file->lost_.load(std::memory_order_acquire))
+        waiter.done(-lost, observed);
+    else
+        return false;
+    return true;
+}
+
+Driver::Waiters::iterator Driver::forget_wait(Waiters::iterator waiter)
+{
+    waiters_by_id_.erase(waiter->second.id);
+    return waiters_.erase(waiter);
+}
+
+bool Driver::cancel_wait(const File &file, uint64_t id, int64_t &observed)
+{
+    std::lock_guard lock(wait_mutex_);
+    const auto found = waiters_by_id_.find(id);
+    if (found == waiters_by_id_.end() || found->second->second.file != &file) return false;
+    observed = shared(found->second->second.signal->value).load(std::memory_order_acquire);
+    forget_wait(found->second);
+    return true;
+}
+
+// Of a file, or of all: who waits for what never comes now is told.
+void Driver::end_lost_waits(const File *file)
+{
+    std::lock_guard lock(wait_mutex_);
+    for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
+        const bool ours = !file || waiter->second.file == file;
+        waiter = ours && finish_wait(waiter->second) ? forget_wait(waiter) : std::next(waiter);
+    }
+}
+
 void Driver::lose(int error)
 {
     if (error == ENODEV) gone_.store(ENODEV, std::memory_order_release);
     {
-        std::lock_guard lock(files_mutex_);
+        std::shared_lock lock(files_mutex_);
         for (auto &[asid, file] : files_)
             file->set_lost(error);
     }
-    std::lock_guard lock(wait_mutex_);
-    for (Waiter *waiter : waiters_) {
-        waiter->woken = true;
-        waiter->condition.notify_one();
-    }
+    end_lost_waits(nullptr);
+}
+
+bool Driver::idle()
+{
+    return device_->idle();
 }
 
 void Driver::unplug()

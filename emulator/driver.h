@@ -10,6 +10,7 @@
 // QUEUE_DESTROY, AS_DESTROY), because the device raises events meanwhile.
 #pragma once
 
+#include "emulator/account.h"
 #include "emulator/device.h"
 #include "emulator/emulator.h"
 #include "emulator/host_memory.h"
@@ -17,11 +18,11 @@
 #include <drm/acc_drm.h>
 
 #include <condition_variable>
-#include <list>
 #include <map>
 #include <mutex>
 #include <set>
 #include <shared_mutex>
+#include <unordered_map>
 #include <vector>
 
 struct drm_version;
@@ -51,18 +52,24 @@ public:
     Result<std::unique_ptr<Client>> open(const ClientOptions &options) override;
     int inject(uint32_t what, uint32_t count, uint64_t argument) override;
     void unplug() override;
+    bool idle() override;
 
     void raise(const acc_event &event) override;
 
 private:
     friend class File;
 
+    // A WAIT that is pending.
     struct Waiter {
-        SignalKey key;
-        File *file = nullptr;
-        bool woken = false;
-        std::condition_variable condition;
+        uint64_t id = 0;
+        const File *file = nullptr;
+        std::shared_ptr<MemoryObject> object; // keeps the signal's memory
+        acc_signal_memory *signal = nullptr;
+        uint32_t condition = 0;
+        int64_t value = 0;
+        Client::WaitDone done;
     };
+    using Waiters = std::multimap<SignalKey, Waiter>;
 
     Driver(const DeviceOptions &options, LogFunction log) : options_(options), log_(std::move(log))
     {
@@ -71,13 +78,27 @@ private:
 
     // A buffer's memory, shared by all files that imported it.
     Result<std::shared_ptr<MemoryObject>> create_object(uint64_t bytes, const char *name);
-    Result<std::shared_ptr<MemoryObject>> import_object(int fd);
-    void adopt(MemoryObject &object, std::shared_ptr<std::atomic<uint64_t>> account);
+    Result<std::shared_ptr<MemoryObject>> import_object(int fd,
+                                                        const std::shared_ptr<Account> &account);
+    // `give_back` (may be empty) is called when the last owner lets go.
+    void adopt(MemoryObject &object, std::function<void(uint64_t bytes)> give_back);
 
     // Wakes WAITs on [offset, offset + range) of an object, rings queues and fires the
     // descriptors of all files that bind it but `caller`, who knows.
     void wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range,
               const File *caller);
+    // Who is to be told when signals in an object change.
+    void add_binder(const MemoryObject &object, uint32_t asid);
+    void remove_binder(const MemoryObject &object, uint32_t asid);
+    std::vector<uint32_t> binders(const MemoryObject &object);
+
+    uint64_t start_wait(const SignalKey &key, Waiter waiter);
+    bool cancel_wait(const File &file, uint64_t id, int64_t &observed);
+    // Under wait_mutex_: arms and looks. True when it is over, and `done` has been called.
+    static bool finish_wait(Waiter &waiter);
+    Waiters::iterator forget_wait(Waiters::iterator waiter);
+    void end_lost_waits(const File *file);
+
     void lose(int error); // EIO after a reset, ENODEV when gone
     int reset();
     void close(File &file);
@@ -89,7 +110,7 @@ private:
     drm_acc_limits limits_ = {};
 
     std::shared_mutex reset_mutex_;    // opens exclude resets: who is open is told
-    mutable std::mutex files_mutex_;   // files_
+    std::shared_mutex files_mutex_;    // files_; shared by wakes, which wait for no other's
     std::map<uint32_t, File *> files_; // by asid
     uint32_t next_asid_ = 1;
     std::mutex objects_mutex_; // a leaf
@@ -97,8 +118,13 @@ private:
     std::atomic<uint64_t> device_bytes_{0};
     std::atomic<int> gone_{0}; // ENODEV once unplugged
 
-    std::mutex wait_mutex_;
-    std::list<Waiter *> waiters_;
+    std::mutex binders_mutex_; // a leaf
+    std::unordered_map<const MemoryObject *, std::map<uint32_t, uint32_t>> binders_;
+
+    std::mutex wait_mutex_; // of what follows; `done` is called under it
+    Waiters waiters_;
+    std::unordered_map<uint64_t, Waiters::iterator> waiters_by_id_;
+    uint64_t next_wait_ = 1;
 };
 
 // One open.
@@ -111,6 +137,9 @@ public:
 
     int ioctl(unsigned long request, void *arg) override;
     Result<MapSource> map(uint64_t offset, size_t size, int prot) override;
+    uint64_t start_wait(const drm_acc_wait &request, WaitDone done) override;
+    bool cancel_wait(uint64_t id, int64_t &observed) override;
+    void abandon() override;
 
     // The ioctls, called by the table in uapi.cc with a private, zero-extended struct.
     int version(drm_version &args);
@@ -150,12 +179,21 @@ private:
         uint64_t bo_offset = 0, range = 0;
         uint32_t flags = 0;
         uint32_t queues = 0; // whose ring or control page it holds
-        bool going = false;  // being unbound
+        bool busy = false;   // being bound or unbound
     };
     struct QueueRecord {
         uint64_t ring_binding = 0, control_binding = 0; // addresses
         uint64_t timeout_ns = 0;
         uint32_t doorbell = 0;
+    };
+
+    // Bytes that this file allocated, and whose they are. Outlives the file.
+    struct Charge {
+        std::shared_ptr<Account> account;
+        std::atomic<uint64_t> bytes{0};
+        // -E2BIG above the file's limit, -EDQUOT above the account's.
+        int take(uint64_t more, uint64_t limit);
+        void give(uint64_t less);
     };
 
     File(std::shared_ptr<Driver> driver, const ClientOptions &options, uint32_t asid);
@@ -175,10 +213,11 @@ private:
         uint64_t offset = 0, bytes = 0; // in the object, to the binding's end
     };
     Place resolve(uint64_t address, bool write);
-    bool binds(const MemoryObject *object);
     void fire();
     void set_lost(int error);
+    // The caller has charged the account for one buffer.
     uint32_t add_buffer(Buffer buffer);
+    void charge_pins(uint32_t program, uint64_t units);
     uint64_t longest_timeout();
     drm_acc_memory memory_info();
 
@@ -194,8 +233,12 @@ private:
     std::map<uint32_t, QueueRecord> queues_;
     std::set<uint32_t> free_doorbells_;
     uint32_t next_handle_ = 1, next_queue_ = 1, next_program_ = 1;
+    std::atomic<uint32_t> programs_{0};
+    std::map<uint32_t, uint32_t> pins_; // by program: units charged to the account
     uint64_t next_mmap_offset_ = 1ull << 32;
-    std::shared_ptr<std::atomic<uint64_t>> client_bytes_; // lives as long as any buffer
+    std::shared_ptr<Charge> charge_; // lives as long as any buffer
+
+    const std::shared_ptr<Account> account_; // may be shared with other files
 
     std::mutex event_mutex_; // of event_
     UniqueFd event_;

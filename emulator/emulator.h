@@ -17,14 +17,24 @@
 #include <string>
 #include <string_view>
 
+struct drm_acc_wait;
+
 namespace acc::emu
 {
+
+struct Account;
 
 // What the opener may do; a daemon derives it from the peer's credentials.
 struct ClientOptions {
     bool privileged = true;    // CAP_SYS_ADMIN: device reset
     bool high_priority = true; // DRM_ACC_PRIORITY_HIGH
     bool load_programs = true;
+
+    // A service's: what the user holds on all its devices; and a socket whose other end the
+    // client has, which is sent a byte instead of an eventfd being written (EVENT_SET is then
+    // EOPNOTSUPP). Borrowed for the life of the Client.
+    std::shared_ptr<Account> account = {};
+    int event_socket = -1;
 };
 
 // (level as spdlog's, text). Called from any thread.
@@ -46,6 +56,17 @@ public:
         uint64_t offset = 0;
     };
     virtual Result<MapSource> map(uint64_t offset, size_t size, int prot) = 0;
+
+    // WAIT without a thread that sleeps. `done(error, observed)` is called once, on any thread,
+    // inside this call too, under a lock: it may take note and no more. The request's time-out
+    // is the caller's to watch. The id, or 0 when `done` has been called already.
+    using WaitDone = std::function<void(int error, int64_t observed)>;
+    virtual uint64_t start_wait(const drm_acc_wait &request, WaitDone done) = 0;
+    // True if it was pending: `done` will not be called. `observed`: the value now.
+    virtual bool cancel_wait(uint64_t id, int64_t &observed) = 0;
+
+    // The client is gone: whatever runs for it is stopped, calls in flight end soon.
+    virtual void abandon() = 0;
 };
 
 class Emulator
@@ -63,6 +84,9 @@ public:
 
     // Fault injection, the debugfs of an emulated device. `what`: enum acc_inject_what.
     virtual int inject(uint32_t what, uint32_t count, uint64_t argument) = 0;
+
+    // No queue has a published packet that is not finished.
+    virtual bool idle() = 0;
 
     // Surprise removal: every later call and every waiter gets ENODEV.
     virtual void unplug() = 0;

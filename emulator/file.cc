@@ -8,12 +8,15 @@
 #include "emulator/clock.h"
 #include "emulator/sync.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace acc::emu
@@ -21,8 +24,10 @@ namespace acc::emu
 
 File::File(std::shared_ptr<Driver> driver, const ClientOptions &options, uint32_t asid)
     : driver_(std::move(driver)), options_(options), asid_(asid), opener_(getpid()),
-      client_bytes_(std::make_shared<std::atomic<uint64_t>>(0))
+      charge_(std::make_shared<Charge>()),
+      account_(options.account ? options.account : std::make_shared<Account>(Quota{}))
 {
+    charge_->account = account_;
     for (uint32_t i = 0; i < ACC_DOORBELLS_PER_PAGE; i++)
         free_doorbells_.insert(free_doorbells_.end(), i);
 }
@@ -48,7 +53,24 @@ Result<std::unique_ptr<File>> File::create(std::shared_ptr<Driver> driver,
 File::~File()
 {
     // A child of fork must not end what is its parent's.
-    if (getpid() == opener_) driver_->close(*this);
+    if (getpid() != opener_) return;
+    driver_->close(*this);
+    for (const auto &[address, binding] : bindings_)
+        driver_->remove_binder(*binding.object, asid_);
+    account_->buffers.give(buffers_.size());
+    account_->queues.give(queues_.size());
+    account_->programs.give(programs_);
+    for (const auto &[program, units] : pins_)
+        account_->pins.give(units);
+}
+
+void File::abandon()
+{
+    set_lost(ENODEV);
+    driver_->end_lost_waits(this);
+    acc_admin_cmd command = {};
+    command.op = ACC_ADMIN_AS_DESTROY;
+    (void)admin(command); // ENOENT after a reset
 }
 
 int File::admin(acc_admin_cmd &command, acc_admin_cpl *completion)
@@ -145,6 +167,7 @@ int File::dev_query(drm_acc_dev_query &args)
 int File::event_set(drm_acc_event_set &args)
 {
     if (args.flags || args.fd < -1) return -EINVAL;
+    if (options_.event_socket >= 0) return -EOPNOTSUPP;
     UniqueFd event;
     if (args.fd >= 0) {
         char target[64] = {};
@@ -161,6 +184,12 @@ int File::event_set(drm_acc_event_set &args)
 
 void File::fire()
 {
+    // A socket that is full has told the client already.
+    if (options_.event_socket >= 0) {
+        const char event = 1;
+        (void)!send(options_.event_socket, &event, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return;
+    }
     std::lock_guard lock(event_mutex_);
     if (!event_) return;
     // As the kernel's eventfd_signal, never block: a full counter is a pending event.
@@ -177,44 +206,70 @@ void File::set_lost(int error)
     fire();
 }
 
+uint64_t File::start_wait(const drm_acc_wait &request, WaitDone done)
+{
+    int error = acc_check_wait(&request);
+    Place at;
+    if (!error) {
+        at = resolve(request.address, true);
+        if (!at.object) error = -EFAULT;
+    }
+    if (const int lost = lost_.load(std::memory_order_acquire)) error = -lost;
+    if (error) {
+        done(error, 0);
+        return 0;
+    }
+    Driver::Waiter waiter;
+    waiter.file = this;
+    waiter.signal = reinterpret_cast<acc_signal_memory *>(at.object->at(at.offset));
+    waiter.condition = request.condition;
+    waiter.value = request.value;
+    waiter.done = std::move(done);
+    const SignalKey key = {at.object.get(), at.offset};
+    waiter.object = std::move(at.object);
+    return driver_->start_wait(key, std::move(waiter));
+}
+
+bool File::cancel_wait(uint64_t id, int64_t &observed)
+{
+    return driver_->cancel_wait(*this, id, observed);
+}
+
 int File::wait(drm_acc_wait &args)
 {
-    if (const int error = acc_check_wait(&args)) return error;
-    const Place at = resolve(args.address, true);
-    if (!at.object) return -EFAULT;
-    auto *signal = reinterpret_cast<acc_signal_memory *>(at.object->at(at.offset));
-    auto notify = shared(signal->notify);
-    auto value = shared(signal->value);
     using namespace std::chrono;
+    struct {
+        std::mutex mutex;
+        std::condition_variable over;
+        bool done = false;
+        int error = 0;
+    } state;
+    const uint64_t id = start_wait(args, [&](int error, int64_t observed) {
+        std::lock_guard lock(state.mutex);
+        state.done = true;
+        state.error = error;
+        args.observed = observed;
+        state.over.notify_one();
+    });
     constexpr auto latest = uint64_t(steady_clock::time_point::max().time_since_epoch().count());
-    const auto deadline =
-        steady_clock::time_point(nanoseconds(std::min<uint64_t>(args.timeout_ns, latest)));
-
-    // Register before asking for the wake: docs/protocols.md, "notify".
-    Driver::Waiter waiter;
-    waiter.key = {at.object.get(), at.offset};
-    waiter.file = this;
-    std::unique_lock lock(driver_->wait_mutex_);
-    const auto place = driver_->waiters_.insert(driver_->waiters_.end(), &waiter);
-    int result = -EAGAIN;
-    while (result == -EAGAIN) {
-        notify.fetch_or(ACC_NOTIFY_HOST, std::memory_order_seq_cst);
-        full_fence_after_rmw();
-        args.observed = value.load(std::memory_order_acquire);
-        if (acc_condition_holds(args.observed, args.condition, args.value)) {
-            result = 0;
-        } else if (const int lost = lost_.load(std::memory_order_acquire)) {
-            result = -lost;
-        } else if (args.timeout_ns >= latest) {
-            waiter.condition.wait(lock, [&] { return waiter.woken; });
-        } else if (!waiter.condition.wait_until(lock, deadline, [&] { return waiter.woken; })) {
-            args.observed = value.load(std::memory_order_acquire);
-            result = acc_condition_holds(args.observed, args.condition, args.value) ? 0 : -ETIME;
-        }
-        waiter.woken = false;
+    const auto is_done = [&] { return state.done; };
+    {
+        std::unique_lock lock(state.mutex);
+        if (args.timeout_ns >= latest)
+            state.over.wait(lock, is_done);
+        else
+            state.over.wait_until(lock, steady_clock::time_point(nanoseconds(args.timeout_ns)),
+                                  is_done);
+        if (state.done) return state.error;
     }
-    driver_->waiters_.erase(place);
-    return result;
+    int64_t observed;
+    if (cancel_wait(id, observed)) {
+        args.observed = observed;
+        return acc_condition_holds(observed, args.condition, args.value) ? 0 : -ETIME;
+    }
+    std::unique_lock lock(state.mutex); // `done` is being called
+    state.over.wait(lock, is_done);
+    return state.error;
 }
 
 int File::signal_wake(drm_acc_signal_wake &args)
@@ -270,13 +325,20 @@ int File::program_load(drm_acc_program_load &args)
     command.load.offset = args.offset & (ACC_PAGE_BYTES - 1);
     command.load.size = args.size;
     command.load.why = (*list)->bus_start + list_pages * ACC_PAGE_BYTES;
+    if (!account_->programs.take(1)) {
+        std::strncpy(args.why, "the user has as many programs as its quota allows",
+                     sizeof args.why - 1);
+        return -EDQUOT;
+    }
     acc_admin_cpl completion;
     const int error = admin(command, &completion);
     std::memcpy(args.why, (*list)->page(list_pages), sizeof args.why - 1);
     if (error) {
+        account_->programs.give(1);
         driver_->log(1, "program refused: " + std::string(args.why));
         return error;
     }
+    programs_.fetch_add(1, std::memory_order_relaxed);
     args.program = program;
     args.kernels = uint32_t(completion.result1);
     args.kernel_object_base = completion.result0;
@@ -289,7 +351,21 @@ int File::program_unload(drm_acc_program_unload &args)
     acc_admin_cmd command = {};
     command.op = ACC_ADMIN_PROGRAM_UNLOAD;
     command.object = args.program;
-    return admin(command);
+    if (const int error = admin(command)) return error;
+    programs_.fetch_sub(1, std::memory_order_relaxed);
+    account_->programs.give(1);
+    charge_pins(args.program, 0);
+    return 0;
+}
+
+// The account follows what the device says is pinned.
+void File::charge_pins(uint32_t program, uint64_t units)
+{
+    std::lock_guard lock(mutex_);
+    uint32_t &charged = pins_[program];
+    account_->pins.set(charged, units);
+    charged = uint32_t(units);
+    if (!units) pins_.erase(program);
 }
 
 int File::program_query(drm_acc_program_query &args)
@@ -323,12 +399,18 @@ int File::program_prefetch(drm_acc_program_prefetch &args)
 int File::program_pin(drm_acc_program_pin &args)
 {
     if (args.flags || args.pin > 1) return -EINVAL;
+    // Against the account's other pins between the look and the charge.
+    std::lock_guard lock(account_->pin_mutex);
     acc_admin_cmd command = {};
     command.op = ACC_ADMIN_PROGRAM_PIN;
     command.object = args.program;
     command.program.kernel = args.kernel;
     command.program.pin = args.pin;
-    return admin(command);
+    command.program.quota = uint32_t(std::min<uint64_t>(account_->pins.left(), ~0u));
+    acc_admin_cpl completion;
+    const int error = admin(command, &completion);
+    if (!error) charge_pins(args.program, completion.result0);
+    return error;
 }
 
 int File::reset(drm_acc_reset &args)

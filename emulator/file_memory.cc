@@ -30,9 +30,26 @@ drm_acc_memory File::memory_info()
     memory.va_bits = 47;
     memory.status_mmap_offset = status_offset;
     memory.doorbell_mmap_offset = doorbell_offset;
-    memory.client_bytes = client_bytes_->load(std::memory_order_relaxed);
+    memory.client_bytes = charge_->bytes.load(std::memory_order_relaxed);
     memory.device_bytes = driver_->device_bytes_.load(std::memory_order_relaxed);
     return memory;
+}
+
+int File::Charge::take(uint64_t more, uint64_t limit)
+{
+    if (bytes.fetch_add(more, std::memory_order_relaxed) + more > limit) {
+        bytes.fetch_sub(more, std::memory_order_relaxed);
+        return -E2BIG;
+    }
+    if (account->bytes.take(more)) return 0;
+    bytes.fetch_sub(more, std::memory_order_relaxed);
+    return -EDQUOT;
+}
+
+void File::Charge::give(uint64_t less)
+{
+    bytes.fetch_sub(less, std::memory_order_relaxed);
+    account->bytes.give(less);
 }
 
 uint32_t File::add_buffer(Buffer buffer)
@@ -49,21 +66,22 @@ int File::bo_create(drm_acc_bo_create &args)
     if (const int error = acc_check_bo_create(&args, &driver_->limits_)) return error;
     const uint64_t bytes = (args.size + ACC_PAGE_BYTES - 1) & ~(ACC_PAGE_BYTES - 1);
     // Reserved before it is allocated, so that no race gets over the limit.
-    const uint64_t limit = driver_->limits_.max_client_bytes;
-    if (client_bytes_->fetch_add(bytes, std::memory_order_relaxed) + bytes > limit) {
-        client_bytes_->fetch_sub(bytes, std::memory_order_relaxed);
-        return -E2BIG;
+    if (!account_->buffers.take(1)) return -EDQUOT;
+    if (const int error = charge_->take(bytes, driver_->limits_.max_client_bytes)) {
+        account_->buffers.give(1);
+        return error;
     }
     auto object = MemoryObject::create(bytes, driver_->options_.scatter, "acc-buffer");
     if (!object) {
-        client_bytes_->fetch_sub(bytes, std::memory_order_relaxed);
+        charge_->give(bytes);
+        account_->buffers.give(1);
         return object.error();
     }
     {
         std::lock_guard lock(driver_->objects_mutex_);
         driver_->objects_[(*object)->identity()] = *object;
     }
-    driver_->adopt(**object, client_bytes_);
+    driver_->adopt(**object, [charge = charge_](uint64_t bytes) { charge->give(bytes); });
     std::lock_guard lock(mutex_);
     Buffer buffer;
     buffer.object = std::move(*object);
@@ -99,6 +117,7 @@ int File::gem_close(drm_gem_close &args)
     if (found == buffers_.end()) return -EINVAL;
     last = std::move(found->second.object); // bindings hold references of their own
     buffers_.erase(found);
+    account_->buffers.give(1);
     return 0;
 }
 
@@ -115,7 +134,7 @@ int File::prime_handle_to_fd(drm_prime_handle &args)
 
 int File::prime_fd_to_handle(drm_prime_handle &args)
 {
-    auto object = driver_->import_object(args.fd);
+    auto object = driver_->import_object(args.fd, account_);
     if (!object) return object.error();
     std::lock_guard lock(mutex_);
     for (auto &[handle, buffer] : buffers_) {
@@ -123,6 +142,7 @@ int File::prime_fd_to_handle(drm_prime_handle &args)
         args.handle = handle;
         return 0;
     }
+    if (!account_->buffers.take(1)) return -EDQUOT;
     Buffer buffer;
     buffer.object = std::move(*object);
     args.handle = add_buffer(std::move(buffer));
@@ -175,8 +195,7 @@ int File::map_pages(const MemoryObject &object, const drm_acc_vm_bind &args)
 
 int File::bind(const drm_acc_vm_bind &args)
 {
-    // MAP does not wait for the device, so the lock may be held.
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     const auto buffer = buffers_.find(args.handle);
     if (buffer == buffers_.end()) return -ENOENT;
     if (acc_range_outside(args.bo_offset, args.range, buffer->second.object->bytes()))
@@ -187,14 +206,25 @@ int File::bind(const drm_acc_vm_bind &args)
         const auto before = std::prev(next);
         if (before->first + before->second.range > args.address) return -EEXIST;
     }
-    if (const int error = map_pages(*buffer->second.object, args)) return error;
     Binding binding;
     binding.object = buffer->second.object;
     binding.bo_offset = args.bo_offset;
     binding.range = args.range;
     binding.flags = args.flags;
-    bindings_.emplace(args.address, std::move(binding));
-    return 0;
+    binding.busy = true;
+    const std::shared_ptr<MemoryObject> object = binding.object;
+    const auto place = bindings_.emplace(args.address, std::move(binding)).first;
+    // Gigabytes take a while; who asks meanwhile where an event belongs does not wait for it.
+    lock.unlock();
+    driver_->add_binder(*object, asid_);
+    const int error = map_pages(*object, args);
+    if (error) driver_->remove_binder(*object, asid_);
+    lock.lock();
+    if (error)
+        bindings_.erase(place);
+    else
+        place->second.busy = false;
+    return error;
 }
 
 uint64_t File::longest_timeout()
@@ -217,12 +247,12 @@ int File::unbind(const drm_acc_vm_bind &args)
         auto last = first;
         for (; last != bindings_.end() && at < end; ++last) {
             if (last->first != at) return -EINVAL; // a gap
-            if (last->second.queues || last->second.going) return -EBUSY;
+            if (last->second.queues || last->second.busy) return -EBUSY;
             at += last->second.range;
         }
         if (at != end) return -EINVAL; // cuts the last
         for (auto it = first; it != last; ++it)
-            it->second.going = true;
+            it->second.busy = true;
         timeout_ns = longest_timeout();
         // A queue that is being destroyed is not counted any more, but may still execute.
         if (!timeout_ns) timeout_ns = driver_->limits_.max_timeout_ns;
@@ -239,6 +269,7 @@ int File::unbind(const drm_acc_vm_bind &args)
     std::lock_guard lock(mutex_);
     for (auto it = bindings_.find(args.address);
          it != bindings_.end() && it->first < args.address + args.range;) {
+        driver_->remove_binder(*it->second.object, asid_);
         gone.push_back(std::move(it->second));
         it = bindings_.erase(it);
     }
@@ -251,7 +282,7 @@ std::map<uint64_t, File::Binding>::iterator File::find_binding(const MemoryObjec
     constexpr uint32_t both = DRM_ACC_VM_READ | DRM_ACC_VM_WRITE;
     return std::find_if(bindings_.begin(), bindings_.end(), [&](const auto &entry) {
         const Binding &binding = entry.second;
-        return binding.object.get() == object && !binding.going && (binding.flags & both) == both &&
+        return binding.object.get() == object && !binding.busy && (binding.flags & both) == both &&
                offset >= binding.bo_offset && offset - binding.bo_offset <= binding.range &&
                bytes <= binding.range - (offset - binding.bo_offset);
     });
@@ -268,13 +299,6 @@ File::Place File::resolve(uint64_t address, bool write)
     const uint64_t inside = address - found->first;
     if (inside >= binding.range || (binding.flags & need) != need) return {};
     return {binding.object, binding.bo_offset + inside, binding.range - inside};
-}
-
-bool File::binds(const MemoryObject *object)
-{
-    std::lock_guard lock(mutex_);
-    return std::any_of(bindings_.begin(), bindings_.end(),
-                       [&](const auto &entry) { return entry.second.object.get() == object; });
 }
 
 // ------------------------------------------------------------------- mmap

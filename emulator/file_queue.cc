@@ -49,7 +49,11 @@ int File::queue_create(drm_acc_queue_create &args)
     command.queue.packets = args.packets;
     command.queue.priority = args.priority;
     command.queue.doorbell = record.doorbell;
-    if (const int error = admin(command)) return error;
+    if (!account_->queues.take(1)) return -EDQUOT;
+    if (const int error = admin(command)) {
+        account_->queues.give(1);
+        return error;
+    }
 
     ring->second.queues++;
     control->second.queues++;
@@ -78,6 +82,7 @@ int File::queue_destroy(drm_acc_queue_destroy &args)
     command.op = ACC_ADMIN_QUEUE_DESTROY;
     command.object = args.queue;
     const int error = admin(command);
+    account_->queues.give(1);
 
     std::lock_guard lock(mutex_);
     for (const uint64_t address : {record.ring_binding, record.control_binding}) {

@@ -144,6 +144,8 @@ struct acc_admin_cmd {
 		struct {
 			__u32 kernel; /* or ~0: all */
 			__u32 pin;
+			__u32 quota; /* most units that PIN may add */
+			__u32 reserved;
 		} program; /* PREFETCH, PIN */
 		struct {
 			acc_u64 address; /* device address of a signal */
