@@ -24,8 +24,8 @@ int main(int argc, char **argv)
 
     for (int i = 0; i < 64; i++)
         image[i] = (strchr(ink, digit[i]) - ink) / 9.0f;
-    if (acc_device_open("inproc:crossbar", NULL, &devices[0]) < 0 ||
-        acc_device_open("inproc:fpga", NULL, &devices[1]) < 0 ||
+    if (acc_device_open("crossbar", NULL, &devices[0]) < 0 ||
+        acc_device_open("fpga", NULL, &devices[1]) < 0 ||
         acc_model_load_file(devices, 2, argc > 1 ? argv[1] : "digits.accx", NULL, &model) < 0 ||
         acc_model_run(model, inputs, outputs, 1) < 0) {
         fprintf(stderr, "first: %s\n", acc_error_text());

@@ -108,7 +108,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: gemm gemm.accx [URI]\n");
         return 2;
     }
-    int status = run(&o, argc == 3 ? argv[2] : "inproc:crossbar", argv[1]);
+    int status = run(&o, argc == 3 ? argv[2] : "crossbar", argv[1]);
 
     if (o.queue) acc_queue_destroy(o.queue);
     if (o.done) acc_signal_destroy(o.done);

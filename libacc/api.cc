@@ -267,7 +267,7 @@ int acc_device_list(int (*fn)(void *user, const char *uri), void *user)
 {
     return guarded([&] {
         ACC_CHECK_POINTER(fn);
-        for (const std::string &uri : list_uris())
+        for (const std::string &uri : device_uris())
             if (const int stop = fn(user, uri.c_str())) return stop;
         return 0;
     });

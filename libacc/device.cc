@@ -21,43 +21,89 @@ constexpr Log log("device");
 constexpr uint64_t default_spin_ns = 20'000;
 constexpr uint32_t needed_va_bits = 47;
 
-// The transport of a URI, or of the first that opens where none is named.
-Result<std::unique_ptr<Transport>> connect(const char *wanted, std::string &uri)
+// What ACC_DEVICE names: URIs, with ';' between them.
+std::vector<std::string> environment_uris()
 {
-    std::string why;
-    const char *named = wanted && *wanted ? wanted : std::getenv("ACC_DEVICE");
-    if (named && *named) {
-        uri = named;
-        auto transport = open_transport(uri, why);
-        if (!transport) return fail_text(transport.error(), why);
-        return transport;
+    std::vector<std::string> uris;
+    const char *value = std::getenv("ACC_DEVICE");
+    std::string_view rest = value ? value : "";
+    while (!rest.empty()) {
+        const std::string_view uri = rest.substr(0, rest.find(';'));
+        rest.remove_prefix(std::min(rest.size(), uri.size() + 1));
+        if (!uri.empty()) uris.emplace_back(uri);
     }
-    std::string refusals;
-    int first_error = -ENODEV;
-    for (const std::string &candidate : list_uris()) {
-        auto transport = open_transport(candidate, why);
-        if (transport) {
-            uri = candidate;
-            log.info("no device was named: took {}", uri);
-            return transport;
-        }
-        log.debug("{}: {}", candidate, why);
-        if (refusals.empty()) first_error = transport.error();
-        refusals += refusals.empty() ? ": " : "; ";
-        refusals += why;
-    }
-    return fail(first_error, "expected a device that can be opened; found none{}", refusals);
+    return uris;
+}
+
+// The engine that a URI without a scheme names, or -1.
+int engine_of(std::string_view name)
+{
+    if (name == "crossbar") return DRM_ACC_ENGINE_CROSSBAR;
+    if (name == "fpga") return DRM_ACC_ENGINE_FPGA;
+    return name == "null" ? int(DRM_ACC_ENGINE_NULL) : -1;
 }
 
 } // namespace
 
-Result<std::unique_ptr<Device>> Device::open(const char *uri, const acc_device_options *options)
+std::vector<std::string> device_uris()
+{
+    std::vector<std::string> uris = environment_uris();
+    const size_t named = uris.size();
+    for (std::string &uri : list_uris())
+        if (std::find(uris.begin(), uris.begin() + ptrdiff_t(named), uri) ==
+            uris.begin() + ptrdiff_t(named))
+            uris.push_back(std::move(uri));
+    return uris;
+}
+
+// Opens what was asked for: a URI, an engine wherever it is, or whatever there is.
+Result<std::unique_ptr<Device>> Device::open(const char *wanted, const acc_device_options *options)
+{
+    const std::string_view name = wanted ? wanted : "";
+    const int engine = engine_of(name);
+    if (!name.empty() && engine < 0) return open_uri(std::string(name), options);
+
+    const std::vector<std::string> named = environment_uris();
+    if (name.empty() && !named.empty()) return open_uri(named.front(), options);
+    std::string tried;
+    int first_error = -ENODEV;
+    for (const std::string &uri : device_uris()) {
+        auto device = open_uri(uri, options);
+        tried += tried.empty() ? "" : ", ";
+        tried += uri;
+        if (!device) {
+            // Who names a device wants that one, not another in its place; and one of another
+            // version is to be known, not passed over.
+            if (device.error() == -EPROTO || device.error() == -ERANGE ||
+                std::find(named.begin(), named.end(), uri) != named.end())
+                return device;
+            log.debug("{}: {}", uri, error_text());
+            if (first_error == -ENODEV) first_error = device.error();
+            tried += std::string(" (") + error_text() + ")";
+            continue;
+        }
+        if (engine >= 0 && (*device)->identity_.engine != uint32_t(engine)) continue;
+        log.info("{} was asked for: took {}", engine < 0 ? "no device" : wanted, uri);
+        return device;
+    }
+    return fail(engine < 0 ? first_error : -ENODEV, "expected {} among {}; found none",
+                engine < 0 ? "a device that can be opened"
+                           : "a device with engine " + std::string(name),
+                tried.empty() ? "no devices" : tried);
+}
+
+Result<std::unique_ptr<Device>> Device::open_uri(const std::string &uri,
+                                                 const acc_device_options *options)
 {
     std::unique_ptr<Device> device(new Device);
+    device->uri_ = uri;
     device->spin_ns_ = options && options->spin_ns ? options->spin_ns : default_spin_ns;
     const unsigned threads = std::thread::hardware_concurrency();
     device->max_spinners_ = threads > 2 ? threads / 2 : 1;
-    ACC_TRY(device->transport_, connect(uri, device->uri_));
+    std::string why;
+    auto transport = open_transport(uri, why);
+    if (!transport) return fail_text(transport.error(), why);
+    device->transport_ = std::move(*transport);
     if (const int error = device->handshake(); error < 0) return Error{error};
     if (const int error = device->map_status(); error < 0) return Error{error};
     device->arena_.init(device->memory_.va_start, device->memory_.va_end,

@@ -20,13 +20,19 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace acc
 {
 
+// URIs of what can be opened here, the preferred one first: those of ACC_DEVICE (between
+// them ';'), then what list_uris() finds.
+std::vector<std::string> device_uris();
+
 class Device : public Handle
 {
 public:
+    // `uri` as acc_device_open() has it: an engine's name and null are looked for.
     static Result<std::unique_ptr<Device>> open(const char *uri, const acc_device_options *options);
     // -EBUSY, and nothing has changed, while children are alive.
     static int close(std::unique_ptr<Device> &device);
@@ -89,6 +95,8 @@ public:
 
 private:
     Device() : Handle(HandleKind::Device), reader_(*this), signal_pools_(*this) {}
+    static Result<std::unique_ptr<Device>> open_uri(const std::string &uri,
+                                                    const acc_device_options *options);
     int handshake();
     int map_status();
 

@@ -62,7 +62,7 @@ bool parse(int argc, char **argv, Options &options)
     if (plain.size() != 2) return false;
     options.file = plain[0];
     options.data = plain[1];
-    if (options.devices.empty()) options.devices = {"inproc:crossbar", "inproc:fpga"};
+    if (options.devices.empty()) options.devices = {"crossbar", "fpga"};
     return true;
 }
 

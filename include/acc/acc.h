@@ -87,9 +87,12 @@ struct acc_device_options {
 
 /*
  * Opens a device. `uri`: "inproc:crossbar", "inproc:fpga", "inproc:null" (each with
- * ":key=value,…"), "unix:PATH#INDEX", "/dev/accel/accelN", or NULL: the URI in
- * ACC_DEVICE, else what is there: a kernel node, else a daemon's socket, else the
- * embedded emulator ("inproc:crossbar"). acc_device_uri() tells which.
+ * ":key=value,…"), "unix:PATH#INDEX", "/dev/accel/accelN"; or "crossbar", "fpga",
+ * "null": the first device with that engine, of those in ACC_DEVICE (URIs with ';'
+ * between them), then of what is there; or NULL: the first in ACC_DEVICE, else what is
+ * there: a kernel node, else a daemon's socket, else the embedded emulator
+ * ("inproc:crossbar"). What ACC_DEVICE names and cannot be opened is an error, not passed
+ * over. acc_device_uri() tells which.
  * -EINVAL malformed URI, -ENODEV nothing there, -EACCES not permitted, -EPROTO another
  * ABI major, -ERANGE the device offers less than 47 address bits.
  */
@@ -162,7 +165,7 @@ ACC_API int acc_device_reset(acc_device *device);
 
 /*
  * Calls fn for every device that can be opened here, in the order acc_device_open(NULL)
- * would prefer. A non-zero return of fn ends the walk and is returned.
+ * would prefer: those in ACC_DEVICE, then what is there. A non-zero return of fn ends the walk and is returned.
  */
 ACC_API int acc_device_list(int (*fn)(void *user, const char *uri), void *user);
 

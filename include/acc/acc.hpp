@@ -155,7 +155,7 @@ class Device : public detail::Owner<acc_device, acc_device_close>
 public:
     using Owner::Owner;
 
-    // As acc_device_open(): null takes ACC_DEVICE, or what is there.
+    // As acc_device_open(): null takes the first in ACC_DEVICE, or what is there.
     static Expected<Device> open(const char *uri = nullptr, uint64_t spin_ns = 0)
     {
         auto options = acc_init<acc_device_options>();

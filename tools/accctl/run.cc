@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <cstdlib>
 #include <set>
 
 namespace acc::ctl
@@ -75,13 +74,11 @@ std::set<std::string> engines_needed(const Json &image)
     return engines;
 }
 
-// Candidates in order: what was asked for; else ACC_DEVICE, then what is here.
+// Candidates in order: what was asked for; else what libacc finds, ACC_DEVICE's first.
 std::vector<std::string> candidates(const Context &context)
 {
     if (!context.devices.empty()) return context.devices;
     std::vector<std::string> uris;
-    const char *preferred = getenv("ACC_DEVICE");
-    if (preferred && *preferred) uris.emplace_back(preferred);
     const auto collect = [](void *user, const char *uri) {
         static_cast<std::vector<std::string> *>(user)->emplace_back(uri);
         return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fixture.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -71,14 +72,61 @@ TEST_F(DeviceTest, TakesTheEnvironmentsDevice)
     EXPECT_EQ(take(std::move(named)).uri(), "inproc:null");
 }
 
-TEST_F(DeviceTest, ListsWhatCanBeOpened)
+TEST_F(DeviceTest, TakesTheFirstOfSeveralInTheEnvironment)
+{
+    ASSERT_EQ(setenv("ACC_DEVICE", ";inproc:null:slots=3;;inproc:fpga", 1), 0);
+    auto device = Device::open();
+    unsetenv("ACC_DEVICE");
+    EXPECT_EQ(take(std::move(device)).uri(), "inproc:null:slots=3");
+}
+
+TEST_F(DeviceTest, FindsAnEngineByItsName)
+{
+    unsetenv("ACC_DEVICE");
+    for (const char *engine : {"crossbar", "fpga", "null"})
+        EXPECT_EQ(take(Device::open(engine)).uri(), std::string("inproc:") + engine);
+    // Those of the environment come first; what it has not is still found.
+    ASSERT_EQ(setenv("ACC_DEVICE", "inproc:null:slots=3;inproc:fpga:workers=1", 1), 0);
+    auto fpga = Device::open("fpga");
+    auto null = Device::open("null");
+    auto crossbar = Device::open("crossbar");
+    // One that was named and cannot be opened is not replaced by another.
+    ASSERT_EQ(setenv("ACC_DEVICE", "inproc:null;/dev/accel/accel9999;inproc:fpga", 1), 0);
+    auto before = Device::open("null");
+    EXPECT_REFUSED(Device::open("fpga").error().code, -ENODEV, "accel9999");
+    unsetenv("ACC_DEVICE");
+    EXPECT_EQ(take(std::move(fpga)).uri(), "inproc:fpga:workers=1");
+    EXPECT_EQ(take(std::move(null)).uri(), "inproc:null:slots=3");
+    EXPECT_EQ(take(std::move(crossbar)).uri(), "inproc:crossbar");
+    EXPECT_EQ(take(std::move(before)).uri(), "inproc:null");
+}
+
+std::vector<std::string> listed()
 {
     std::vector<std::string> uris;
     const auto add = [](void *user, const char *uri) {
         static_cast<std::vector<std::string> *>(user)->push_back(uri);
         return 0;
     };
-    ASSERT_ACC(acc_device_list(add, &uris));
+    EXPECT_ACC(acc_device_list(add, &uris));
+    return uris;
+}
+
+TEST_F(DeviceTest, ListsTheEnvironmentsFirstAndEachOnce)
+{
+    const std::vector<std::string> there = listed();
+    ASSERT_EQ(setenv("ACC_DEVICE", "inproc:null:slots=3;inproc:fpga", 1), 0);
+    std::vector<std::string> uris = listed();
+    unsetenv("ACC_DEVICE");
+    ASSERT_EQ(uris.size(), there.size() + 1);
+    EXPECT_EQ(uris[0], "inproc:null:slots=3");
+    EXPECT_EQ(uris[1], "inproc:fpga");
+    EXPECT_EQ(std::count(uris.begin(), uris.end(), "inproc:fpga"), 1);
+}
+
+TEST_F(DeviceTest, ListsWhatCanBeOpened)
+{
+    const std::vector<std::string> uris = listed();
     ASSERT_FALSE(uris.empty());
     for (const std::string &uri : uris)
         EXPECT_TRUE(take(Device::open(uri.c_str()))) << uri;
