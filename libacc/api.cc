@@ -98,6 +98,11 @@ const char *acc_status_name(uint32_t status)
     return status < ACC_STATUS_COUNT ? names[status] : "UNKNOWN";
 }
 
+void acc_log(enum acc_log_level level, const char *category, const char *text)
+{
+    if (category && text && level <= ACC_LOG_ERROR) Log(category).line(level, text);
+}
+
 uint64_t acc_deadline(uint64_t relative_ns)
 {
     return saturating_add(now_ns(), relative_ns);
@@ -417,6 +422,23 @@ int acc_signal_add(acc_signal *handle, int64_t value)
     return guarded([&] {
         ACC_CHECK(from_c<Signal>(handle));
         return from_c<Signal>(handle)->add(value);
+    });
+}
+
+int acc_signal_wake(acc_signal *handle)
+{
+    return guarded([&] {
+        ACC_CHECK(from_c<Signal>(handle));
+        return from_c<Signal>(handle)->wake();
+    });
+}
+
+int acc_signal_cancel(acc_signal *handle)
+{
+    return guarded([&] {
+        ACC_CHECK(from_c<Signal>(handle));
+        from_c<Signal>(handle)->cancel();
+        return 0;
     });
 }
 

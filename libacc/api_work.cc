@@ -377,20 +377,8 @@ int acc_queue_get_info(acc_queue *handle, acc_queue_info *info)
     return guarded([&] {
         Queue *queue = from_c<Queue>(handle);
         ACC_CHECK(queue);
-        const auto state = queue->query();
-        if (!state) return state.error();
-        acc_queue_info out = {};
-        out.id = queue->id();
-        out.state = state->state;
-        out.fault_code = state->fault_code;
-        out.priority = state->priority;
-        out.read_index = state->read_index;
-        out.write_index = state->write_index;
-        out.fault_packet = state->fault_packet;
-        out.fault_address = state->fault_address;
-        out.fault_kernel = state->fault_kernel;
-        out.packets = state->packets;
-        return write_info(info, out);
+        const auto state = queue->info();
+        return state ? write_info(info, *state) : state.error();
     });
 }
 
@@ -400,6 +388,39 @@ int acc_queue_reset(acc_queue *handle)
         ACC_CHECK(from_c<Queue>(handle));
         return from_c<Queue>(handle)->reset();
     });
+}
+
+int acc_queue_stop(acc_queue *handle)
+{
+    return guarded([&] {
+        ACC_CHECK(from_c<Queue>(handle));
+        return from_c<Queue>(handle)->stop();
+    });
+}
+
+int acc_queue_on_fault(acc_queue *handle, acc_queue_fault_fn fn, void *user)
+{
+    return guarded([&] {
+        ACC_CHECK_POINTER(fn);
+        ACC_CHECK(from_c<Queue>(handle));
+        return from_c<Queue>(handle)->on_fault(fn, user);
+    });
+}
+
+int acc_queue_get_memory(acc_queue *handle, acc_queue_memory *memory)
+{
+    return guarded([&] {
+        ACC_CHECK(from_c<Queue>(handle));
+        return write_info(memory, from_c<Queue>(handle)->memory());
+    });
+}
+
+int acc_queue_ring(acc_queue *handle, uint64_t index)
+{
+    Queue *queue = from_c<Queue>(handle);
+    ACC_CHECK(queue);
+    queue->ring_published(index);
+    return 0;
 }
 
 // --------------------------------------------------------------------- models

@@ -113,6 +113,37 @@ void EventReader::look()
         unlink(entry);
         entry.fire(observed, lost);
     }
+    if (!watches_.empty()) look_for_faults();
+}
+
+// One query of the newest entry of the log, whatever the number of queues.
+void EventReader::look_for_faults()
+{
+    const int lost = device_.lost();
+    if (!lost) {
+        drm_acc_dev_query newest = {};
+        newest.type = DRM_ACC_QUERY_FAULT;
+        if (device_.ioctl(DRM_IOCTL_ACC_DEV_QUERY, &newest)) return; // there is none
+        if (newest.fault.sequence == faults_seen_) return;
+        faults_seen_ = newest.fault.sequence;
+    }
+    for (FaultWatch *watch : watches_)
+        watch->look(lost);
+}
+
+int EventReader::add_watch(FaultWatch &watch)
+{
+    ACC_TRY_INT(start());
+    std::lock_guard lock(mutex_);
+    watches_.push_back(&watch);
+    watch.look(device_.lost());
+    return 0;
+}
+
+void EventReader::remove_watch(FaultWatch &watch)
+{
+    std::lock_guard lock(mutex_);
+    std::erase(watches_, &watch);
 }
 
 void EventReader::unlink(WaitEntry &entry)
@@ -148,12 +179,12 @@ bool EventReader::remove(WaitEntry &entry)
     return true;
 }
 
-void EventReader::cancel(const acc_signal_memory *memory)
+void EventReader::cancel(const acc_signal_memory *memory, WaitEntry::Kind kind)
 {
     std::lock_guard lock(mutex_);
     for (size_t i = entries_.size(); i-- > 0;) {
         WaitEntry &entry = *entries_[i];
-        if (entry.memory_ != memory || !entry.cancellable()) continue;
+        if (entry.memory_ != memory || entry.kind() != kind) continue;
         unlink(entry);
         entry.fire(0, -ECANCELED);
     }

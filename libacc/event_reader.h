@@ -42,8 +42,9 @@ public:
     // EventReader::cancel()). The reader's lock is held and the entry is registered no more;
     // it may delete itself.
     virtual void fire(int64_t observed, int error) = 0;
-    // Whether it may be cancelled, its signal being about to go.
-    virtual bool cancellable() const { return false; }
+    // What cancel() may choose; a thread that waits is never cancelled.
+    enum class Kind { Thread, Callback, Descriptor };
+    virtual Kind kind() const { return Kind::Thread; }
 
 private:
     friend class EventReader;
@@ -56,6 +57,17 @@ private:
     const uint32_t condition_;
     const int64_t value_;
     size_t index_ = SIZE_MAX; // in the reader's list
+};
+
+// Who wants to know of the device's faults. Whoever registers it keeps it alive until
+// remove_watch() has returned.
+class FaultWatch
+{
+public:
+    virtual ~FaultWatch() = default;
+
+    // The device's fault log has grown, or the device is lost. The reader's lock is held.
+    virtual void look(int lost) = 0;
 };
 
 class EventReader
@@ -73,8 +85,12 @@ public:
     int add(WaitEntry &entry);
     // False when it has fired, or is not registered.
     bool remove(WaitEntry &entry);
-    // Fires the entries of a signal that may be cancelled.
-    void cancel(const acc_signal_memory *memory);
+    // Fires the entries of one kind of a signal, with -ECANCELED.
+    void cancel(const acc_signal_memory *memory, WaitEntry::Kind kind);
+
+    // 0 or -errno of start(). Looks at once.
+    int add_watch(FaultWatch &watch);
+    void remove_watch(FaultWatch &watch);
 
     // Counts the events seen. wait_event() returns 0 when it differs from `seen`, or -ETIME.
     uint32_t events() const { return events_.load(std::memory_order_acquire); }
@@ -94,6 +110,7 @@ public:
 private:
     void run();
     void look();
+    void look_for_faults();
     void unlink(WaitEntry &entry);
     void wake();
 
@@ -109,6 +126,8 @@ private:
     std::atomic<uint32_t> events_{0};
     std::vector<WaitEntry *> entries_;
     std::vector<SignalChunk *> relays_;
+    std::vector<FaultWatch *> watches_;
+    uint64_t faults_seen_ = 0;
     bool told_lost_ = false; // the readers of the devices that share signals
 };
 

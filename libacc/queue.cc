@@ -5,6 +5,7 @@
 #include "libacc/device.h"
 #include "libacc/error.h"
 #include "libacc/log.h"
+#include "libacc/queue_fault.h"
 
 #include <algorithm>
 #include <bit>
@@ -80,30 +81,84 @@ Result<std::unique_ptr<Queue>> Queue::create(Device &device, const acc_queue_opt
         return device.refused(error, "QUEUE_CREATE");
     }
     queue->id_ = create.queue;
-    queue->created_ = true;
+    queue->created_.store(true, std::memory_order_relaxed);
     queue->kick_.reset(create.kick_fd);
     queue->errors_checked_.store(device.errors_seen(), std::memory_order_relaxed);
     device.add_child();
+    queue->counted_ = true;
     ACC_TRY(queue->doorbell_, device.doorbell(create.doorbell_mmap_offset, create.doorbell_slot));
     return queue;
 }
 
-Queue::~Queue()
+// 0, or -errno of the device; nothing to do the second time.
+int Queue::end()
 {
-    if (!created_) return;
+    std::shared_ptr<QueueFault> fault;
+    {
+        std::lock_guard lock(fault_mutex_);
+        fault = fault_;
+    }
+    if (fault) fault->stop(); // unlocked: its callback may stop the queue itself
+    if (!created_.exchange(false, std::memory_order_acq_rel)) return 0;
     drm_acc_queue_destroy destroy = {};
     destroy.queue = id_;
-    if (const int error = device_.ioctl(DRM_IOCTL_ACC_QUEUE_DESTROY, &destroy);
-        error && !device_.lost())
+    return device_.ioctl(DRM_IOCTL_ACC_QUEUE_DESTROY, &destroy);
+}
+
+Queue::~Queue()
+{
+    if (!counted_) return;
+    if (const int error = end(); error && !device_.lost())
         log.error("{}: QUEUE_DESTROY of queue {}: {}", device_.uri(), id_, errno_text(error));
     buffer_.reset();
     device_.remove_child();
 }
 
+void Queue::ring_published(uint64_t index)
+{
+    // The doorbell of a queue that was stopped is another's by now.
+    if (created_.load(std::memory_order_relaxed)) ring(index);
+}
+
+int Queue::stop()
+{
+    if (const int error = end())
+        return device_.refused(error, fmt::format("QUEUE_DESTROY of queue {}", id_)).code;
+    return 0;
+}
+
+int Queue::on_fault(acc_queue_fault_fn fn, void *user)
+{
+    std::lock_guard lock(fault_mutex_);
+    if (fault_)
+        return fail(-EBUSY, "queue {}: expected no callback for faults; found one", id_).code;
+    if (!created_.load(std::memory_order_relaxed)) return fail_stopped();
+    const int error = QueueFault::start(*this, fn, user, fault_);
+    if (error) fault_.reset();
+    return error;
+}
+
+acc_queue_memory Queue::memory() const
+{
+    acc_queue_memory memory = {};
+    memory.ring = ring_;
+    memory.control = control_;
+    memory.packets = packets();
+    return memory;
+}
+
 // -------------------------------------------------------------------- health
+
+int Queue::fail_stopped() const
+{
+    return fail(-EIO, "{}: expected a queue that runs; queue {} was stopped", device_.uri(), id_)
+        .code;
+}
 
 int Queue::check_health(uint64_t count)
 {
+    if (!created_.load(std::memory_order_relaxed)) [[unlikely]]
+        return fail_stopped();
     if (const int lost = device_.lost()) [[unlikely]]
         return device_.fail_lost(lost).code;
     if (device_.errors_seen() != errors_checked_.load(std::memory_order_relaxed)) [[unlikely]]
@@ -116,6 +171,7 @@ int Queue::check_health(uint64_t count)
 
 Result<drm_acc_queue_query> Queue::query()
 {
+    if (!created_.load(std::memory_order_relaxed)) return Error{fail_stopped()};
     drm_acc_queue_query request = {};
     request.queue = id_;
     if (const int error = device_.ioctl(DRM_IOCTL_ACC_QUEUE_QUERY, &request))
@@ -123,6 +179,23 @@ Result<drm_acc_queue_query> Queue::query()
     // Whoever learns of a fault here is told by the next submission as well.
     if (request.state == DRM_ACC_QUEUE_ERROR) device_.error_seen();
     return request;
+}
+
+Result<acc_queue_info> Queue::info()
+{
+    ACC_TRY(const drm_acc_queue_query state, query());
+    acc_queue_info info = {};
+    info.id = id_;
+    info.state = state.state;
+    info.fault_code = state.fault_code;
+    info.priority = state.priority;
+    info.read_index = state.read_index;
+    info.write_index = state.write_index;
+    info.fault_packet = state.fault_packet;
+    info.fault_address = state.fault_address;
+    info.fault_kernel = state.fault_kernel;
+    info.packets = state.packets;
+    return info;
 }
 
 int Queue::check_fault()

@@ -22,11 +22,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 namespace acc
 {
 
 class Device;
+class QueueFault;
 
 class Queue : public Handle
 {
@@ -46,7 +48,14 @@ public:
     int submit_dispatch(acc_dispatch_packet packet, const void *kernargs, size_t kernarg_bytes);
 
     Result<drm_acc_queue_query> query();
+    Result<acc_queue_info> info(); // without its size
     int reset();
+    // Ends the device's side of it; the memory stays.
+    int stop();
+    int on_fault(acc_queue_fault_fn fn, void *user);
+    acc_queue_memory memory() const;
+    // Rings for packets that the caller has published.
+    void ring_published(uint64_t index);
     // -EIO with a text that names the fault; 0 when the queue is well.
     int check_fault();
 
@@ -54,6 +63,7 @@ private:
     explicit Queue(Device &device) : Handle(HandleKind::Queue), device_(device) {}
 
     int check_health(uint64_t count);
+    int fail_stopped() const;
     int reserve(uint64_t count, uint64_t deadline_ns, uint64_t &index);
     bool try_reserve(uint64_t count, uint64_t &index);
     int reserve_slowly(uint64_t count, uint64_t deadline_ns, uint64_t &index);
@@ -62,6 +72,7 @@ private:
     void fill(uint64_t index, const acc_packet &packet);
     void publish(uint64_t index, const acc_packet &packet);
     void ring(uint64_t index);
+    int end();
 
     Device &device_;
     std::unique_ptr<Buffer> buffer_;
@@ -72,8 +83,11 @@ private:
     uint32_t mask_ = 0;
     uint32_t id_ = 0;
     bool single_producer_ = false;
-    bool created_ = false;
+    bool counted_ = false; // among the device's children
+    std::atomic<bool> created_{false}; // the device has it
     UniqueFd kick_;
+    std::mutex fault_mutex_; // of what follows
+    std::shared_ptr<QueueFault> fault_;
     // The device's count of errors when the queue was last seen to be well.
     std::atomic<uint32_t> errors_checked_{0};
     // Never ahead of the device's read_index. Producers write it now and then.

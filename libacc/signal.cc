@@ -42,7 +42,7 @@ int Signal::destroy(std::unique_ptr<Signal> &signal)
         signal->running_.wait(running, std::memory_order_acquire);
     }
     if (signal->fds_.load(std::memory_order_acquire))
-        signal->device().reader().cancel(signal->memory());
+        signal->device().reader().cancel(signal->memory(), WaitEntry::Kind::Descriptor);
     signal.reset();
     return 0;
 }
@@ -88,6 +88,12 @@ int Signal::add(int64_t value)
 {
     std::atomic_ref(memory()->value).fetch_add(value, std::memory_order_acq_rel);
     return wake();
+}
+
+void Signal::cancel()
+{
+    if (waits_.load(std::memory_order_acquire))
+        device().reader().cancel(memory(), WaitEntry::Kind::Callback);
 }
 
 void Signal::reset(int64_t value)

@@ -44,6 +44,10 @@ public:
     }
     int store(int64_t value);
     int add(int64_t value);
+    // For who changed the value.
+    int wake();
+    // Fires the callbacks that wait, with -ECANCELED.
+    void cancel();
     void reset(int64_t value);
 
     int wait(uint32_t condition, int64_t value, uint64_t deadline_ns, int64_t *observed)
@@ -81,7 +85,6 @@ private:
     explicit Signal(const SignalPools::Cell &cell) : Handle(HandleKind::Signal), cell_(cell) {}
     int wait_long(uint32_t condition, int64_t value, uint64_t deadline_ns, int64_t *observed);
     int sleep(uint32_t condition, int64_t value, uint64_t deadline_ns, int64_t *observed);
-    int wake();
     // An error in the cell means that some queue may be in Error.
     void note_status() const
     {

@@ -160,6 +160,8 @@ public:
         signal_.device().callbacks().post(*this);
     }
 
+    Kind kind() const override { return Kind::Callback; }
+
     void run() override
     {
         fn_(user_, reinterpret_cast<acc_signal *>(&signal_), observed_, error_);
@@ -208,7 +210,7 @@ public:
         (void)!eventfd_write(fd_.get(), 1);
         delete this;
     }
-    bool cancellable() const override { return true; }
+    Kind kind() const override { return Kind::Descriptor; }
 
 private:
     Signal &signal_;

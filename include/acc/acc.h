@@ -77,6 +77,8 @@ typedef void (*acc_log_fn)(void *user, enum acc_log_level level, const char *tex
  * the environment's ACC_LOG (trace…error), default warn. fn may run on any thread and
  * must not call libacc. */
 ACC_API void acc_set_log(acc_log_fn fn, void *user);
+/* A line among the library's own, for what is built on it. `category` is one word. */
+ACC_API void acc_log(enum acc_log_level level, const char *category, const char *text);
 
 /* ---------------------------------------------------------------- devices */
 
@@ -231,6 +233,9 @@ ACC_API int64_t acc_signal_load(const acc_signal *signal); /* acquire */
 /* Changes by atomics (release), wakes who waits. */
 ACC_API int acc_signal_store(acc_signal *signal, int64_t value);
 ACC_API int acc_signal_add(acc_signal *signal, int64_t value);
+/* Wakes who waits, after the caller changed the value at acc_signal_address() by a 64-bit
+ * atomic of its own. */
+ACC_API int acc_signal_wake(acc_signal *signal);
 /* Stores without waking: only to re-arm a signal that nobody waits on, by callback or
  * descriptor neither: they would never hear of it again. Clears status. */
 ACC_API void acc_signal_reset(acc_signal *signal, int64_t value);
@@ -253,6 +258,8 @@ ACC_API int acc_signal_wait_any(acc_signal *const *signals, const uint32_t *cond
 typedef void (*acc_signal_fn)(void *user, acc_signal *signal, int64_t observed, int error);
 ACC_API int acc_signal_on(acc_signal *signal, uint32_t condition, int64_t value, acc_signal_fn fn,
 			  void *user) ACC_MUST_CHECK;
+/* Calls the callbacks that wait on the signal, now, with error -ECANCELED. Later ones stay. */
+ACC_API int acc_signal_cancel(acc_signal *signal);
 /* A descriptor that polls readable once the condition holds, or never will; the caller
  * closes it. */
 ACC_API int acc_signal_fd(acc_signal *signal, uint32_t condition, int64_t value,
@@ -374,6 +381,33 @@ struct acc_queue_info {
 ACC_API int acc_queue_get_info(acc_queue *queue, struct acc_queue_info *info);
 /* Puts it into Error with code RESET; it stays there until destroyed. */
 ACC_API int acc_queue_reset(acc_queue *queue);
+/* Takes the queue from its device: what was published is cancelled (waits for the packet
+ * that executes), what is published later is never read. Its memory stays until
+ * acc_queue_destroy(). Submissions and queries are -EIO from now on. */
+ACC_API int acc_queue_stop(acc_queue *queue);
+/* Calls fn once, on a thread of the library, when the queue has gone into Error (error 0)
+ * or its device is lost (-EIO, -ENODEV). At most one per queue: -EBUSY. After
+ * acc_queue_stop() or acc_queue_destroy() has returned fn is not called any more and does
+ * not run, unless it is fn itself that calls them. */
+typedef void (*acc_queue_fault_fn)(void *user, acc_queue *queue, const struct acc_queue_info *info,
+				   int error);
+ACC_API int acc_queue_on_fault(acc_queue *queue, acc_queue_fault_fn fn,
+			       void *user) ACC_MUST_CHECK;
+
+/*
+ * The memory that a queue shares with its device, for producers that publish packets
+ * themselves (acc/abi.h has the contract). They may run beside acc_queue_submit(), which
+ * waits for room before it reserves: who reserves first and waits then may make it wait.
+ */
+struct acc_queue_memory {
+	size_t size;
+	union acc_packet *ring;
+	struct acc_queue_control *control;
+	uint64_t packets;
+};
+ACC_API int acc_queue_get_memory(acc_queue *queue, struct acc_queue_memory *memory);
+/* Stores `index` to the doorbell, and wakes the device if it sleeps. For published packets. */
+ACC_API int acc_queue_ring(acc_queue *queue, uint64_t index);
 
 /* ----------------------------------------------------------------- models */
 
