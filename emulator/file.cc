@@ -40,7 +40,9 @@ Result<std::unique_ptr<File>> File::create(std::shared_ptr<Driver> driver,
     ACC_TRY(file->doorbells_,
             file->driver_->create_object(ACC_DOORBELL_PAGE_BYTES, "acc-doorbells"));
     ACC_TRY(file->status_, file->driver_->create_object(ACC_PAGE_BYTES, "acc-status"));
-    // The client gets a descriptor that was opened for reading: no mapping of it can write.
+    // The client gets a descriptor that was opened for reading, and what it may open again
+    // through /proc is sealed: no mapping but the device's can write.
+    if (const int error = file->status_->seal_writers()) return Error{error};
     const std::string path = "/proc/self/fd/" + std::to_string(file->status_->fd());
     file->status_reader_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file->status_reader_) return Error{-errno};

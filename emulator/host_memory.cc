@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <mutex>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 namespace acc::emu
 {
@@ -32,13 +34,17 @@ Result<std::shared_ptr<MemoryObject>> MemoryObject::create(uint64_t bytes, bool 
 
 Result<std::shared_ptr<MemoryObject>> MemoryObject::import(int fd, bool scatter)
 {
-    const int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0) return Error{errno == EBADF ? -EBADF : -EINVAL};
-    if ((seals & sealed) != sealed || (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
-        return Error{-EINVAL};
+    // What is checked is what is mapped: the client may put something else at its number.
     std::shared_ptr<MemoryObject> object(new MemoryObject);
     object->fd_.reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!object->fd_) return Error{-errno};
+    const int seals = fcntl(object->fd_.get(), F_GET_SEALS);
+    if (seals < 0 || (seals & sealed) != sealed || (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+        return Error{-EINVAL};
+    // Huge pages are reserved for a mapping and may be missing for this one: a SIGBUS.
+    struct statfs system;
+    if (fstatfs(object->fd_.get(), &system)) return Error{-errno};
+    if (system.f_type == HUGETLBFS_MAGIC) return Error{-EINVAL};
     struct stat status;
     if (fstat(object->fd_.get(), &status)) return Error{-errno};
     object->bytes_ = uint64_t(status.st_size);
@@ -84,6 +90,11 @@ int MemoryObject::map(bool scatter)
     }
     madvise(reserved, mapped_bytes_, MADV_DONTFORK);
     return 0;
+}
+
+int MemoryObject::seal_writers()
+{
+    return fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE) ? -errno : 0;
 }
 
 MemoryObject::~MemoryObject()

@@ -30,11 +30,14 @@ public:
     static Result<std::shared_ptr<MemoryObject>> create(uint64_t bytes, bool scatter,
                                                         const char *name);
     // Takes a duplicate of the client's descriptor. -EINVAL unless it is a memfd that can
-    // neither shrink nor grow, with whole pages.
+    // neither shrink nor grow, of whole pages and not of huge ones.
     static Result<std::shared_ptr<MemoryObject>> import(int fd, bool scatter);
     ~MemoryObject();
     MemoryObject(const MemoryObject &) = delete;
     MemoryObject &operator=(const MemoryObject &) = delete;
+
+    // From now on nobody else can map it for writing, by whatever descriptor.
+    [[nodiscard]] int seal_writers();
 
     uint64_t bytes() const { return bytes_; }
     uint64_t pages() const { return bytes_ >> ACC_PAGE_SHIFT; }

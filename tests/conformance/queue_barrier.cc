@@ -63,6 +63,22 @@ TEST_F(QueueBarrier, AndWaitsForAll)
     EXPECT_FALSE(passes(barrier_and, {3, 1, 4, 1, 5}));
 }
 
+// It need not look behind the first signal that is not 0; what is bad there is found at last.
+TEST_F(QueueBarrier, AndFindsABadSignalAtTheLatestWhenItLooksThere)
+{
+    Signals signals(accel());
+    Queue queue(accel());
+    acc_signal_memory *gate = signals.make(), *done = signals.make(), *none = signals.make(0);
+    none->kind = 0;
+    queue.submit(barrier_and({gate, none}, done));
+    EXPECT_TRUE(eventually(
+        [&] { return shared(gate->notify).load() & ACC_NOTIFY_DEVICE || value_of(done) == 0; }));
+    store_signal(accel(), gate, 0);
+    ASSERT_EQ(wait_for(accel(), done), 0);
+    EXPECT_EQ(status_of(done), uint32_t(ACC_STATUS_INVALID_SIGNAL));
+    EXPECT_EQ(queue.query().fault_address, address_of(none));
+}
+
 TEST_F(QueueBarrier, OrWaitsForAny)
 {
     EXPECT_TRUE(passes(barrier_or, {}));

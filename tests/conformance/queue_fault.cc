@@ -377,6 +377,20 @@ TEST_F(QueueFault, LogKeepsTheNewestFirst)
     EXPECT_EQ(second().call(DRM_IOCTL_ACC_DEV_QUERY, past), -ENOENT) << "another file's faults";
 }
 
+TEST_F(QueueFault, LogKeepsAtLeastTheNewest64)
+{
+    constexpr uint32_t faults = 70, kept = 64;
+    for (uint32_t i = 0; i < faults; i++) {
+        Queue queue(accel());
+        acc_packet bad = nothing();
+        bad.header |= 0x8000;
+        queue.submit(bad);
+        ASSERT_TRUE(queue.drained());
+    }
+    for (uint32_t i = 0; i < kept; i++)
+        EXPECT_EQ(accel().query(DRM_ACC_QUERY_FAULT, i).fault.sequence, faults - i);
+}
+
 // A packet that waits when its queue faults elsewhere is not lost: it is behind or before.
 TEST_F(QueueFault, CancelledPacketsDoNotExecute)
 {

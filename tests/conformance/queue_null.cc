@@ -216,6 +216,68 @@ TEST_F(QueueNull, UnbindFaultsWhatOutlivesItsTime)
     EXPECT_EQ(accel().close(bo.handle), 0);
 }
 
+// While one thread unbinds, the binding is neither there nor gone.
+TEST_F(QueueNull, UnbindOfWhatIsBeingUnboundIsBusy)
+{
+    Signals signals(accel());
+    NullWork work(accel());
+    drm_acc_bo_create bo;
+    ASSERT_EQ(accel().create(page_bytes, bo), 0);
+    const uint64_t at = accel().reserve(page_bytes);
+    ASSERT_EQ(accel().bind(bo.handle, 0, page_bytes, at), 0);
+    Queue hanging(accel()), probe(accel());
+    hanging.submit(work.hang(signals.make()));
+    ASSERT_TRUE(executing(work.program()));
+    int result = 1;
+    std::thread unbinder([&] { result = accel().unbind(at, page_bytes); });
+    // The device lost the address: the other thread is inside.
+    acc_signal_memory *done = signals.make(0);
+    EXPECT_TRUE(eventually([&] {
+        shared(done->value).store(1);
+        probe.submit(fill(at, 1, 4, done));
+        EXPECT_EQ(wait_for(accel(), done), 0);
+        return status_of(done) == ACC_STATUS_INVALID_ADDRESS;
+    }));
+    EXPECT_EQ(accel().unbind(at, page_bytes), -EBUSY);
+    EXPECT_EQ(accel().bind(bo.handle, 0, page_bytes, at), -EEXIST);
+    ASSERT_EQ(accel().reset(DRM_ACC_RESET_QUEUE, hanging.id()), 0);
+    unbinder.join();
+    EXPECT_EQ(result, 0);
+    EXPECT_EQ(accel().unbind(at, page_bytes), -ENOENT);
+    Accel::release(at, page_bytes);
+    EXPECT_EQ(accel().close(bo.handle), 0);
+}
+
+// Every slot is only busy: a pin that may be tried again, unlike one that can never be.
+TEST_F(QueueNull, PinIsBusyWhileEverySlotIs)
+{
+    const uint32_t slots = accel().slots();
+    if (slots < 2) GTEST_SKIP() << "one slot: nothing can be pinned";
+    Signals signals(accel());
+    std::vector<std::unique_ptr<NullWork>> works;
+    std::vector<std::unique_ptr<Queue>> queues;
+    for (uint32_t i = 0; i < slots; i++) {
+        works.push_back(std::make_unique<NullWork>(accel()));
+        queues.push_back(std::make_unique<Queue>(accel()));
+    }
+    Program more(accel(), {ACC_NULL_NOOP});
+    for (uint32_t i = 0; i < slots; i++) { // from here on no unbind would end
+        queues[i]->submit(works[i]->hang(signals.make()));
+        ASSERT_TRUE(executing(works[i]->program())) << i;
+    }
+    EXPECT_EQ(more.pin(0), -EBUSY);
+    EXPECT_EQ(more.query().pinned, 0u);
+    EXPECT_EQ(more.prefetch(0), 0) << "a hint";
+    EXPECT_EQ(more.query().slot, ~0u);
+    ASSERT_EQ(accel().reset(DRM_ACC_RESET_QUEUE, queues[0]->id()), 0);
+    EXPECT_TRUE(eventually([&] { return more.pin(0) == 0; }));
+    EXPECT_EQ(more.query().pinned, 1u);
+    for (auto &queue : queues) {
+        EXPECT_EQ(accel().reset(DRM_ACC_RESET_QUEUE, queue->id()), 0);
+        EXPECT_TRUE(queue->drained());
+    }
+}
+
 TEST_F(QueueNull, UnloadIsBusyWhileADispatchExecutes)
 {
     Signals signals(accel());

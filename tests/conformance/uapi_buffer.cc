@@ -242,6 +242,25 @@ TEST_F(UapiPrime, RejectsOneFieldAtATime)
     EXPECT_EQ(accel().close(bo.handle), 0);
 }
 
+// DRM asks for known flags on the way out, and for none on the way in.
+TEST_F(UapiPrime, FlagsAreOfTheDescriptorThatIsMade)
+{
+    drm_acc_bo_create bo;
+    ASSERT_EQ(accel().create(page_bytes, bo), 0);
+    drm_prime_handle out = {};
+    out.handle = bo.handle;
+    ASSERT_EQ(accel().call(DRM_IOCTL_PRIME_HANDLE_TO_FD, out), 0);
+    const UniqueFd fd(out.fd);
+    EXPECT_FALSE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) << "nobody asked for it";
+    drm_prime_handle in = {};
+    in.fd = fd.get();
+    in.flags = ~0u;
+    in.handle = 0x7777;
+    ASSERT_EQ(accel().call(DRM_IOCTL_PRIME_FD_TO_HANDLE, in), 0);
+    EXPECT_EQ(in.handle, bo.handle);
+    EXPECT_EQ(accel().close(bo.handle), 0);
+}
+
 TEST_F(UapiPrime, ImportedTwiceIsOneHandle)
 {
     drm_acc_bo_create bo;
@@ -318,10 +337,24 @@ TEST_F(UapiMemfd, OnlySealedWholePagesAreTaken)
     constexpr int sealed = F_SEAL_SHRINK | F_SEAL_GROW;
     EXPECT_EQ(import(make(page_bytes, 0).get()), -EINVAL) << "not sealed: it could shrink";
     EXPECT_EQ(import(make(page_bytes, F_SEAL_GROW).get()), -EINVAL);
+    EXPECT_EQ(import(make(page_bytes, F_SEAL_SHRINK).get()), -EINVAL);
     EXPECT_EQ(import(make(page_bytes, sealed | F_SEAL_WRITE).get()), -EINVAL) << "read-only";
+    EXPECT_EQ(import(make(page_bytes, sealed | F_SEAL_FUTURE_WRITE).get()), -EINVAL);
     EXPECT_EQ(import(make(page_bytes + 100, sealed).get()), -EINVAL) << "not whole pages";
     EXPECT_EQ(import(make(0, sealed).get()), -EINVAL) << "empty";
     EXPECT_EQ(import(make(page_bytes, sealed).get()), 0);
+}
+
+// A page of a hugetlb file may be missing when it is touched, however it is sealed.
+TEST_F(UapiMemfd, HugePagesAreNotTaken)
+{
+    constexpr off_t huge_bytes = 2 << 20;
+    const UniqueFd fd(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB |
+                                               (21u << MAP_HUGE_SHIFT)));
+    if (!fd) GTEST_SKIP() << "this kernel makes no memfd of 2 MiB pages";
+    ASSERT_EQ(ftruncate(fd.get(), huge_bytes), 0);
+    ASSERT_EQ(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+    EXPECT_EQ(import(fd.get()), -EINVAL);
 }
 
 // ----------------------------------------------------------------------- mmap

@@ -107,6 +107,23 @@ TEST_F(UapiIoctl, LongerTailsAreIgnored)
     EXPECT_EQ(accel().close(longer.args.handle), 0);
 }
 
+// Of a struct that is only answered, the tail that the driver does not know is zero.
+TEST_F(UapiIoctl, LongerTailsOfWhatIsOnlyAnsweredAreZero)
+{
+    struct {
+        drm_acc_dev_query args;
+        uint64_t tail[2];
+        uint64_t guard;
+    } longer = {};
+    longer.tail[0] = longer.tail[1] = longer.guard = 0x1122334455667788;
+    const unsigned long request = _IOC(_IOC_READ, DRM_IOCTL_BASE, _IOC_NR(DRM_IOCTL_ACC_DEV_QUERY),
+                                       sizeof longer.args + sizeof longer.tail);
+    ASSERT_EQ(accel().call(request, longer), 0);
+    EXPECT_STREQ(longer.args.identity.name, accel().identity().name);
+    EXPECT_EQ(longer.tail[0] | longer.tail[1], 0u);
+    EXPECT_EQ(longer.guard, 0x1122334455667788u);
+}
+
 TEST_F(UapiIoctl, DirectionBitsAreHonoured)
 {
     const auto request = [](unsigned direction) -> unsigned long {
@@ -176,6 +193,12 @@ TEST_F(UapiDrm, CapabilitiesAreThoseOfAnAcceleratorNode)
     args.capability = DRM_CAP_TIMESTAMP_MONOTONIC;
     ASSERT_EQ(accel().call(DRM_IOCTL_GET_CAP, args), 0);
     EXPECT_EQ(args.value, 1u);
+    for (const uint64_t none : {DRM_CAP_SYNCOBJ, DRM_CAP_SYNCOBJ_TIMELINE}) {
+        args.capability = none;
+        args.value = 7;
+        ASSERT_EQ(accel().call(DRM_IOCTL_GET_CAP, args), 0);
+        EXPECT_EQ(args.value, 0u);
+    }
     args.capability = DRM_CAP_DUMB_BUFFER; // a display's
     EXPECT_EQ(accel().call(DRM_IOCTL_GET_CAP, args), -EOPNOTSUPP);
     args.capability = 0xdead;

@@ -193,6 +193,7 @@ TEST_F(UapiWait, RejectsOneFieldAtATime)
 {
     Signals signals(accel());
     Buffer read_only(accel(), page_bytes, DRM_ACC_VM_READ);
+    Buffer write_only(accel(), page_bytes, DRM_ACC_VM_WRITE);
     const uint64_t free_range = accel().reserve(page_bytes);
     drm_acc_wait good = {};
     good.address = address_of(signals.make(0));
@@ -208,7 +209,8 @@ TEST_F(UapiWait, RejectsOneFieldAtATime)
          R{"an address that is not bound", EFAULT, [&](auto &w) { w.address = free_range; }},
          R{"address 0", EFAULT, [](auto &w) { w.address = 0; }},
          R{"an address above all", EFAULT, [](auto &w) { w.address = ~0ull - 63; }},
-         R{"bound for reading only", EFAULT, [&](auto &w) { w.address = read_only.address(); }}});
+         R{"bound for reading only", EFAULT, [&](auto &w) { w.address = read_only.address(); }},
+         R{"bound for writing only", EFAULT, [&](auto &w) { w.address = write_only.address(); }}});
     EXPECT_EQ(accel().call(DRM_IOCTL_ACC_WAIT, good), 0);
     Accel::release(free_range, page_bytes);
 }
@@ -256,6 +258,28 @@ TEST_F(UapiWait, AStoreAndAWakeEndIt)
     EXPECT_EQ(observed, 11);
 }
 
+// Unbinding takes the address away, not the memory that a WAIT looks at.
+TEST_F(UapiWait, MemoryStaysAliveForTheCall)
+{
+    Buffer memory(accel(), page_bytes);
+    auto *signal = memory.at<acc_signal_memory>();
+    signal->kind = ACC_SIGNAL_KIND_USER;
+    shared(signal->value).store(1);
+    int result = 1;
+    std::thread waiter([&] {
+        result =
+            accel().wait(memory.address(), DRM_ACC_COND_EQ, 0, now_ns() + second_ns / 2, nullptr);
+    });
+    EXPECT_TRUE(eventually([&] { return shared(signal->notify).load() & ACC_NOTIFY_HOST; }));
+    EXPECT_EQ(accel().unbind(memory.address(), page_bytes), 0);
+    shared(signal->value).store(0); // by the host's mapping
+    EXPECT_EQ(accel().wake(memory.address()), -EFAULT);
+    EXPECT_EQ(accel().wait(memory.address(), DRM_ACC_COND_EQ, 0, 1), -EFAULT);
+    waiter.join();
+    EXPECT_EQ(result, 0) << "found by the last look";
+    EXPECT_EQ(accel().bind(memory.handle(), 0, page_bytes, memory.address()), 0);
+}
+
 TEST_F(UapiWait, ManyWaitersAreAllWoken)
 {
     Signals signals(accel());
@@ -278,6 +302,7 @@ TEST_F(UapiWait, ManyWaitersAreAllWoken)
 TEST_F(UapiWait, WakeRejectsOneFieldAtATime)
 {
     Signals signals(accel());
+    Buffer write_only(accel(), page_bytes, DRM_ACC_VM_WRITE);
     const uint64_t free_range = accel().reserve(page_bytes);
     drm_acc_signal_wake good = {};
     good.address = signals.buffer().address();
@@ -291,6 +316,7 @@ TEST_F(UapiWait, WakeRejectsOneFieldAtATime)
          R{"half a signal", EINVAL, [](auto &w) { w.range = 32; }},
          R{"a range that wraps", EINVAL, [](auto &w) { w.range = ~0ull - 63; }},
          R{"an address that is not bound", EFAULT, [&](auto &w) { w.address = free_range; }},
+         R{"bound for writing only", EFAULT, [&](auto &w) { w.address = write_only.address(); }},
          R{"a range that leaves what is bound", EFAULT,
            [](auto &w) { w.range = page_bytes + ACC_SIGNAL_BYTES; }}});
     EXPECT_EQ(accel().call(DRM_IOCTL_ACC_SIGNAL_WAKE, good), 0);

@@ -77,6 +77,30 @@ TEST_F(UapiQueue, MemoryMustBeBoundReadWrite)
     EXPECT_EQ(accel().close(unbound.handle), 0);
 }
 
+// The ring lies in one binding; two that are neighbours will not do.
+TEST_F(UapiQueue, RingOverTwoBindingsIsRefused)
+{
+    drm_acc_bo_create bo;
+    ASSERT_EQ(accel().create(4 * page_bytes, bo), 0);
+    const uint64_t at = accel().reserve(4 * page_bytes);
+    ASSERT_EQ(accel().bind(bo.handle, 0, 2 * page_bytes, at), 0);
+    ASSERT_EQ(accel().bind(bo.handle, 2 * page_bytes, 2 * page_bytes, at + 2 * page_bytes), 0);
+    drm_acc_queue_create args = {};
+    args.handle = bo.handle;
+    args.packets = 64;
+    args.ring_offset = 2 * page_bytes - ACC_PACKET_BYTES;
+    EXPECT_EQ(accel().call(DRM_IOCTL_ACC_QUEUE_CREATE, args), -EINVAL);
+    args.ring_offset = 2 * page_bytes; // in the other binding: each lies in one
+    ASSERT_EQ(accel().call(DRM_IOCTL_ACC_QUEUE_CREATE, args), 0);
+    const UniqueFd kick(args.kick_fd);
+    drm_acc_queue_destroy destroy = {};
+    destroy.queue = args.queue;
+    EXPECT_EQ(accel().call(DRM_IOCTL_ACC_QUEUE_DESTROY, destroy), 0);
+    EXPECT_EQ(accel().unbind(at, 4 * page_bytes), 0);
+    Accel::release(at, 4 * page_bytes);
+    EXPECT_EQ(accel().close(bo.handle), 0);
+}
+
 TEST_F(UapiQueue, DestroyAndQueryRejectOneFieldAtATime)
 {
     Queue queue(accel());
@@ -294,6 +318,23 @@ TEST_F(UapiReset, DeviceResetLosesTheContext)
     EXPECT_EQ(accel().call(DRM_IOCTL_ACC_QUEUE_QUERY, query), -EIO);
     EXPECT_EQ(accel().reset(DRM_ACC_RESET_QUEUE, queue.id()), -EIO);
     munmap(*status, page_bytes);
+
+    // What a lost file still answers: who it is, letting go of handles, and two pages.
+    drm_version version = {};
+    EXPECT_EQ(accel().call(DRM_IOCTL_VERSION, version), 0);
+    drm_get_cap cap = {};
+    cap.capability = DRM_CAP_PRIME;
+    EXPECT_EQ(accel().call(DRM_IOCTL_GET_CAP, cap), 0);
+    EXPECT_EQ(accel().close(0x7777), -EINVAL);
+    EXPECT_EQ(accel().transport().ioctl(DRM_IOCTL_ACC_BO_CREATE, nullptr), -EIO)
+        << "the loss comes before the pointer";
+    EXPECT_EQ(accel().transport().map(1ull << 32, page_bytes, PROT_READ, nullptr).error(), -EIO);
+    for (const uint64_t offset :
+         {accel().memory().status_mmap_offset, accel().memory().doorbell_mmap_offset}) {
+        auto mapped = accel().transport().map(offset, page_bytes, PROT_READ, nullptr);
+        ASSERT_TRUE(mapped) << offset;
+        munmap(*mapped, page_bytes);
+    }
 
     Signals fresh(second());
     Queue works(second());

@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 #include <thread>
+#include <unistd.h>
 
 namespace acc::emu
 {
@@ -232,6 +234,59 @@ TEST_F(Files, ClosingOneDisturbsNobody)
         ASSERT_EQ(wait_for(*two_, done), 0);
         EXPECT_EQ(status_of(done), uint32_t(ACC_STATUS_OK));
     }
+}
+
+// The descriptor of the status page is for reading, and so is whatever it is opened as again.
+TEST_F(Files, StatusPageIsTheDevicesToWrite)
+{
+    auto opened = card_.emulator().open({});
+    ASSERT_TRUE(opened);
+    Client &client = **opened;
+    auto source = client.map(one_->memory().status_mmap_offset, page_bytes, PROT_READ);
+    ASSERT_TRUE(source);
+    const auto try_to_write = [&](int fd, int error) {
+        void *at = mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        EXPECT_EQ(at, MAP_FAILED);
+        EXPECT_EQ(errno, error);
+    };
+    try_to_write(source->fd.get(), EACCES);
+    const std::string path = "/proc/self/fd/" + std::to_string(source->fd.get());
+    const UniqueFd again(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(again) << std::strerror(errno);
+    try_to_write(again.get(), EPERM);
+    const uint32_t lost = EIO;
+    EXPECT_EQ(pwrite(again.get(), &lost, sizeof lost, 0), -1);
+    EXPECT_EQ(fallocate(again.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, page_bytes),
+              -1);
+    EXPECT_EQ(ftruncate(again.get(), 0), -1);
+    // The device still writes it.
+    void *seen = mmap(nullptr, page_bytes, PROT_READ, MAP_SHARED, again.get(), 0);
+    ASSERT_NE(seen, MAP_FAILED);
+    EXPECT_EQ(mprotect(seen, page_bytes, PROT_READ | PROT_WRITE), -1);
+    auto *status = static_cast<acc_status_page *>(seen);
+    EXPECT_EQ(shared(status->lost).load(), 0u);
+    card_.emulator().unplug();
+    EXPECT_EQ(shared(status->lost).load(), uint32_t(ENODEV));
+    munmap(seen, page_bytes);
+}
+
+// A buffer of another card's, which knows nothing of this one.
+TEST_F(Files, CardsShareMemory)
+{
+    Card other("null:slots=1");
+    auto far = other.open();
+    Buffer buffer(*far, page_bytes);
+    Shared seen(*far, buffer, *one_);
+    Signals signals(*one_);
+    Queue queue(*one_);
+    acc_signal_memory *done = signals.make();
+    queue.submit(fill(buffer.address(), 0xfeedf00d, page_bytes, done));
+    ASSERT_EQ(wait_for(*one_, done), 0);
+    EXPECT_EQ(status_of(done), uint32_t(ACC_STATUS_OK));
+    EXPECT_EQ(*buffer.at<uint32_t>(page_bytes - 4), 0xfeedf00du);
+    EXPECT_EQ(one_->query(DRM_ACC_QUERY_MEMORY).memory.client_bytes,
+              signals.buffer().bytes() + queue.memory().bytes())
+        << "imports count for nobody else";
 }
 
 // Shared memory outlives the file that made it.

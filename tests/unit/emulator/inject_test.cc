@@ -140,6 +140,20 @@ TEST_F(Inject, FaultedSlotsAreAvoidedUntilTheyAreReset)
     EXPECT_EQ(work_.program().query().slot, first);
 }
 
+// What a faulted slot held is nobody's any more.
+TEST_F(Inject, FaultedAndEmptySlotsAreAnybodysToReset)
+{
+    auto other = card_.open({.privileged = false});
+    ASSERT_EQ(work_.program().pin(0), 0);
+    const uint32_t slot = work_.program().query().slot;
+    EXPECT_EQ(other->reset(DRM_ACC_RESET_SLOT, slot), -EACCES);
+    EXPECT_EQ(other->reset(DRM_ACC_RESET_SLOT, 1 - slot), 0) << "empty";
+    ASSERT_EQ(inject(ACC_INJECT_SLOT_FAULT, 1, slot), 0);
+    EXPECT_EQ(work_.program().query().pinned, 0u) << "a fault ends its pins";
+    EXPECT_EQ(other->reset(DRM_ACC_RESET_SLOT, slot), 0);
+    EXPECT_EQ(accel_->query(DRM_ACC_QUERY_SLOT, slot).slot.state, uint32_t(DRM_ACC_SLOT_EMPTY));
+}
+
 TEST_F(Inject, SlotFaultWaitsForTheDispatchInIt)
 {
     Queue queue(*accel_);

@@ -120,6 +120,32 @@ TEST_F(Loss, DeviceWorksAfterResets)
     }
 }
 
+TEST_F(Loss, CountersAndClockGoOnOverAReset)
+{
+    Card card;
+    auto before = card.open();
+    {
+        Signals signals(*before);
+        NullWork work(*before);
+        Queue queue(*before);
+        acc_signal_memory *done = signals.make();
+        queue.submit(work.noop(done));
+        ASSERT_EQ(wait_for(*before, done), 0);
+        ASSERT_TRUE(queue.drained());
+    }
+    const drm_acc_counters counted = before->counters();
+    const uint64_t time = before->query(DRM_ACC_QUERY_CLOCK).clock.device_ns;
+    ASSERT_EQ(before->reset(DRM_ACC_RESET_DEVICE, 0), 0);
+    auto after = card.open();
+    const drm_acc_counters still = after->counters();
+    EXPECT_EQ(still.packets, counted.packets);
+    EXPECT_EQ(still.dispatches, 1u);
+    EXPECT_EQ(still.loads, 1u);
+    EXPECT_GE(after->query(DRM_ACC_QUERY_CLOCK).clock.device_ns, time);
+    EXPECT_EQ(after->query(DRM_ACC_QUERY_SLOT, 0).slot.loads, 1u);
+    EXPECT_EQ(after->query(DRM_ACC_QUERY_SLOT, 0).slot.state, uint32_t(DRM_ACC_SLOT_EMPTY));
+}
+
 TEST_F(Loss, RemovalAfterResetIsRemoval)
 {
     Card card;
