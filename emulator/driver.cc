@@ -208,11 +208,12 @@ std::vector<uint32_t> Driver::binders(const MemoryObject &object)
 void Driver::wake(const std::shared_ptr<MemoryObject> &object, uint64_t offset, uint64_t range,
                   const File *caller)
 {
+    Kept last;
     {
         std::lock_guard lock(wait_mutex_);
         auto waiter = waiters_.lower_bound({object.get(), offset});
         while (waiter != waiters_.end() && waiter->first < SignalKey{object.get(), offset + range})
-            waiter = finish_wait(waiter->second) ? forget_wait(waiter) : std::next(waiter);
+            waiter = finish_wait(waiter->second) ? forget_wait(waiter, last) : std::next(waiter);
     }
     const auto asids = binders(*object);
     std::shared_lock lock(files_mutex_);
@@ -255,29 +256,33 @@ bool Driver::finish_wait(Waiter &waiter)
     return true;
 }
 
-Driver::Waiters::iterator Driver::forget_wait(Waiters::iterator waiter)
+Driver::Waiters::iterator Driver::forget_wait(Waiters::iterator waiter, Kept &last)
 {
+    last.push_back(std::move(waiter->second.object));
     waiters_by_id_.erase(waiter->second.id);
     return waiters_.erase(waiter);
 }
 
 bool Driver::cancel_wait(const File &file, uint64_t id, int64_t &observed)
 {
+    Kept last;
     std::lock_guard lock(wait_mutex_);
     const auto found = waiters_by_id_.find(id);
     if (found == waiters_by_id_.end() || found->second->second.file != &file) return false;
     observed = shared(found->second->second.signal->value).load(std::memory_order_acquire);
-    forget_wait(found->second);
+    forget_wait(found->second, last);
     return true;
 }
 
 // Of a file, or of all: who waits for what never comes now is told.
 void Driver::end_lost_waits(const File *file)
 {
+    Kept last;
     std::lock_guard lock(wait_mutex_);
     for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
         const bool ours = !file || waiter->second.file == file;
-        waiter = ours && finish_wait(waiter->second) ? forget_wait(waiter) : std::next(waiter);
+        waiter =
+            ours && finish_wait(waiter->second) ? forget_wait(waiter, last) : std::next(waiter);
     }
 }
 

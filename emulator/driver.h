@@ -96,7 +96,9 @@ private:
     bool cancel_wait(const File &file, uint64_t id, int64_t &observed);
     // Under wait_mutex_: arms and looks. True when it is over, and `done` has been called.
     static bool finish_wait(Waiter &waiter);
-    Waiters::iterator forget_wait(Waiters::iterator waiter);
+    // `last` keeps the memory until the lock is released: unmapping takes long.
+    using Kept = std::vector<std::shared_ptr<MemoryObject>>;
+    Waiters::iterator forget_wait(Waiters::iterator waiter, Kept &last);
     void end_lost_waits(const File *file);
 
     void lose(int error); // EIO after a reset, ENODEV when gone
@@ -217,6 +219,7 @@ private:
     void set_lost(int error);
     // The caller has charged the account for one buffer.
     uint32_t add_buffer(Buffer buffer);
+    void give_program(uint64_t bytes);
     void charge_pins(uint32_t program, uint64_t units);
     uint64_t longest_timeout();
     drm_acc_memory memory_info();
@@ -233,8 +236,8 @@ private:
     std::map<uint32_t, QueueRecord> queues_;
     std::set<uint32_t> free_doorbells_;
     uint32_t next_handle_ = 1, next_queue_ = 1, next_program_ = 1;
-    std::atomic<uint32_t> programs_{0};
-    std::map<uint32_t, uint32_t> pins_; // by program: units charged to the account
+    std::map<uint32_t, uint64_t> programs_; // image bytes, by id
+    std::map<uint32_t, uint32_t> pins_;     // by program: units charged to the account
     uint64_t next_mmap_offset_ = 1ull << 32;
     std::shared_ptr<Charge> charge_; // lives as long as any buffer
 

@@ -61,7 +61,8 @@ File::~File()
         driver_->remove_binder(*binding.object, asid_);
     account_->buffers.give(buffers_.size());
     account_->queues.give(queues_.size());
-    account_->programs.give(programs_);
+    for (const auto &[program, bytes] : programs_)
+        give_program(bytes);
     for (const auto &[program, units] : pins_)
         account_->pins.give(units);
 }
@@ -327,8 +328,13 @@ int File::program_load(drm_acc_program_load &args)
     command.load.offset = args.offset & (ACC_PAGE_BYTES - 1);
     command.load.size = args.size;
     command.load.why = (*list)->bus_start + list_pages * ACC_PAGE_BYTES;
-    if (!account_->programs.take(1)) {
-        std::strncpy(args.why, "the user has as many programs as its quota allows",
+    // The device keeps what it made of the image, and that is about as long.
+    const bool one = account_->programs.take(1);
+    if (!one || !account_->bytes.take(args.size)) {
+        if (one) account_->programs.give(1);
+        std::strncpy(args.why,
+                     one ? "the image is longer than what the user's quota of bytes has left"
+                         : "the user has as many programs as its quota allows",
                      sizeof args.why - 1);
         return -EDQUOT;
     }
@@ -336,11 +342,14 @@ int File::program_load(drm_acc_program_load &args)
     const int error = admin(command, &completion);
     std::memcpy(args.why, (*list)->page(list_pages), sizeof args.why - 1);
     if (error) {
-        account_->programs.give(1);
+        give_program(args.size);
         driver_->log(1, "program refused: " + std::string(args.why));
         return error;
     }
-    programs_.fetch_add(1, std::memory_order_relaxed);
+    {
+        std::lock_guard lock(mutex_);
+        programs_.emplace(program, args.size);
+    }
     args.program = program;
     args.kernels = uint32_t(completion.result1);
     args.kernel_object_base = completion.result0;
@@ -354,10 +363,18 @@ int File::program_unload(drm_acc_program_unload &args)
     command.op = ACC_ADMIN_PROGRAM_UNLOAD;
     command.object = args.program;
     if (const int error = admin(command)) return error;
-    programs_.fetch_sub(1, std::memory_order_relaxed);
-    account_->programs.give(1);
     charge_pins(args.program, 0);
+    std::lock_guard lock(mutex_);
+    const auto found = programs_.find(args.program);
+    give_program(found->second);
+    programs_.erase(found);
     return 0;
+}
+
+void File::give_program(uint64_t bytes)
+{
+    account_->programs.give(1);
+    account_->bytes.give(bytes);
 }
 
 // The account follows what the device says is pinned.

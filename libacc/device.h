@@ -46,16 +46,25 @@ public:
 
     Transport &transport() { return *transport_; }
     // 0 or -errno, without a text.
-    int ioctl(unsigned long request, void *arg) { return transport_->ioctl(request, arg); }
+    int ioctl(unsigned long request, void *arg)
+    {
+        const int error = transport_->ioctl(request, arg);
+        if (error == -ENODEV) [[unlikely]]
+            note_gone();
+        return error;
+    }
     // DEV_QUERY of a type; -ENOENT past the last of those that have an index.
     Result<drm_acc_dev_query> query(uint32_t type, uint32_t index = 0);
 
     // 0, or -EIO after a reset, -ENODEV when it is gone: nobody will write signals again.
     int lost() const
     {
-        const uint32_t error = std::atomic_ref(status_->lost).load(std::memory_order_acquire);
-        return error ? -int(error) : 0;
+        if (const uint32_t error = std::atomic_ref(status_->lost).load(std::memory_order_acquire))
+            return -int(error);
+        return gone_.load(std::memory_order_acquire) ? -ENODEV : 0;
     }
+    // There is nobody behind the transport any more who could write the status page.
+    void note_gone() { gone_.store(true, std::memory_order_release); }
     // Sets the text that belongs to lost().
     Error fail_lost(int error) const;
     // The error of a call that has no better text: "URI: what: No space left on device", or
@@ -109,6 +118,7 @@ private:
     acc_status_page *status_ = nullptr;
     Arena arena_;
 
+    std::atomic<bool> gone_{false};
     std::atomic<uint32_t> children_{0};
     std::atomic<uint32_t> errors_seen_{0};
     std::atomic<uint32_t> spinners_{0};

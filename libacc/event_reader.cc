@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 namespace acc
 {
@@ -49,8 +50,10 @@ int EventReader::start()
     if (!event) return fail(-errno, "cannot make an event descriptor: {}", errno_text(errno)).code;
     drm_acc_event_set set = {};
     set.fd = event.get();
-    if (const int error = device_.ioctl(DRM_IOCTL_ACC_EVENT_SET, &set))
-        return device_.refused(error, "EVENT_SET").code;
+    // Where the transport has a descriptor of its own, `event_` is only for our own wakes.
+    if (device_.transport().event_fd() < 0)
+        if (const int error = device_.ioctl(DRM_IOCTL_ACC_EVENT_SET, &set))
+            return device_.refused(error, "EVENT_SET").code;
     event_ = std::move(event);
     const int error = start_thread(thread_, "acc-events", [this] { run(); });
     if (error)
@@ -68,7 +71,8 @@ void EventReader::stop()
     running_.store(false, std::memory_order_release);
     drm_acc_event_set clear = {};
     clear.fd = -1;
-    (void)device_.ioctl(DRM_IOCTL_ACC_EVENT_SET, &clear); // the file is closed next
+    if (device_.transport().event_fd() < 0)
+        (void)device_.ioctl(DRM_IOCTL_ACC_EVENT_SET, &clear); // the file is closed next
     event_.reset();
 }
 
@@ -80,11 +84,28 @@ void EventReader::wake()
 
 void EventReader::run()
 {
-    pollfd poll_event = {event_.get(), POLLIN, 0};
+    // poll() passes over the second where there is none, and once it has hung up.
+    pollfd ready[] = {{event_.get(), POLLIN, 0}, {device_.transport().event_fd(), POLLIN, 0}};
     while (!stop_.load(std::memory_order_acquire)) {
-        if (poll(&poll_event, 1, -1) < 0) continue; // EINTR
+        if (poll(ready, 2, -1) < 0) continue; // EINTR
         eventfd_t count;
-        if (eventfd_read(event_.get(), &count) == 0) look();
+        if (ready[0].revents) (void)eventfd_read(event_.get(), &count);
+        if (ready[1].revents && drain(ready[1].fd) == 0) {
+            ready[1].fd = -1;
+            device_.note_gone();
+        }
+        look();
+    }
+}
+
+// Empties it before the look: what comes later tells again. 0: it has hung up.
+int EventReader::drain(int socket)
+{
+    char bytes[16];
+    for (;;) {
+        const ssize_t got = recv(socket, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (got > 0 || (got < 0 && errno == EINTR)) continue;
+        return got == 0 || errno != EAGAIN ? 0 : 1;
     }
 }
 

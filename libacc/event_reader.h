@@ -109,6 +109,7 @@ public:
 
 private:
     void run();
+    static int drain(int socket);
     void look();
     void look_for_faults();
     void unlink(WaitEntry &entry);

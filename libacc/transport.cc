@@ -20,13 +20,13 @@ Result<std::unique_ptr<Transport>> open_transport(std::string_view uri, std::str
     if (uri.starts_with(socket)) {
         const size_t hash = uri.rfind('#');
         const std::string_view index = hash == uri.npos ? "" : uri.substr(hash + 1);
-        if (hash == uri.npos || hash <= socket.size() || index.empty() ||
+        if (hash == uri.npos || hash <= socket.size() || index.empty() || index.size() > 9 ||
             index.find_first_not_of("0123456789") != index.npos) {
             why = "expected unix:PATH#INDEX; found '" + std::string(uri) + "'";
             return Error{-EINVAL};
         }
-        why = "this build has no socket transport; found '" + std::string(uri) + "'";
-        return Error{-ENODEV};
+        return open_socket(std::string(uri.substr(socket.size(), hash - socket.size())),
+                           uint32_t(std::stoul(std::string(index))), why);
     }
     if (uri.starts_with(node)) {
         const std::string_view index = uri.substr(node.size());
@@ -53,6 +53,8 @@ std::vector<std::string> list_uris()
     for (std::string &uri : list_nodes())
         uris.push_back(std::move(uri));
 #endif
+    for (std::string &uri : list_sockets())
+        uris.push_back(std::move(uri));
 #ifdef ACC_HAVE_EMULATOR
     for (std::string &uri : list_inproc())
         uris.push_back(std::move(uri));

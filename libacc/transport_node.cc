@@ -4,6 +4,7 @@
 #include "libacc/transport.h"
 
 #include "common/unique_fd.h"
+#include "libacc/group_hint.h"
 
 #include <drm/acc_drm.h>
 
@@ -13,9 +14,7 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace acc
@@ -47,17 +46,6 @@ public:
 private:
     UniqueFd fd_;
 };
-
-// Who may open a node: an EACCES is told with the group that would help.
-std::string group_hint(const std::string &path)
-{
-    struct stat status = {};
-    if (stat(path.c_str(), &status) != 0) return {};
-    group entry = {}, *found = nullptr;
-    char buffer[1024];
-    if (getgrgid_r(status.st_gid, &entry, buffer, sizeof buffer, &found) != 0 || !found) return {};
-    return std::string("; members of the group '") + found->gr_name + "' may open it";
-}
 
 // The number in "accel12", or none.
 bool node_number(std::string_view name, unsigned long &number)

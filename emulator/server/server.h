@@ -33,7 +33,13 @@ struct ServerOptions {
     std::optional<gid_t> group;      // its owner group; who may connect
     std::optional<gid_t> privileged; // members may reset devices, inject faults, use priority HIGH
 
-    Quota quota;                         // of every uid that has none of its own
+    // Of every uid that has none of its own: what one machine can bear of several users.
+    Quota quota = {.bytes = 8ull << 30,
+                   .buffers = 4096,
+                   .queues = 1024,
+                   .programs = 1024,
+                   .pins = 64,
+                   .clients = 64};
     std::map<uid_t, Quota> quota_of;     // by uid
     uint32_t weight = 100;               // share of a client, 1 … 10000
     std::map<uid_t, uint32_t> weight_of; // by uid
@@ -55,8 +61,6 @@ public:
     virtual int run() = 0;
     // Async-signal-safe.
     virtual void stop() = 0;
-
-    // The supplementary groups of a uid are read once per connection (SO_PEERGROUPS).
 };
 
 } // namespace acc::emu

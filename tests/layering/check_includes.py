@@ -44,7 +44,7 @@ TABLE = {
     "include/acc/kernels.h": (SHARED + FORMATS, [], KERNEL_BASICS),
     "include/acc/": (PUBLIC, [], ANY),
     "kernel_driver/": (UAPI + SHARED, [], r"(linux|uapi|drm|kunit|asm|trace)/.*"),
-    "common/": ([], [], ANY),
+    "common/": (UAPI, [], ANY),
     "program/": (["common/"] + SHARED + FORMATS, ["libelf"], ANY),
     "emulator/": (
         ["common/", "program/"] + UAPI + SHARED + FORMATS,

@@ -50,7 +50,7 @@ TEST_F(DeviceTest, RefusesMalformedUris)
              Case{"inproc:", -ENODEV, "expected engine"},
              Case{"inproc:toaster", -ENODEV, "toaster"},
              Case{"inproc:null:frobnicate=1", -EINVAL, "frobnicate"},
-             Case{"unix:/run/acc/acc.sock#0", -ENODEV, "no socket transport"},
+             Case{"unix:/nowhere/acc.sock#0", -ENODEV, "cannot reach the service at /nowhere/acc.sock"},
              Case{"unix:/run/acc/acc.sock", -EINVAL, "expected unix:PATH#INDEX"},
              Case{"unix:#0", -EINVAL, "expected unix:PATH#INDEX"},
              Case{"/dev/accel/accelX", -EINVAL, "expected /dev/accel/accelN"},
