@@ -9,16 +9,9 @@ extern const size_t acc_bench_image_bytes;
 
 namespace acc::bench
 {
-namespace
-{
-
-constexpr uint64_t spin_ns = 1'000'000'000;
-
-} // namespace
-
 bool short_run = false;
 
-bool Subject::open(const char *uri, const char *kernel_name)
+bool Subject::open(const char *uri, const char *kernel_name, uint64_t spin_ns)
 {
     acc_device_options options = ACC_INIT(acc_device_options);
     options.spin_ns = spin_ns;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "acc/acc.hpp"
+#include "acc/kernels.h"
 
 #include <benchmark/benchmark.h>
 
@@ -21,6 +22,8 @@ namespace acc::bench
 extern bool short_run;
 
 void register_core();
+// Launches over a URI beside those in process; metrics begin with `unix_`.
+void register_service(const char *uri);
 void register_memory(); // first of all: it measures what a first open costs
 
 inline uint64_t now_ns()
@@ -37,8 +40,9 @@ struct Subject {
     Program program;
     acc_kernel_info kernel;
 
-    // Waits spin long: a benchmark of launches must not measure the sleeper.
-    bool open(const char *uri, const char *kernel_name);
+    // Waits spin long unless told otherwise (0: the library's default): a benchmark of
+    // launches must not measure the sleeper.
+    bool open(const char *uri, const char *kernel_name, uint64_t spin_ns = 1'000'000'000);
     Queue queue(uint32_t packets, uint32_t flags) const;
     Signal signal(int64_t initial) const;
     Buffer buffer(size_t bytes) const;

@@ -70,13 +70,13 @@ void pingpong(State &state)
     }
 }
 
-void noop(State &state)
+void noop(State &state, const char *uri, const char *prefix)
 {
     const size_t warm = short_run ? 1'000 : 20'000;
     const size_t count = short_run ? 5'000 : 200'000;
     for (auto _ : state) {
         Subject subject;
-        if (!subject.open("inproc:null", "noop")) return refuse(state);
+        if (!subject.open(uri, "noop")) return refuse(state);
         const Queue queue = subject.queue(4096, ACC_QUEUE_SINGLE_PRODUCER);
         const Signal done = subject.signal(plenty);
         if (!queue || !done) return refuse(state);
@@ -101,7 +101,7 @@ void noop(State &state)
         }
         std::string why;
         if (!completed_well(subject, done, why)) return refuse(state, why);
-        set_percentiles(state, "inproc_noop", samples);
+        set_percentiles(state, prefix, samples);
     }
 }
 
@@ -206,16 +206,28 @@ void mvm128(State &state, const char *metric, size_t vectors)
 
 } // namespace
 
+namespace
+{
+void add(const char *name, auto function)
+{
+    benchmark::RegisterBenchmark(name, function)
+        ->Iterations(1)
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+}
+} // namespace
+
+void register_service(const char *uri)
+{
+    add("pingpong", pingpong);
+    add("noop/inproc", [](State &state) { noop(state, "inproc:null", "inproc_noop"); });
+    add("noop/unix", [uri](State &state) { noop(state, uri, "unix_noop"); });
+}
+
 void register_core()
 {
-    const auto add = [](const char *name, auto function) {
-        benchmark::RegisterBenchmark(name, function)
-            ->Iterations(1)
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-    };
     add("pingpong", pingpong);
-    add("noop", noop);
+    add("noop", [](State &state) { noop(state, "inproc:null", "inproc_noop"); });
     add("packets/1 producer",
         [](State &state) { throughput(state, "inproc_packets_per_s_1p", 1, false); });
     add("packets/4 producers, 4 queues",

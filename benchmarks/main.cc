@@ -60,20 +60,27 @@ bool write_json(const char *path, const std::map<std::string, double> &metrics)
 int main(int argc, char **argv)
 {
     benchmark::Initialize(&argc, argv); // takes its own --benchmark_… words
-    const char *out = nullptr;
+    const char *out = nullptr, *service = nullptr;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
         if (word == "--short") {
             acc::bench::short_run = true;
         } else if (word == "--out" && i + 1 < argc) {
             out = argv[++i];
+        } else if (word == "--service" && i + 1 < argc) {
+            service = argv[++i];
         } else {
-            fprintf(stderr, "usage: acc-bench [--short] [--out FILE.json] [--benchmark_...]\n");
+            fprintf(stderr, "usage: acc-bench [--short] [--service URI] [--out FILE.json] "
+                            "[--benchmark_...]\n");
             return 2;
         }
     }
-    acc::bench::register_memory();
-    acc::bench::register_core();
+    if (service) {
+        acc::bench::register_service(service);
+    } else {
+        acc::bench::register_memory();
+        acc::bench::register_core();
+    }
     Collector collector;
     if (benchmark::RunSpecifiedBenchmarks(&collector) == 0) {
         fprintf(stderr, "acc-bench: no benchmark fits the filter\n");

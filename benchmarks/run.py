@@ -6,6 +6,7 @@
 
   core    launches, throughput, one matrix product, memory, idleness
   digits  the handwritten digits on both engines
+  daemon  the same launches through accemud, many clients, sudden ends
 """
 
 import argparse
@@ -14,6 +15,8 @@ import os
 import subprocess
 import sys
 import tempfile
+
+import daemon
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -44,7 +47,7 @@ def digits(build, short, folder):
     return read_metrics(out)
 
 
-PARTS = {"core": core, "digits": digits}
+PARTS = {"core": core, "digits": digits, "daemon": daemon.measure}
 
 
 def is_flat(metrics):
