@@ -304,6 +304,12 @@ int SocketTransport::ioctl(unsigned long request, void *arg)
     if (!error && has(fields.out) && call.fd) {
         const int32_t fd = call.fd.release();
         std::memcpy(bytes + fields.out, &fd, sizeof fd);
+        // Every descriptor comes in with it set; DRM sets it for who asks.
+        drm_prime_handle prime;
+        if (request == DRM_IOCTL_PRIME_HANDLE_TO_FD) {
+            std::memcpy(&prime, bytes, sizeof prime);
+            if (!(prime.flags & DRM_CLOEXEC)) (void)fcntl(fd, F_SETFD, 0);
+        }
     }
     return error;
 }
