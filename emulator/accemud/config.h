@@ -3,7 +3,7 @@
 // What accemud is to do, and its TOML file (accemud.toml(5)).
 #pragma once
 
-#include "emulator/account.h"
+#include "emulator/server/server.h"
 
 #include <cstdint>
 #include <map>
@@ -21,9 +21,10 @@ struct DeviceEntry {
     std::string where; // "FILE:LINE:COLUMN: device[0]", or the option of the command line
 };
 
-// What one user may hold, and the share of a client of theirs.
+// What one user may hold, and the share of a client of theirs. Without a word it is what the
+// server thinks right.
 struct Limits {
-    emu::Quota quota;
+    emu::Quota quota = emu::ServerOptions().quota;
     uint32_t weight = 100; // 1 … 10000
 };
 

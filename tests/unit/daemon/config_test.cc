@@ -51,8 +51,12 @@ TEST(Config, EmptyIsTheDefaults)
     EXPECT_EQ(config.state_dir, "");
     EXPECT_EQ(config.log_level, 2);
     EXPECT_EQ(config.drain_ns, 5'000'000'000u);
-    EXPECT_EQ(config.standard.quota.bytes, 0u);
-    EXPECT_EQ(config.standard.weight, 100u);
+    const emu::ServerOptions server; // it knows what is right without a word
+    EXPECT_EQ(config.mode, server.mode);
+    EXPECT_EQ(config.drain_ns, server.drain_ns);
+    EXPECT_EQ(config.standard.quota.bytes, server.quota.bytes);
+    EXPECT_EQ(config.standard.quota.clients, server.quota.clients);
+    EXPECT_EQ(config.standard.weight, server.weight);
     EXPECT_TRUE(config.users.empty());
 }
 
@@ -414,6 +418,7 @@ engine = "null"
 options = { slots = 2 }
 [default]
 bytes = "4 GiB"
+buffers = 0
 queues = 16
 [user.root]
 bytes = 4097
@@ -422,8 +427,10 @@ weight = 7
     EXPECT_EQ(summary(config), "socket            /run/x/acc.sock, mode 0660, group root\n"
                                "privileged        root\n"
                                "device 0          null:slots=2\n"
-                               "default           weight 100, 4 GiB, 16 queues\n"
-                               "uid 0             weight 7, 4097 B, 16 queues\n"
+                               "default           weight 100, 4 GiB, 16 queues, 1024 programs, "
+                               "64 pins, 64 clients\n"
+                               "uid 0             weight 7, 4097 B, 16 queues, 1024 programs, "
+                               "64 pins, 64 clients\n"
                                "drain             1000 ms\n"
                                "state-dir         none\n"
                                "log               info\n");
