@@ -155,6 +155,15 @@ void DeviceTest::TearDown()
     SuiteTest::TearDown();
 }
 
+void DeviceTest::start_afresh()
+{
+    const int error = accel_->reset(DRM_ACC_RESET_DEVICE, 0);
+    if (error == -EACCES) GTEST_SKIP() << "only who may reset the device knows what is resident";
+    ASSERT_EQ(error, 0);
+    second_.reset();
+    accel_ = open_accel();
+}
+
 Accel &DeviceTest::second()
 {
     if (!second_) second_ = open_accel();

@@ -72,6 +72,9 @@ protected:
     void SetUp() override;
     void TearDown() override;
     Accel &accel() { return *accel_; }
+    // For tests of what is resident: a device that outlives its clients may keep what they had
+    // loaded. Resets the whole device, and opens it again.
+    void start_afresh();
     // Another open: another client of the same device, or a device of the same kind.
     Accel &second();
 

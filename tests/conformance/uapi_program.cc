@@ -148,6 +148,8 @@ TEST_F(UapiProgram, LimitIsOfPrograms)
 
 TEST_F(UapiProgram, UnloadAndQueryRejectOneFieldAtATime)
 {
+    ASSERT_NO_FATAL_FAILURE(start_afresh());
+    if (IsSkipped()) return;
     Program program(accel(), image());
     drm_acc_program_unload unload = {};
     unload.program = program.id();
@@ -206,6 +208,8 @@ TEST_F(UapiProgram, PrefetchAndPinRejectOneFieldAtATime)
 
 TEST_F(UapiProgram, PrefetchLoadsOnce)
 {
+    ASSERT_NO_FATAL_FAILURE(start_afresh());
+    if (IsSkipped()) return;
     Program program(accel(), image());
     ASSERT_EQ(program.prefetch(DRM_ACC_ALL_KERNELS), 0);
     EXPECT_NE(program.query().slot, ~0u);
@@ -221,6 +225,8 @@ TEST_F(UapiProgram, PrefetchLoadsOnce)
 
 TEST_F(UapiProgram, PinsLeaveOneSlotUnpinned)
 {
+    ASSERT_NO_FATAL_FAILURE(start_afresh());
+    if (IsSkipped()) return;
     const uint32_t slots = accel().slots();
     if (slots > Work::variants(accel().identity().engine)) GTEST_SKIP() << "too many slots";
     std::vector<std::unique_ptr<Program>> programs;
