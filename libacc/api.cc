@@ -386,6 +386,21 @@ int acc_signal_create(acc_device *const *devices, size_t count, int64_t initial,
     });
 }
 
+int acc_signal_import(acc_device *const *devices, size_t count, int fd, uint64_t offset,
+                      acc_signal **signal)
+{
+    return guarded([&] {
+        ACC_CHECK_POINTER(signal);
+        *signal = nullptr;
+        std::vector<Device *> set;
+        ACC_TRY_INT(from_array<Device>(devices, count, set));
+        auto imported = Signal::import(set, fd, offset);
+        if (!imported) return imported.error();
+        *signal = to_c(imported->release());
+        return 0;
+    });
+}
+
 int acc_signal_destroy(acc_signal *handle)
 {
     return guarded([&] {

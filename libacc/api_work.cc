@@ -390,6 +390,14 @@ int acc_queue_reset(acc_queue *handle)
     });
 }
 
+int acc_queue_set_priority(acc_queue *handle, uint32_t priority)
+{
+    return guarded([&] {
+        ACC_CHECK(from_c<Queue>(handle));
+        return from_c<Queue>(handle)->set_priority(priority);
+    });
+}
+
 int acc_queue_stop(acc_queue *handle)
 {
     return guarded([&] {

@@ -4,11 +4,8 @@
 #include "libacc/clock.h"
 #include "libacc/device.h"
 #include "libacc/error.h"
-#include "libacc/log.h"
-#include "libacc/queue_fault.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace acc
@@ -16,10 +13,6 @@ namespace acc
 namespace
 {
 
-constexpr Log log("queue");
-
-constexpr uint32_t default_packets = 256;
-constexpr uint64_t control_bytes = 4096;
 // How often others may take the space that a sleeper was woken for.
 constexpr int wakes_before_closing = 2;
 
@@ -30,122 +23,6 @@ std::atomic_ref<T> shared(T &word)
 }
 
 } // namespace
-
-// ---------------------------------------------------------------------- life
-
-Result<std::unique_ptr<Queue>> Queue::create(Device &device, const acc_queue_options &options)
-{
-    const drm_acc_limits &limits = device.limits();
-    const uint32_t packets = options.packets ? options.packets : default_packets;
-    if (!std::has_single_bit(packets) || packets < limits.min_ring_packets ||
-        packets > limits.max_ring_packets)
-        return fail(-EINVAL, "{}: expected a ring of a power of two, {} to {} packets; found {}",
-                    device.uri(), limits.min_ring_packets, limits.max_ring_packets, packets);
-    if (options.priority > ACC_PRIORITY_HIGH + 1)
-        return fail(-EINVAL, "expected a priority of 0 to {} (enum acc_priority + 1); found {}",
-                    ACC_PRIORITY_HIGH + 1, options.priority);
-    if (options.flags & ~ACC_QUEUE_SINGLE_PRODUCER)
-        return fail(-EINVAL, "expected the flag ACC_QUEUE_SINGLE_PRODUCER or none; found {:#x}",
-                    options.flags);
-    if (options.reserved) return fail(-EINVAL, "expected reserved = 0; found {}", options.reserved);
-    if (limits.max_timeout_ns && options.timeout_ns > limits.max_timeout_ns)
-        return fail(-EINVAL, "{}: expected a time-out of at most {} ns; found {}", device.uri(),
-                    limits.max_timeout_ns, options.timeout_ns);
-
-    std::unique_ptr<Queue> queue(new Queue(device));
-    const uint64_t ring_bytes =
-        (uint64_t(packets) * ACC_PACKET_BYTES + control_bytes - 1) / control_bytes * control_bytes;
-    ACC_TRY(queue->buffer_,
-            Buffer::create(device,
-                           ring_bytes + control_bytes + uint64_t(packets) * kernarg_slot_bytes, 0,
-                           false));
-    auto *memory = static_cast<std::byte *>(queue->buffer_->data());
-    queue->ring_ = reinterpret_cast<acc_packet *>(memory);
-    queue->control_ = reinterpret_cast<acc_queue_control *>(memory + ring_bytes);
-    queue->kernargs_ = memory + ring_bytes + control_bytes;
-    queue->mask_ = packets - 1;
-    queue->single_producer_ = options.flags & ACC_QUEUE_SINGLE_PRODUCER;
-
-    drm_acc_queue_create create = {};
-    create.handle = queue->buffer_->handle();
-    create.packets = packets;
-    create.control_offset = ring_bytes;
-    create.timeout_ns = options.timeout_ns;
-    create.priority = options.priority ? options.priority - 1 : uint32_t(ACC_PRIORITY_NORMAL);
-    create.flags = queue->single_producer_ ? DRM_ACC_QUEUE_SINGLE_PRODUCER : 0;
-    create.kick_fd = -1;
-    if (const int error = device.ioctl(DRM_IOCTL_ACC_QUEUE_CREATE, &create)) {
-        if (error == -EACCES)
-            return fail(error, "{}: expected permission for priority {}; found none", device.uri(),
-                        create.priority);
-        return device.refused(error, "QUEUE_CREATE");
-    }
-    queue->id_ = create.queue;
-    queue->created_.store(true, std::memory_order_relaxed);
-    queue->kick_.reset(create.kick_fd);
-    queue->errors_checked_.store(device.errors_seen(), std::memory_order_relaxed);
-    device.add_child();
-    queue->counted_ = true;
-    ACC_TRY(queue->doorbell_, device.doorbell(create.doorbell_mmap_offset, create.doorbell_slot));
-    return queue;
-}
-
-// 0, or -errno of the device; nothing to do the second time.
-int Queue::end()
-{
-    std::shared_ptr<QueueFault> fault;
-    {
-        std::lock_guard lock(fault_mutex_);
-        fault = fault_;
-    }
-    if (fault) fault->stop(); // unlocked: its callback may stop the queue itself
-    if (!created_.exchange(false, std::memory_order_acq_rel)) return 0;
-    drm_acc_queue_destroy destroy = {};
-    destroy.queue = id_;
-    return device_.ioctl(DRM_IOCTL_ACC_QUEUE_DESTROY, &destroy);
-}
-
-Queue::~Queue()
-{
-    if (!counted_) return;
-    if (const int error = end(); error && !device_.lost())
-        log.error("{}: QUEUE_DESTROY of queue {}: {}", device_.uri(), id_, errno_text(error));
-    buffer_.reset();
-    device_.remove_child();
-}
-
-void Queue::ring_published(uint64_t index)
-{
-    // The doorbell of a queue that was stopped is another's by now.
-    if (created_.load(std::memory_order_relaxed)) ring(index);
-}
-
-int Queue::stop()
-{
-    if (const int error = end())
-        return device_.refused(error, fmt::format("QUEUE_DESTROY of queue {}", id_)).code;
-    return 0;
-}
-
-int Queue::on_fault(acc_queue_fault_fn fn, void *user)
-{
-    std::lock_guard lock(fault_mutex_);
-    if (fault_)
-        return fail(-EBUSY, "queue {}: expected no callback for faults; found one", id_).code;
-    if (!created_.load(std::memory_order_relaxed)) return fail_stopped();
-    const int error = QueueFault::start(*this, fn, user, fault_);
-    if (error) fault_.reset();
-    return error;
-}
-
-acc_queue_memory Queue::memory() const
-{
-    acc_queue_memory memory = {};
-    memory.ring = ring_;
-    memory.control = control_;
-    memory.packets = packets();
-    return memory;
-}
 
 // -------------------------------------------------------------------- health
 
@@ -346,6 +223,12 @@ inline void Queue::ring(uint64_t index)
         // A descriptor that is full holds a kick already.
         (void)!write(kick_.get(), &one, sizeof one);
     }
+}
+
+void Queue::ring_published(uint64_t index)
+{
+    // The doorbell of a queue that was stopped is another's by now.
+    if (created_.load(std::memory_order_relaxed)) ring(index);
 }
 
 int Queue::submit(const acc_packet *packets, size_t count, uint64_t deadline_ns,

@@ -50,6 +50,7 @@ public:
     Result<drm_acc_queue_query> query();
     Result<acc_queue_info> info(); // without its size
     int reset();
+    int set_priority(uint32_t priority);
     // Ends the device's side of it; the memory stays.
     int stop();
     int on_fault(acc_queue_fault_fn fn, void *user);
@@ -72,6 +73,7 @@ private:
     void fill(uint64_t index, const acc_packet &packet);
     void publish(uint64_t index, const acc_packet &packet);
     void ring(uint64_t index);
+    int begin(uint32_t priority);
     int end();
 
     Device &device_;
@@ -80,6 +82,7 @@ private:
     acc_queue_control *control_ = nullptr;
     std::byte *kernargs_ = nullptr;
     std::atomic<uint64_t> *doorbell_ = nullptr;
+    uint64_t control_offset_ = 0, timeout_ns_ = 0;
     uint32_t mask_ = 0;
     uint32_t id_ = 0;
     bool single_producer_ = false;

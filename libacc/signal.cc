@@ -17,13 +17,27 @@ constexpr int looks_per_clock_read = 64;
 
 } // namespace
 
-Result<std::unique_ptr<Signal>> Signal::create(std::span<Device *const> devices, int64_t initial)
+// None twice, and one order for one set, so that its signals share memory.
+static std::vector<Device *> set_of(std::span<Device *const> devices)
 {
     std::vector<Device *> set;
     for (Device *device : devices)
         if (std::find(set.begin(), set.end(), device) == set.end()) set.push_back(device);
-    // One order for one set, so that its signals share memory.
     std::sort(set.begin() + 1, set.end());
+    return set;
+}
+
+Result<std::unique_ptr<Signal>> Signal::import(std::span<Device *const> devices, int fd,
+                                               uint64_t offset)
+{
+    const std::vector<Device *> set = set_of(devices);
+    ACC_TRY(const SignalPools::Cell cell, set.front()->signal_pools().import(set, fd, offset));
+    return std::unique_ptr<Signal>(new Signal(cell));
+}
+
+Result<std::unique_ptr<Signal>> Signal::create(std::span<Device *const> devices, int64_t initial)
+{
+    const std::vector<Device *> set = set_of(devices);
     ACC_TRY(const SignalPools::Cell cell, set.front()->signal_pools().allocate(set, initial));
     return std::unique_ptr<Signal>(new Signal(cell));
 }

@@ -25,6 +25,8 @@ class Signal : public Handle
 public:
     static Result<std::unique_ptr<Signal>> create(std::span<Device *const> devices,
                                                   int64_t initial);
+    static Result<std::unique_ptr<Signal>> import(std::span<Device *const> devices, int fd,
+                                                  uint64_t offset);
     // -EBUSY, and nothing has changed, while somebody waits.
     static int destroy(std::unique_ptr<Signal> &signal);
     ~Signal();

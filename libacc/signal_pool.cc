@@ -77,18 +77,26 @@ Result<SignalChunk *> SignalPools::grow(std::span<Device *const> devices)
     for (const auto &chunk : chunks_)
         if (std::ranges::equal(chunk->devices_, devices))
             bytes = std::min(std::max(bytes, chunk->buffer_->bytes() * 2), largest_chunk_bytes);
-    std::unique_ptr<SignalChunk> chunk(new SignalChunk);
-    chunk->devices_.assign(devices.begin(), devices.end());
     // Not counted: an idle pool of one device does not keep it open, and a shared chunk is
     // freed with its last signal, which is counted.
-    ACC_TRY(chunk->buffer_, Buffer::create(owner_, bytes, 0, false));
+    ACC_TRY(auto buffer, Buffer::create(owner_, bytes, 0, false));
+    ACC_TRY(SignalChunk * chunk, add_chunk(devices, std::move(buffer)));
+    chunk->free_.reserve(chunk->count_);
+    for (uint32_t i = chunk->count_; i-- > 0;)
+        chunk->free_.push_back(i);
+    return chunk;
+}
+
+Result<SignalChunk *> SignalPools::add_chunk(std::span<Device *const> devices,
+                                             std::unique_ptr<Buffer> buffer)
+{
+    std::unique_ptr<SignalChunk> chunk(new SignalChunk);
+    chunk->devices_.assign(devices.begin(), devices.end());
+    chunk->buffer_ = std::move(buffer);
     for (Device *device : devices.subspan(1))
         if (const int error = chunk->buffer_->attach(*device)) return Error{error};
     chunk->cells_ = static_cast<acc_signal_memory *>(chunk->buffer_->data());
     chunk->count_ = uint32_t(chunk->buffer_->bytes() / ACC_SIGNAL_BYTES);
-    chunk->free_.reserve(chunk->count_);
-    for (uint32_t i = chunk->count_; i-- > 0;)
-        chunk->free_.push_back(i);
     if (chunk->shared()) {
         for (Device *device : devices) {
             if (const int error = device->reader().start()) return Error{error};
@@ -125,18 +133,43 @@ Result<SignalPools::Cell> SignalPools::allocate(std::span<Device *const> devices
     return Cell{&cell, chunk};
 }
 
+Result<SignalPools::Cell> SignalPools::import(std::span<Device *const> devices, int fd,
+                                              uint64_t offset)
+{
+    ACC_TRY(auto buffer, Buffer::import(owner_, fd));
+    if (offset % ACC_SIGNAL_BYTES || offset >= buffer->bytes())
+        return fail(-EINVAL, "expected a multiple of {} below {}; found the offset {}",
+                    ACC_SIGNAL_BYTES, buffer->bytes(), offset);
+    std::lock_guard lock(mutex_);
+    ACC_TRY(SignalChunk * chunk, add_chunk(devices, std::move(buffer)));
+    chunk->imported_ = true;
+    acc_signal_memory &cell = chunk->cells_[offset / ACC_SIGNAL_BYTES];
+    const int64_t kind = std::atomic_ref(cell.kind).load(std::memory_order_acquire);
+    if (kind != ACC_SIGNAL_KIND_USER) {
+        std::erase_if(chunks_, [&](const auto &other) { return other.get() == chunk; });
+        return fail(-EINVAL, "expected a signal, kind {}; found kind {}", ACC_SIGNAL_KIND_USER,
+                    kind);
+    }
+    for (Device *device : chunk->devices_)
+        device->add_child();
+    return Cell{&cell, chunk};
+}
+
 void SignalPools::free(const Cell &cell)
 {
     SignalChunk &chunk = *cell.chunk;
     const std::vector<Device *> devices = chunk.devices_;
     {
         std::lock_guard lock(mutex_);
-        // A packet that names it from now on is refused.
-        std::atomic_ref(cell.memory->kind).store(0, std::memory_order_release);
-        chunk.free_.push_back(uint32_t(cell.memory - chunk.cells_));
-        const bool spare = chunk.shared() || chunk.buffer_->bytes() > first_chunk_bytes;
-        if (spare && chunk.free_.size() == chunk.count_)
-            std::erase_if(chunks_, [&](const auto &other) { return other.get() == &chunk; });
+        bool spare = chunk.imported_;
+        if (!spare) {
+            // A packet that names it from now on is refused.
+            std::atomic_ref(cell.memory->kind).store(0, std::memory_order_release);
+            chunk.free_.push_back(uint32_t(cell.memory - chunk.cells_));
+            spare = chunk.free_.size() == chunk.count_ &&
+                    (chunk.shared() || chunk.buffer_->bytes() > first_chunk_bytes);
+        }
+        if (spare) std::erase_if(chunks_, [&](const auto &other) { return other.get() == &chunk; });
     }
     // Last: from here on a device may be closed.
     for (Device *device : devices)

@@ -47,6 +47,7 @@ private:
     std::unique_ptr<Buffer> buffer_;
     acc_signal_memory *cells_ = nullptr;
     uint32_t count_ = 0;
+    bool imported_ = false; // for one signal, and nothing in it is ours to reset
     std::vector<uint32_t> free_;
     size_t relays_ = 0; // devices whose readers know of it
 };
@@ -62,11 +63,15 @@ public:
     };
     // `devices`: the owner first, none twice.
     Result<Cell> allocate(std::span<Device *const> devices, int64_t initial);
+    // A cell of memory that somebody else looks after.
+    Result<Cell> import(std::span<Device *const> devices, int fd, uint64_t offset);
     void free(const Cell &cell);
     // No cell is in use.
     void clear();
 
 private:
+    Result<SignalChunk *> add_chunk(std::span<Device *const> devices,
+                                    std::unique_ptr<Buffer> buffer);
     Result<SignalChunk *> grow(std::span<Device *const> devices);
 
     Device &owner_;

@@ -224,6 +224,14 @@ ACC_API int acc_buffer_destroy(acc_buffer *buffer);
  */
 ACC_API int acc_signal_create(acc_device *const *devices, size_t count, int64_t initial,
 			      acc_signal **signal) ACC_MUST_CHECK;
+/*
+ * A signal in memory that `fd` shares (of acc_buffer_export(), maybe of another process): the
+ * struct acc_signal_memory at `offset`, a multiple of 64, whose kind is 1. Ending it leaves
+ * the memory as it is. Who waits is woken by other processes' changes if all reach the same
+ * driver: not by the embedded emulator of another process.
+ */
+ACC_API int acc_signal_import(acc_device *const *devices, size_t count, int fd, uint64_t offset,
+			      acc_signal **signal) ACC_MUST_CHECK;
 /* -EBUSY while a wait or callback of this process is pending on it. Waits for a callback
  * that runs (-EBUSY on a thread that runs callbacks). Its descriptors become readable. */
 ACC_API int acc_signal_destroy(acc_signal *signal);
@@ -381,6 +389,9 @@ struct acc_queue_info {
 ACC_API int acc_queue_get_info(acc_queue *queue, struct acc_queue_info *info);
 /* Puts it into Error with code RESET; it stays there until destroyed. */
 ACC_API int acc_queue_reset(acc_queue *queue);
+/* Of a queue that nobody has submitted to yet, nor does meanwhile: -EBUSY otherwise. An enum
+ * acc_priority; -EACCES: HIGH without permission. Its id may change. */
+ACC_API int acc_queue_set_priority(acc_queue *queue, uint32_t priority);
 /* Takes the queue from its device: what was published is cancelled (waits for the packet
  * that executes), what is published later is never read. Its memory stays until
  * acc_queue_destroy(). Submissions and queries are -EIO from now on. */
