@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "memory.h"
 
+#include "ipc.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -124,8 +126,9 @@ hsa_status_t Memory::free(void *pointer, hsa_amd_pointer_type_t type)
     const std::unique_ptr<Allocation> removed =
         remove_if(pointer, [&](Allocation &allocation) { return allocation.type == type; });
     if (!removed) return HSA_STATUS_ERROR_INVALID_ARGUMENT;
-    for (const auto &[callback, data] : removed->on_free)
-        callback(pointer, data);
+    runtime_.ipc().forget(pointer);
+    for (const Allocation::OnFree &told : removed->on_free)
+        told.callback(told.pointer, told.data);
     return HSA_STATUS_SUCCESS;
 }
 
@@ -193,13 +196,34 @@ hsa_status_t Memory::set_access(const std::vector<const Agent *> &agents, const 
     return HSA_STATUS_SUCCESS;
 }
 
-void *Memory::find_locked(const void *host)
+// Locked memory is rare: a walk over all is good enough.
+Memory::Table::iterator Memory::locked(const void *host)
+{
+    const auto address = reinterpret_cast<uint64_t>(host);
+    return std::ranges::find_if(allocations_, [&](const auto &entry) {
+        const Allocation &block = *entry.second;
+        return block.host_base &&
+               address - reinterpret_cast<uint64_t>(block.host_base) < block.bytes;
+    });
+}
+
+bool Memory::visit_locked(const void *host, const Visit &f)
 {
     std::lock_guard lock(mutex_);
-    for (const auto &[base, allocation] : allocations_)
-        if (allocation->type == HSA_EXT_POINTER_TYPE_LOCKED && allocation->host_base == host)
-            return allocation->base;
-    return nullptr;
+    const auto found = locked(host);
+    if (found == allocations_.end()) return false;
+    f(*found->second);
+    return true;
+}
+
+std::unique_ptr<Allocation> Memory::remove_locked(const void *host)
+{
+    std::lock_guard lock(mutex_);
+    const auto found = locked(host);
+    if (found == allocations_.end()) return nullptr;
+    std::unique_ptr<Allocation> removed = std::move(found->second);
+    allocations_.erase(found);
+    return removed;
 }
 
 } // namespace acc::hsa

@@ -35,9 +35,13 @@ struct Allocation {
     std::vector<const Agent *> agents; // that may access it, the host left out
     void *user_data = nullptr;
     void *host_base = nullptr; // of locked memory
-    size_t host_bytes = 0;     // whole pages of it
     uint32_t references = 1;   // of attached and locked memory
-    std::vector<std::pair<hsa_amd_deallocation_callback_t, void *>> on_free;
+    struct OnFree {
+        void *pointer;
+        hsa_amd_deallocation_callback_t callback;
+        void *data;
+    };
+    std::vector<OnFree> on_free;
 
     Allocation() = default;
     ~Allocation();
@@ -73,8 +77,9 @@ public:
     // Takes the block that begins at `base` out, if f() says so. Null: nothing was taken.
     std::unique_ptr<Allocation> remove_if(const void *base,
                                           const std::function<bool(Allocation &)> &f);
-    // Base on the agents of the memory locked at `host`, or null.
-    void *find_locked(const void *host);
+    // The same for locked memory, by where the host has it.
+    bool visit_locked(const void *host, const Visit &f);
+    std::unique_ptr<Allocation> remove_locked(const void *host);
 
     // Lets exactly these agents and the owner of its region use a block. INVALID_ARGUMENT:
     // `pointer` is no base of a block.
@@ -83,12 +88,14 @@ public:
     hsa_status_t grant(const Agent &agent, const void *pointer);
 
 private:
-    Allocation *holder(const void *pointer); // under the lock
+    using Table = std::map<uint64_t, std::unique_ptr<Allocation>>; // by base
+    Allocation *holder(const void *pointer);                       // under the lock
+    Table::iterator locked(const void *host);                      // under the lock
 
     Runtime &runtime_;
     std::vector<std::unique_ptr<Region>> regions_; // the system's fine-grained one first
     std::mutex mutex_;
-    std::map<uint64_t, std::unique_ptr<Allocation>> allocations_; // by base
+    Table allocations_;
 };
 
 constexpr size_t page_bytes = 4096;

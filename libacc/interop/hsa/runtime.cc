@@ -2,7 +2,10 @@
 #include "runtime.h"
 
 #include "agents.h"
+#include "copies.h"
+#include "events.h"
 #include "executables.h"
+#include "ipc.h"
 #include "isas.h"
 #include "memory.h"
 #include "queues.h"
@@ -97,8 +100,11 @@ Runtime::Runtime() = default;
 Runtime::~Runtime()
 {
     // What uses others goes before them; the devices go last.
-    workers_.reset();
     queues_.reset();
+    if (signals_) signals_->drain(); // copies that wait are over, and handlers too
+    workers_.reset();
+    copies_.reset();
+    ipc_.reset();
     signals_.reset();
     executables_.reset();
     memory_.reset();
@@ -164,6 +170,8 @@ std::unique_ptr<Runtime> Runtime::create(hsa_status_t &status)
     runtime->executables_ = std::make_unique<Executables>(*runtime);
     runtime->queues_ = std::make_unique<Queues>(*runtime);
     runtime->workers_ = std::make_unique<Workers>();
+    runtime->copies_ = std::make_unique<Copies>(*runtime);
+    runtime->ipc_ = std::make_unique<Ipc>();
     return runtime;
 }
 
@@ -200,8 +208,14 @@ hsa_status_t Runtime::shut_down()
 {
     std::lock_guard lock(init_mutex);
     if (!references) return HSA_STATUS_ERROR_NOT_INITIALIZED;
+    if (references == 1 && current()->workers().is_this_thread()) {
+        log_line(ACC_LOG_ERROR, "expected the last hsa_shut_down() outside of handlers; found it "
+                                "in one");
+        return HSA_STATUS_ERROR;
+    }
     if (--references) return HSA_STATUS_SUCCESS;
     const std::unique_ptr<Runtime> runtime(current_.exchange(nullptr, std::memory_order_acq_rel));
+    forget_event_handler();
     return HSA_STATUS_SUCCESS;
 }
 

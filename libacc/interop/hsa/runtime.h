@@ -24,7 +24,9 @@ namespace acc::hsa
 {
 
 class Agents;
+class Copies;
 class Executables;
+class Ipc;
 class Isas;
 class Memory;
 class Queues;
@@ -60,6 +62,8 @@ public:
     Queues &queues() { return *queues_; }
     Executables &executables() { return *executables_; }
     Workers &workers() { return *workers_; }
+    Copies &copies() { return *copies_; }
+    Ipc &ipc() { return *ipc_; }
 
     ~Runtime();
     Runtime(const Runtime &) = delete;
@@ -82,7 +86,9 @@ private:
     std::unique_ptr<Signals> signals_;
     std::unique_ptr<Executables> executables_;
     std::unique_ptr<Queues> queues_;
-    std::unique_ptr<Workers> workers_; // ended first
+    std::unique_ptr<Workers> workers_;
+    std::unique_ptr<Copies> copies_;
+    std::unique_ptr<Ipc> ipc_;
 };
 
 // A log line of the facade's category; `what` says what was expected and what was found.

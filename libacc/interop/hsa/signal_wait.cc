@@ -19,6 +19,8 @@ constexpr uint64_t active_spin_ns = 1'000'000;
 constexpr int looks_per_clock_read = 64;
 // Where nobody will write a signal any more: how often it is looked at, and for how long.
 constexpr uint64_t lost_nap_ns = 1'000'000, lost_wait_ns = 100'000'000;
+// How often a signal is looked at that another process changes unheard.
+constexpr uint64_t poll_ns = 1'000'000;
 
 uint64_t now_ns()
 {
@@ -121,7 +123,12 @@ int64_t wait_for(Runtime &, const SignalRef &signal, uint32_t condition, int64_t
     if (state == HSA_WAIT_STATE_ACTIVE &&
         spin(signal, condition, value, std::min(deadline_ns, now_ns() + active_spin_ns), observed))
         return observed;
-    const int error = acc_signal_wait(signal->handle, condition, value, deadline_ns, &observed);
+    int error;
+    do {
+        const uint64_t end =
+            signal->polled ? std::min(deadline_ns, now_ns() + poll_ns) : deadline_ns;
+        error = acc_signal_wait(signal->handle, condition, value, end, &observed);
+    } while (error == -ETIME && signal->polled && now_ns() < deadline_ns);
     if (!error) return observed;
     if (error == -ETIME) return value_of(signal);
     return wait_without_device(signal, condition, value, deadline_ns);
@@ -133,6 +140,8 @@ size_t wait_for_any(Runtime &, const std::vector<SignalRef> &signals, const uint
     std::vector<acc_signal *> handles;
     for (const SignalRef &signal : signals)
         handles.push_back(signal->handle);
+    const bool polled =
+        std::ranges::any_of(signals, [](const SignalRef &signal) { return signal->polled; });
     for (;;) {
         for (size_t i = 0; i < signals.size(); i++) {
             const int64_t seen = value_of(signals[i]);
@@ -142,8 +151,9 @@ size_t wait_for_any(Runtime &, const std::vector<SignalRef> &signals, const uint
         }
         if (now_ns() >= deadline_ns) return SIZE_MAX;
         size_t index = 0;
-        const int error = acc_signal_wait_any(handles.data(), conditions, values, handles.size(),
-                                              deadline_ns, &index);
+        const uint64_t end = polled ? std::min(deadline_ns, now_ns() + poll_ns) : deadline_ns;
+        const int error =
+            acc_signal_wait_any(handles.data(), conditions, values, handles.size(), end, &index);
         if (!error) {
             if (observed) *observed = value_of(signals[index]);
             return index;

@@ -10,6 +10,7 @@
 #include "runtime.h"
 
 #include <array>
+#include <condition_variable>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -29,8 +30,10 @@ static_assert(offsetof(Doorbell, value) == offsetof(acc_signal_memory, value));
 // A signal stays until the last of those who wait on it has let it go.
 struct SignalObject {
     acc_signal *handle = nullptr;
-    uint64_t attributes = 0; // hsa_amd_signal_attribute_t
     std::atomic<bool> destroyed{false};
+    int shared_fd = -1; // of the memory, for other processes
+    // Another process may change it and wake nobody here: its emulator is not ours.
+    bool polled = false;
 
     SignalObject() = default;
     ~SignalObject();
@@ -62,8 +65,17 @@ public:
     // Null for what is none; doorbells are none.
     SignalRef find(hsa_signal_t signal) const { return find(signal.handle); }
     SignalRef find(uint64_t address) const;
-    // Makes an object known under its address.
-    void add(const SignalRef &signal);
+    // A signal of another process, in the memory behind `fd`, which it takes.
+    hsa_status_t adopt(int fd, hsa_signal_t *signal);
+
+    // Calls fn once as acc_signal_on() does, on a thread of libacc's; `user` is its. The
+    // signal stays meanwhile. fn must lead to exactly one end_callback(), on another thread
+    // than fn's, when what it began is over.
+    hsa_status_t on(const SignalRef &signal, uint32_t condition, int64_t value, acc_signal_fn fn,
+                    void *user);
+    void end_callback();
+    // Calls what waits with -ECANCELED and waits until it is over. on() fails from now on.
+    void drain();
 
     hsa_signal_group_t add_group(std::unique_ptr<SignalGroup> group);
     bool remove_group(hsa_signal_group_t handle);
@@ -81,8 +93,14 @@ private:
         return shards_[address / ACC_SIGNAL_BYTES % shards];
     }
 
+    void add(const SignalRef &signal);
+
     Runtime &runtime_;
     std::array<Shard, shards> shards_;
+    std::mutex callbacks_mutex_; // of what follows
+    std::condition_variable callbacks_ended_;
+    size_t callbacks_ = 0;
+    bool draining_ = false;
     mutable std::mutex groups_mutex_;
     std::unordered_map<uint64_t, std::shared_ptr<SignalGroup>> groups_;
 };

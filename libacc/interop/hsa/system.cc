@@ -2,6 +2,7 @@
 //
 // The system and its extensions. We have none: no HSAIL to finalise, no images.
 #include "agents.h"
+#include "refusals.h"
 #include "signals.h"
 
 #include <cstring>
@@ -56,6 +57,15 @@ hsa_status_t no_table(uint16_t extension, const void *table)
 }
 
 } // namespace
+
+int refuse(const char *function) noexcept
+{
+    return with_runtime([&](Runtime &) {
+        log_line(ACC_LOG_INFO, std::string(function) + ": not supported");
+        return HSA_STATUS_ERROR;
+    });
+}
+
 } // namespace acc::hsa
 
 using namespace acc::hsa;

@@ -43,6 +43,8 @@ class Workers
 public:
     Worker handlers{"hsa-handlers"};
     Worker copies{"hsa-copies"};
+
+    bool is_this_thread() const { return handlers.is_this_thread() || copies.is_this_thread(); }
 };
 
 } // namespace acc::hsa
