@@ -38,6 +38,15 @@ hsa_status_t times_of(Runtime &runtime, hsa_signal_t signal, Time *time)
 
 constexpr uint32_t mask_word_bits = 32;
 
+// The header's type of a pointer to a value, whatever qualifiers it has there.
+template <typename>
+struct SecondOf;
+template <typename R, typename A, typename B>
+struct SecondOf<R(A, B)> {
+    using Type = B;
+};
+using ValuePointer = SecondOf<decltype(hsa_amd_signal_value_pointer)>::Type;
+
 } // namespace
 } // namespace acc::hsa
 
@@ -165,8 +174,7 @@ hsa_status_t hsa_amd_signal_create(hsa_signal_value_t initial_value, uint32_t nu
     });
 }
 
-hsa_status_t hsa_amd_signal_value_pointer(hsa_signal_t signal,
-                                          volatile hsa_signal_value_t **value_ptr)
+hsa_status_t hsa_amd_signal_value_pointer(hsa_signal_t signal, ValuePointer value_ptr)
 {
     return with_runtime([&](Runtime &runtime) {
         const SignalRef found = runtime.signals().find(signal);
