@@ -18,9 +18,10 @@ namespace acc::emu
 {
 
 Device::Device(std::unique_ptr<Engine> engine, const DeviceOptions &options, Bus &bus,
-               EventSink &events, unsigned workers)
+               EventSink &events, unsigned workers, std::unique_ptr<CellStore> cells)
     : engine_(std::move(engine)), info_(engine_->info()), options_(options), bus_(bus),
-      events_(events), residency_(*engine_, info_.engine != DRM_ACC_ENGINE_CROSSBAR),
+      events_(events),
+      residency_(*engine_, info_.engine != DRM_ACC_ENGINE_CROSSBAR, std::move(cells)),
       scheduler_(workers), workers_(workers)
 {
     const uint32_t slots = residency_.slots();
@@ -31,11 +32,12 @@ Device::Device(std::unique_ptr<Engine> engine, const DeviceOptions &options, Bus
 
 Result<std::unique_ptr<Device>> Device::create(std::unique_ptr<Engine> engine,
                                                const DeviceOptions &options, Bus &bus,
-                                               EventSink &events)
+                                               EventSink &events, std::unique_ptr<CellStore> cells)
 {
     unsigned workers = options.workers;
     if (!workers) workers = std::max<unsigned>(4, unsigned(engine->slots().size()) + 2);
-    std::unique_ptr<Device> device(new Device(std::move(engine), options, bus, events, workers));
+    std::unique_ptr<Device> device(
+        new Device(std::move(engine), options, bus, events, workers, std::move(cells)));
     if (const int error = device->scheduler_.start()) return Error{error};
     return device;
 }
@@ -184,6 +186,7 @@ int Device::identify(const acc_admin_cmd &command)
         if (info_.modelled) out.identity.features |= DRM_ACC_FEATURE_MODELLED;
         if (options_.pace_real) out.identity.features |= DRM_ACC_FEATURE_PACE_REAL;
         if (options_.scatter) out.identity.features |= DRM_ACC_FEATURE_SCATTER;
+        if (residency_.keeps_cells()) out.identity.features |= DRM_ACC_FEATURE_PERSISTENT;
         std::strncpy(out.identity.name, info_.name.c_str(), sizeof out.identity.name - 1);
         std::strncpy(out.identity.config, info_.config.c_str(), sizeof out.identity.config - 1);
         std::memcpy(out.identity.uuid, info_.shell, sizeof out.identity.uuid);

@@ -65,7 +65,8 @@ class Device
 public:
     static Result<std::unique_ptr<Device>> create(std::unique_ptr<Engine> engine,
                                                   const DeviceOptions &options, Bus &bus,
-                                                  EventSink &events);
+                                                  EventSink &events,
+                                                  std::unique_ptr<CellStore> cells = nullptr);
     ~Device();
 
     // Executes one command. The completion's status is 0 or -errno.
@@ -90,7 +91,7 @@ private:
     friend class Queue;
 
     Device(std::unique_ptr<Engine> engine, const DeviceOptions &options, Bus &bus,
-           EventSink &events, unsigned workers);
+           EventSink &events, unsigned workers, std::unique_ptr<CellStore> cells);
 
     std::shared_ptr<Space> find_space(uint32_t asid);
     std::shared_ptr<LoadedProgram> find_program(Space &space, uint32_t id);

@@ -51,6 +51,12 @@ int Device::load_program(Space &space, const acc_admin_cmd &command, acc_admin_c
         if (command.load.why) (void)write_page(command.load.why, text, sizeof text);
         return error;
     };
+    const bool persistent = command.flags & ACC_LOAD_PERSISTENT;
+    if (command.flags & ~ACC_LOAD_PERSISTENT || (persistent && !residency_.keeps_cells())) {
+        why = "expected no flag, or PERSISTENT where the device keeps cells, found " +
+              std::to_string(command.flags);
+        return refuse(-EINVAL);
+    }
     std::vector<std::byte> image;
     if (const int error = read_image(command, image)) {
         why = "the image could not be read";
@@ -62,6 +68,7 @@ int Device::load_program(Space &space, const acc_admin_cmd &command, acc_admin_c
     program->asid = space.asid;
     program->id = command.object;
     program->engine = std::move(*parsed);
+    program->persistent = persistent;
     const auto &kernels = program->engine->kernels;
     const auto &units = program->engine->units;
     if (kernels.empty() || kernels.size() > max_kernels) {

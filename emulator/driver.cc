@@ -34,17 +34,19 @@ Result<std::shared_ptr<Emulator>> Emulator::create(std::string_view spec, std::s
     if (!parse_options(spec, all, why)) return Error{-EINVAL};
     for (Option &option : all) {
         const bool ours = option.key == "scatter" || option.key == "pace" ||
-                          option.key == "workers" || option.key == "memory";
+                          option.key == "workers" || option.key == "memory" ||
+                          option.key == "state";
         (ours ? common : own).push_back(std::move(option));
     }
     uint64_t scatter = 0, workers = 0;
     DeviceOptions options;
-    std::string pace = "fast";
+    std::string pace = "fast", state;
     OptionReader reader(common, why);
     reader.number("scatter", scatter, 0, 1);
     reader.choice("pace", pace, {"fast", "real"});
     reader.number("workers", workers, 1, 256);
     reader.number("memory", options.memory_bytes, 1u << 20, 1ull << 40);
+    reader.text("state", state);
     if (!reader.finish()) return Error{-EINVAL};
     options.scatter = scatter != 0;
     options.pace_real = pace == "real";
@@ -52,7 +54,17 @@ Result<std::shared_ptr<Emulator>> Emulator::create(std::string_view spec, std::s
 
     auto engine = factory(own, why);
     if (!engine) return Error{engine.error()};
-    auto driver = Driver::create(std::move(*engine), options, std::move(log));
+    std::unique_ptr<CellStore> cells;
+    if (!state.empty()) {
+        const EngineInfo info = (*engine)->info();
+        if (!info.non_volatile) {
+            why = "option state: expected none, as the slots of engine " + std::string(name) +
+                  " keep nothing; found '" + state + "'";
+            return Error{-EINVAL};
+        }
+        ACC_TRY(cells, CellStore::open(state, info, log, why));
+    }
+    auto driver = Driver::create(std::move(*engine), options, std::move(log), std::move(cells));
     if (!driver) {
         why = std::string("the emulated device did not start: ") + std::strerror(-driver.error());
         return Error{driver.error()};
@@ -61,19 +73,27 @@ Result<std::shared_ptr<Emulator>> Emulator::create(std::string_view spec, std::s
 }
 
 Result<std::shared_ptr<Driver>> Driver::create(std::unique_ptr<Engine> engine,
-                                               const DeviceOptions &options, LogFunction log)
+                                               const DeviceOptions &options, LogFunction log,
+                                               std::unique_ptr<CellStore> cells)
 {
     std::shared_ptr<Driver> driver(new Driver(options, std::move(log)));
-    ACC_TRY(driver->device_, Device::create(std::move(engine), options, driver->memory_, *driver));
-    // The device's own limits, read once.
+    ACC_TRY(driver->device_,
+            Device::create(std::move(engine), options, driver->memory_, *driver, std::move(cells)));
+    // What the device is and its own limits, read once.
     ACC_TRY(auto page, driver->create_object(ACC_PAGE_BYTES, "acc-staging"));
-    acc_admin_cmd command = {};
-    command.op = ACC_ADMIN_IDENTIFY;
-    command.identify.data = page->bus_start;
-    command.identify.what = ACC_IDENTIFY_LIMITS;
-    const acc_admin_cpl completion = driver->device_->admin(command);
-    if (completion.status) return Error{completion.status};
-    std::memcpy(&driver->limits_, page->page(0), sizeof driver->limits_);
+    const auto identify = [&](uint32_t what, auto &out) {
+        acc_admin_cmd command = {};
+        command.op = ACC_ADMIN_IDENTIFY;
+        command.identify.data = page->bus_start;
+        command.identify.what = what;
+        const int error = driver->device_->admin(command).status;
+        if (!error) std::memcpy(&out, page->page(0), sizeof out);
+        return error;
+    };
+    drm_acc_identity identity;
+    if (const int error = identify(ACC_IDENTIFY_IDENTITY, identity)) return Error{error};
+    driver->features_ = identity.features;
+    if (const int error = identify(ACC_IDENTIFY_LIMITS, driver->limits_)) return Error{error};
     driver->limits_.max_bo_bytes = options.memory_bytes;
     driver->limits_.max_client_bytes = options.memory_bytes;
     return driver;

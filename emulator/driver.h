@@ -46,7 +46,8 @@ class Driver final : public Emulator, public EventSink, public std::enable_share
 {
 public:
     static Result<std::shared_ptr<Driver>> create(std::unique_ptr<Engine> engine,
-                                                  const DeviceOptions &options, LogFunction log);
+                                                  const DeviceOptions &options, LogFunction log,
+                                                  std::unique_ptr<CellStore> cells);
     ~Driver() override;
 
     Result<std::unique_ptr<Client>> open(const ClientOptions &options) override;
@@ -110,6 +111,7 @@ private:
     HostMemory memory_;
     std::unique_ptr<Device> device_;
     drm_acc_limits limits_ = {};
+    uint64_t features_ = 0;
 
     std::shared_mutex reset_mutex_;    // opens exclude resets: who is open is told
     std::shared_mutex files_mutex_;    // files_; shared by wakes, which wait for no other's

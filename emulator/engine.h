@@ -90,6 +90,9 @@ struct Unit {
     uint8_t hash[16] = {}; // equal non-zero hashes: the same unit, whoever loaded it
     uint64_t load_ns = 0;  // modelled
     uint64_t load_pj = 0;
+    // Of what non-volatile cells hold once it is loaded, the bytes of Engine::save(); nobody
+    // can make another unit with the same. All zero: the engine's slots are volatile.
+    uint8_t cells[32] = {};
 };
 
 struct Kernel {
@@ -117,6 +120,7 @@ struct EngineInfo {
     std::string config; // key=value,…, at most 95 bytes
     uint8_t shell[16] = {};
     bool modelled = false;
+    bool non_volatile = false; // save() and restore() work
 };
 
 class Engine
@@ -135,6 +139,21 @@ public:
     // Makes a unit callable in a slot. 0 or -errno. The program outlives its residency.
     virtual int load(uint32_t slot, const EngineProgram &program, uint32_t unit) = 0;
     virtual void unload(uint32_t slot) = 0;
+
+    // Of non-volatile engines. The state of the cells of a slot where this unit has been
+    // loaded: bytes that mean something to the engine alone. And back, on a device that has
+    // just come up: what is then resident there, with `cells` computed from the state and no
+    // name; -EINVAL, and `why`, for state that is not of a device like this.
+    virtual Result<std::vector<std::byte>> save(uint32_t /*slot*/, const EngineProgram &,
+                                                uint32_t /*unit*/)
+    {
+        return Error{-EOPNOTSUPP};
+    }
+    virtual Result<Unit> restore(uint32_t /*slot*/, std::span<const std::byte> /*state*/,
+                                 std::string &)
+    {
+        return Error{-EOPNOTSUPP};
+    }
 
     // Executes one kernel in a slot where its unit is resident.
     virtual enum acc_status execute(const EngineProgram &program, Dispatch &dispatch) = 0;

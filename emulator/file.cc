@@ -305,7 +305,8 @@ int File::program_load(drm_acc_program_load &args)
         program = next_program_++;
     }
     std::memset(args.why, 0, sizeof args.why);
-    if (const int error = acc_check_program_load(&args, &driver_->limits_, object->bytes()))
+    if (const int error =
+            acc_check_program_load(&args, driver_->features_, &driver_->limits_, object->bytes()))
         return error;
     if (!options_.load_programs) return -EACCES;
 
@@ -324,6 +325,7 @@ int File::program_load(drm_acc_program_load &args)
     acc_admin_cmd command = {};
     command.op = ACC_ADMIN_PROGRAM_LOAD;
     command.object = program;
+    command.flags = args.flags & DRM_ACC_PROGRAM_PERSISTENT ? ACC_LOAD_PERSISTENT : 0;
     command.load.list = (*list)->bus_start;
     command.load.offset = args.offset & (ACC_PAGE_BYTES - 1);
     command.load.size = args.size;

@@ -37,6 +37,16 @@ void OptionReader::number(std::string_view key, uint64_t &value, uint64_t least,
     value = parsed;
 }
 
+void OptionReader::text(std::string_view key, std::string &value)
+{
+    const Option *option = find(key);
+    if (!option) return;
+    if (option->value.empty())
+        refuse("option " + option->key + ": expected a value, found none");
+    else
+        value = option->value;
+}
+
 void OptionReader::choice(std::string_view key, std::string &value,
                           std::initializer_list<std::string_view> values)
 {

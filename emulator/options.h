@@ -23,6 +23,7 @@ public:
 
     // Each leaves `value` alone when the key is absent.
     void number(std::string_view key, uint64_t &value, uint64_t least, uint64_t most);
+    void text(std::string_view key, std::string &value); // not empty
     void choice(std::string_view key, std::string &value,
                 std::initializer_list<std::string_view> values);
     // False when anything was refused, an unknown key among it. Call last.

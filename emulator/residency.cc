@@ -7,23 +7,27 @@
 namespace acc::emu
 {
 
-Residency::Residency(Engine &engine, bool evict_foreign)
-    : engine_(engine), evict_foreign_(evict_foreign)
+Residency::Residency(Engine &engine, bool evict_foreign, std::unique_ptr<CellStore> cells)
+    : engine_(engine), evict_foreign_(evict_foreign), cells_(std::move(cells))
 {
     for (const SlotInfo &info : engine.slots()) {
         slots_.emplace_back();
         slots_.back().info = info;
     }
+    restore_cells();
 }
 
 bool Residency::same_unit(const LoadedProgram &a, uint32_t unit_a, const LoadedProgram &b,
                           uint32_t unit_b)
 {
     if (&a == &b && unit_a == unit_b) return true;
-    static constexpr uint8_t none[16] = {};
-    const auto &hash = a.engine->units[unit_a].hash;
-    return std::memcmp(hash, none, sizeof hash) != 0 &&
-           std::memcmp(hash, b.engine->units[unit_b].hash, sizeof hash) == 0;
+    const auto equal = [](const auto &one, const auto &other) {
+        static constexpr uint8_t none[sizeof one] = {};
+        return std::memcmp(one, none, sizeof one) != 0 && std::memcmp(one, other, sizeof one) == 0;
+    };
+    const Unit &one = a.engine->units[unit_a], &other = b.engine->units[unit_b];
+    // Nobody's cells are for whoever wants the same in them, shared or not.
+    return equal(one.hash, other.hash) || ((a.orphan || b.orphan) && equal(one.cells, other.cells));
 }
 
 bool Residency::fits(const Slot &slot, const Unit &unit) const
@@ -111,11 +115,21 @@ int Residency::load_into(std::unique_lock<std::mutex> &lock, Slot &slot,
     for (uint32_t left = fail_loads_.load(); left && !fail;)
         fail = fail_loads_.compare_exchange_weak(left, left - 1);
 
+    const bool kept = std::exchange(slot.kept, false), keep_it = must_keep(slot, *program);
+
     lock.unlock();
+    // What is replaced stays kept until the new is; what is overwritten goes first.
+    if (kept && !keep_it) (void)cells_->erase(index);
     if (evict) engine_.unload(index);
-    const int error = fail ? -EIO : engine_.load(index, *program->engine, unit);
+    int error = fail ? -EIO : engine_.load(index, *program->engine, unit);
+    if (!error && keep_it) {
+        error = keep(index, *program, unit);
+        if (error) engine_.unload(index);
+    }
+    if (error && keep_it) (void)cells_->erase(index);
     lock.lock();
 
+    slot.kept = keep_it && !error && slot.program; // null: the device was reset meanwhile
     if (evict) evictions_.fetch_add(1, std::memory_order_relaxed);
     if (error) {
         slot.state = DRM_ACC_SLOT_EMPTY;
@@ -155,13 +169,13 @@ Residency::Grant Residency::acquire(SlotClient &client,
     } else {
         grant.slot = uint32_t(slot - slots_.data());
         grant.outcome = Outcome::Granted;
-        if (!slot->program || !same_unit(*slot->program, slot->unit, *program, unit)) {
-            if (load_into(lock, *slot, program, unit)) {
-                grant.outcome = Outcome::LoadError;
-            } else {
-                grant.load_ns = program->engine->units[unit].load_ns;
-                grant.load_pj = program->engine->units[unit].load_pj;
-            }
+        if (slot->program && same_unit(*slot->program, slot->unit, *program, unit)) {
+            if (take_over(lock, *slot, program, unit)) grant.outcome = Outcome::LoadError;
+        } else if (load_into(lock, *slot, program, unit)) {
+            grant.outcome = Outcome::LoadError;
+        } else {
+            grant.load_ns = program->engine->units[unit].load_ns;
+            grant.load_pj = program->engine->units[unit].load_pj;
         }
         if (grant.outcome == Outcome::Granted) {
             slot->state = DRM_ACC_SLOT_BUSY;
@@ -186,12 +200,14 @@ void Residency::release(uint32_t index, uint64_t busy_ns, uint64_t dispatches)
     slot.dispatches += dispatches;
     slot.state = DRM_ACC_SLOT_READY;
     if (slot.fault_pending) fail(slot);
+    if (slot.kept && slot.program->unloaded && slot.pins.empty()) orphan(slot);
     wake_waiters();
 }
 
 // What was resident is gone, and so are its pins.
 void Residency::fail(Slot &slot)
 {
+    erase_cells(slot);
     if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
     slot.program.reset();
     end_pins(slot);
@@ -229,8 +245,12 @@ int Residency::prefetch(const std::shared_ptr<LoadedProgram> &program, uint32_t 
     std::unique_lock lock(mutex_);
     bool may_wait = false;
     Slot *slot = choose(*program, unit, may_wait);
-    if (!slot || (slot->program && same_unit(*slot->program, slot->unit, *program, unit))) return 0;
-    (void)load_into(lock, *slot, program, unit); // a hint: the dispatch will report it
+    if (!slot) return 0;
+    // A hint: the dispatch will report what goes wrong.
+    if (slot->program && same_unit(*slot->program, slot->unit, *program, unit))
+        (void)take_over(lock, *slot, program, unit);
+    else
+        (void)load_into(lock, *slot, program, unit);
     if (slot->fault_pending) fail(*slot);
     wake_waiters();
     return 0;
@@ -270,8 +290,10 @@ int Residency::pin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit,
     slot->pins.emplace_back(program.get(), unit);
     program->pins[unit] = 1;
     int error = 0;
-    if (!slot->program || !same_unit(*slot->program, slot->unit, *program, unit)) {
-        error = load_into(lock, *slot, program, unit);
+    const bool resident = slot->program && same_unit(*slot->program, slot->unit, *program, unit);
+    if (!resident || slot->state == DRM_ACC_SLOT_READY) {
+        error = resident ? take_over(lock, *slot, program, unit)
+                         : load_into(lock, *slot, program, unit);
         if (error) {
             std::erase(slot->pins, std::pair(program.get(), unit));
             program->pins[unit] = 0;
@@ -309,9 +331,13 @@ void Residency::forget(LoadedProgram &program)
     program.unloaded = true; // where a lease keeps it, whoever comes next may evict it
     for (Slot &slot : slots_) {
         std::erase_if(slot.pins, [&](const auto &pin) { return pin.first == &program; });
-        if (slot.program.get() != &program || !slot.pins.empty() ||
-            slot.state != DRM_ACC_SLOT_READY)
+        if (slot.program.get() != &program) continue;
+        program.orphan |= slot.kept; // under a lease or others' pins, too
+        if (!slot.pins.empty() || slot.state != DRM_ACC_SLOT_READY) continue;
+        if (slot.kept) {
+            orphan(slot);
             continue;
+        }
         engine_.unload(uint32_t(&slot - slots_.data()));
         slot.program.reset();
         slot.state = DRM_ACC_SLOT_EMPTY;
@@ -329,6 +355,7 @@ int Residency::reset_slot(uint32_t index, uint32_t asid, bool privileged)
                         std::any_of(slot.pins.begin(), slot.pins.end(), foreign)))
         return -EACCES;
     if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING) return -EBUSY;
+    erase_cells(slot);
     if (slot.program) engine_.unload(index);
     slot.program.reset();
     end_pins(slot);
@@ -341,10 +368,14 @@ void Residency::reset_all()
 {
     std::unique_lock lock(mutex_);
     for (Slot &slot : slots_) {
-        if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
-        slot.program.reset();
         end_pins(slot);
         slot.fault_pending = false;
+        if (slot.kept) { // no reset reaches these cells
+            orphan(slot);
+            continue;
+        }
+        if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
+        slot.program.reset();
         slot.state = DRM_ACC_SLOT_EMPTY;
     }
 }

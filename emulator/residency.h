@@ -11,6 +11,7 @@
 // acquire(), on the caller's thread, outside the lock.
 #pragma once
 
+#include "emulator/cell_store.h"
 #include "emulator/engine.h"
 
 #include <drm/acc_drm.h>
@@ -33,6 +34,8 @@ struct LoadedProgram {
     std::vector<uint64_t> loads; // per unit, under the residency lock
     std::vector<uint32_t> pins;  // per unit, ditto
     bool unloaded = false;       // nobody's any more, ditto
+    bool persistent = false;     // what it loads is to be kept
+    bool orphan = false;         // unloaded, but its cells may be taken over; ditto
 };
 
 // Who asks for a slot, and how it is told that asking again may succeed.
@@ -55,7 +58,8 @@ class Residency
 {
 public:
     // Evicting what another address space owns may be forbidden (conductances wear).
-    Residency(Engine &engine, bool evict_foreign);
+    // With `cells`, of a non-volatile engine, slots come up with what is kept there.
+    Residency(Engine &engine, bool evict_foreign, std::unique_ptr<CellStore> cells = nullptr);
 
     enum class Outcome {
         Granted,
@@ -86,6 +90,7 @@ public:
     int reset_slot(uint32_t slot, uint32_t asid, bool privileged);
     void reset_all();
 
+    bool keeps_cells() const { return cells_ != nullptr; }
     bool can_ever_hold(const Unit &unit) const;
     uint32_t slots() const { return uint32_t(slots_.size()); }
     uint32_t resident_slot(const LoadedProgram &program, uint32_t unit) const; // ~0: none
@@ -112,6 +117,7 @@ private:
         uint64_t last_use = 0;
         uint64_t loads = 0, dispatches = 0, busy_ns = 0, load_ns = 0;
         bool fault_pending = false;
+        bool kept = false; // the store has what is in the cells
     };
 
     static bool same_unit(const LoadedProgram &a, uint32_t unit_a, const LoadedProgram &b,
@@ -126,8 +132,18 @@ private:
     void end_pins(Slot &slot);
     void fail(Slot &slot);
 
+    // Of slots whose cells are kept: residency_cells.cc.
+    void restore_cells();
+    bool must_keep(const Slot &slot, const LoadedProgram &program) const;
+    int keep(uint32_t slot, const LoadedProgram &program, uint32_t unit);
+    int take_over(std::unique_lock<std::mutex> &lock, Slot &slot,
+                  const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
+    void orphan(Slot &slot);
+    void erase_cells(Slot &slot);
+
     Engine &engine_;
     const bool evict_foreign_;
+    const std::unique_ptr<CellStore> cells_; // null: nothing is kept
     mutable std::mutex mutex_;
     std::vector<Slot> slots_;
     std::vector<SlotClient *> waiters_;

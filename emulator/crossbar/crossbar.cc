@@ -2,7 +2,9 @@
 //
 // The crossbar engine: programs are weight matrices, kernels are products with them.
 // docs/crossbar.md says what is modelled and how.
+#include "emulator/crossbar/cells.h"
 #include "emulator/crossbar/mvm.h"
+#include "emulator/digest.h"
 #include "emulator/engine_checks.h"
 #include "program/program_file.h"
 #include "program/text.h"
@@ -47,6 +49,7 @@ public:
         info.config = config_.text();
         std::memcpy(info.shell, kShell, sizeof(kShell));
         info.modelled = true;
+        info.non_volatile = true;
         return info;
     }
 
@@ -71,6 +74,21 @@ public:
         return slot < config_.slots && unit < program.units.size() ? 0 : -EINVAL;
     }
     void unload(uint32_t) override {}
+
+    Result<std::vector<std::byte>> save(uint32_t slot, const EngineProgram &program,
+                                        uint32_t unit) override;
+    // What comes back is what a program would put there again, so it is checked and not held.
+    Result<Unit> restore(uint32_t slot, std::span<const std::byte> state, std::string &why) override
+    {
+        if (slot >= config_.slots) {
+            why = "expected a slot below " + std::to_string(config_.slots) + "; found " +
+                  std::to_string(slot);
+            return Error{-EINVAL};
+        }
+        ACC_TRY(Unit unit, read_cells(state, config_, why));
+        unit.class_id = kSlotClass;
+        return unit;
+    }
 
     acc_status execute(const EngineProgram &program, Dispatch &dispatch) override
     try {
@@ -177,32 +195,66 @@ void CrossbarEngine::fill_units(CrossbarProgram &program, std::span<const acc_un
         unit.name = program::name_of(descs[u].name);
         unit.class_id = descs[u].class_id;
         double ns = 0, pj = 0;
-        std::vector<std::byte> content; // what the cells will hold, and nothing of the client's
+        // What the cells will hold, and nothing of the client's: the bytes of save().
+        Digest cells;
+        const auto add = [&](const auto &part) { cells.add(std::as_bytes(std::span(&part, 1))); };
+        const auto of_unit = [&](const Kernel &kernel) { return kernel.unit == u; };
+        add(cells_header(config_, static_cast<uint32_t>(std::count_if(
+                                      program.kernels.begin(), program.kernels.end(), of_unit))));
         for (size_t i = 0; i < program.matrices.size(); i++) {
-            if (program.kernels[i].unit != u) continue;
+            if (!of_unit(program.kernels[i])) continue;
             const Matrix &matrix = *program.matrices[i];
             unit.capacity += matrix.arrays();
             ns += matrix.program_ns();
             pj += matrix.program_pj();
-            const uint32_t shape[4] = {matrix.rows(), matrix.cols(), sources[i].desc.weight_bits,
-                                       static_cast<uint32_t>(i)};
-            uint8_t hash[16];
-            program::content_hash(sources[i].weights, hash);
-            const auto add = [&](const auto &bytes) {
-                const auto part = std::as_bytes(std::span(bytes));
-                content.insert(content.end(), part.begin(), part.end());
-            };
-            add(shape);
-            add(hash);
+            add(cells_matrix(static_cast<uint32_t>(i), matrix.rows(), matrix.cols(),
+                             matrix.weight_bits()));
+            cells.add(sources[i].weights);
         }
         unit.load_ns = static_cast<uint64_t>(std::llround(ns));
         unit.load_pj = static_cast<uint64_t>(std::llround(pj));
+        cells.finish(unit.cells);
         // The container says whether a unit may be shared, its contents with whom.
         static constexpr uint8_t never[16] = {};
         if (std::memcmp(descs[u].hash, never, sizeof(never)) != 0)
-            program::content_hash(content, unit.hash);
+            std::memcpy(unit.hash, unit.cells, sizeof(unit.hash));
         program.units.push_back(std::move(unit));
     }
+}
+
+Result<std::vector<std::byte>> CrossbarEngine::save(uint32_t slot, const EngineProgram &program,
+                                                    uint32_t unit)
+try {
+    if (slot >= config_.slots || unit >= program.units.size()) return Error{-EINVAL};
+    const auto &matrices = static_cast<const CrossbarProgram &>(program).matrices;
+    std::vector<std::byte> state;
+    const auto add = [&](const auto &part) {
+        const auto bytes = std::as_bytes(std::span(&part, 1));
+        state.insert(state.end(), bytes.begin(), bytes.end());
+    };
+    const auto of_unit = [&](const Kernel &kernel) { return kernel.unit == unit; };
+    add(cells_header(config_, static_cast<uint32_t>(std::count_if(
+                                  program.kernels.begin(), program.kernels.end(), of_unit))));
+    for (size_t i = 0; i < matrices.size(); i++) {
+        if (!of_unit(program.kernels[i])) continue;
+        const Matrix &matrix = *matrices[i];
+        const CellsMatrix desc = cells_matrix(static_cast<uint32_t>(i), matrix.rows(),
+                                              matrix.cols(), matrix.weight_bits());
+        state.reserve(state.size() + sizeof(desc) + desc.bytes);
+        add(desc);
+        for (uint32_t row = 0; row < matrix.rows(); row++) {
+            for (uint32_t col = 0; col < matrix.cols(); col++) {
+                const int16_t weight = matrix.weight(row, col);
+                if (matrix.weight_bits() <= 8)
+                    add(static_cast<int8_t>(weight));
+                else
+                    add(weight);
+            }
+        }
+    }
+    return state;
+} catch (const std::bad_alloc &) {
+    return Error{-ENOMEM};
 }
 
 } // namespace

@@ -106,6 +106,7 @@ Result<std::unique_ptr<Matrix>> Matrix::create(const program::XbarMatrix &source
     std::unique_ptr<Matrix> matrix(new Matrix);
     matrix->rows_ = source.desc.rows;
     matrix->cols_ = source.desc.cols;
+    matrix->weight_bits_ = source.desc.weight_bits;
     matrix->input_bits_ = source.desc.input_bits;
     matrix->input_signed_ = source.desc.flags & ACC_XBAR_INPUT_SIGNED;
     matrix->output_bytes_ = source.desc.output_bytes;

@@ -30,6 +30,12 @@ public:
 
     uint32_t rows() const { return rows_; }
     uint32_t cols() const { return cols_; }
+    uint32_t weight_bits() const { return weight_bits_; }
+    int16_t weight(uint32_t row, uint32_t col) const
+    {
+        return panel(col /
+                     kPanelCols)[row / 2 * kPanelPairElements + col % kPanelCols * 2 + row % 2];
+    }
     uint32_t input_bits() const { return input_bits_; }
     bool input_signed() const { return input_signed_; }
     uint32_t input_bytes() const { return input_bits_ <= 8 ? 1 : 2; }
@@ -72,7 +78,7 @@ private:
     };
 
     uint32_t rows_ = 0, cols_ = 0;
-    uint32_t input_bits_ = 0, output_bytes_ = 0;
+    uint32_t weight_bits_ = 0, input_bits_ = 0, output_bytes_ = 0;
     bool input_signed_ = false;
     uint32_t row_blocks_ = 0, block_rows_ = 0;
     uint64_t arrays_ = 0;

@@ -144,10 +144,13 @@ static inline int acc_check_signal_wake(const struct drm_acc_signal_wake *w)
 	return 0;
 }
 
-static inline int acc_check_program_load(const struct drm_acc_program_load *p,
+static inline int acc_check_program_load(const struct drm_acc_program_load *p, __u64 features,
 					 const struct drm_acc_limits *limits, __u64 bo_bytes)
 {
-	if (p->flags || !p->size || acc_range_outside(p->offset, p->size, bo_bytes))
+	if ((p->flags & ~DRM_ACC_PROGRAM_FLAGS) || !p->size ||
+	    acc_range_outside(p->offset, p->size, bo_bytes))
+		return -EINVAL;
+	if ((p->flags & DRM_ACC_PROGRAM_PERSISTENT) && !(features & DRM_ACC_FEATURE_PERSISTENT))
 		return -EINVAL;
 	if (limits->max_program_bytes && p->size > limits->max_program_bytes)
 		return -E2BIG;

@@ -103,6 +103,7 @@ enum acc_inject_what {
 	ACC_INJECT_DELAY = 6,	     /* the next `count` dispatches take `argument` ns longer */
 };
 
+#define ACC_LOAD_PERSISTENT 1u /* flags of PROGRAM_LOAD */
 #define ACC_MAP_READ 1u
 #define ACC_MAP_WRITE 2u
 

@@ -33,7 +33,7 @@ TEST_F(UapiProgram, LoadRejectsOneFieldAtATime)
     expect_refusals<drm_acc_program_load>(
         accel(), DRM_IOCTL_ACC_PROGRAM_LOAD, good,
         {R{"an unknown handle", ENOENT, [](auto &p) { p.handle = 0x7777; }},
-         R{"flags", EINVAL, [](auto &p) { p.flags = 1; }},
+         R{"an unknown flag", EINVAL, [](auto &p) { p.flags = DRM_ACC_PROGRAM_FLAGS + 1; }},
          R{"size 0", EINVAL, [](auto &p) { p.size = 0; }},
          R{"past the buffer's end", EINVAL, [&](auto &p) { p.size = memory.bytes() + 1; }},
          R{"offset past the end", EINVAL, [&](auto &p) { p.offset = memory.bytes(); }},
@@ -49,6 +49,24 @@ TEST_F(UapiProgram, LoadRejectsOneFieldAtATime)
     EXPECT_NE(good.kernel_object_base, 0u);
     drm_acc_program_unload unload = {};
     unload.program = good.program;
+    EXPECT_EQ(accel().call(DRM_IOCTL_ACC_PROGRAM_UNLOAD, unload), 0);
+}
+
+// A promise that a device makes by its feature bit, or not at all.
+TEST_F(UapiProgram, PersistentNeedsTheFeature)
+{
+    const std::vector<std::byte> bytes = image();
+    Buffer memory(accel(), bytes.size());
+    std::memcpy(memory.at(), bytes.data(), bytes.size());
+    drm_acc_program_load args = {};
+    args.handle = memory.handle();
+    args.size = bytes.size();
+    args.flags = DRM_ACC_PROGRAM_PERSISTENT;
+    const bool kept = accel().identity().features & DRM_ACC_FEATURE_PERSISTENT;
+    ASSERT_EQ(accel().call(DRM_IOCTL_ACC_PROGRAM_LOAD, args), kept ? 0 : -EINVAL);
+    if (!kept) return;
+    drm_acc_program_unload unload = {};
+    unload.program = args.program;
     EXPECT_EQ(accel().call(DRM_IOCTL_ACC_PROGRAM_UNLOAD, unload), 0);
 }
 

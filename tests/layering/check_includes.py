@@ -18,6 +18,7 @@ PUBLIC = ["include/acc/"]
 LIBRARIES = {
     "spdlog": r"(spdlog|fmt)/",
     "hwloc": r"hwloc(\.h|/)",
+    "sodium": r"sodium(\.h|/)",
     "libdrm": r"(xf86drm|xf86drmMode)\.h|libdrm/",
     "libelf": r"(libelf|gelf)\.h|elfutils/",
     "onnx": r"onnx/|google/protobuf/",
@@ -48,7 +49,7 @@ TABLE = {
     "program/": (["common/"] + SHARED + FORMATS, ["libelf"], ANY),
     "emulator/": (
         ["common/", "program/"] + UAPI + SHARED + FORMATS,
-        ["spdlog", "hwloc"],
+        ["spdlog", "hwloc", "sodium"],
         ANY,
     ),
     # The daemon: around the emulator's server, whose interface is emulator/server/server.h.

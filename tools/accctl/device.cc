@@ -14,8 +14,8 @@ namespace
 {
 
 // drm/acc_drm.h has the bits; this tool speaks of libacc's devices only.
-constexpr std::array<const char *, 6> feature_names = {"atomics",   "emulated", "modelled",
-                                                       "pace-real", "scatter",  "userptr"};
+constexpr std::array<const char *, 7> feature_names = {
+    "atomics", "emulated", "modelled", "pace-real", "scatter", "userptr", "persistent"};
 constexpr std::array<const char *, 5> slot_states = {"empty", "loading", "ready", "busy", "fault"};
 
 Json features_json(uint64_t features)

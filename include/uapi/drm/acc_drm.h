@@ -71,12 +71,13 @@ enum drm_acc_engine {
 };
 
 /* Feature bits of drm_acc_identity.features. */
-#define DRM_ACC_FEATURE_ATOMICS (1ull << 0)   /* signals change by 64-bit atomics */
-#define DRM_ACC_FEATURE_EMULATED (1ull << 1)  /* no hardware behind this node */
-#define DRM_ACC_FEATURE_MODELLED (1ull << 2)  /* signals carry modelled time and energy */
-#define DRM_ACC_FEATURE_PACE_REAL (1ull << 3) /* modelled time delays real time */
-#define DRM_ACC_FEATURE_SCATTER (1ull << 4)   /* physical pages are permuted (a test aid) */
-#define DRM_ACC_FEATURE_USERPTR (1ull << 5)   /* reserved, never set in 1.0 */
+#define DRM_ACC_FEATURE_ATOMICS (1ull << 0)    /* signals change by 64-bit atomics */
+#define DRM_ACC_FEATURE_EMULATED (1ull << 1)   /* no hardware behind this node */
+#define DRM_ACC_FEATURE_MODELLED (1ull << 2)   /* signals carry modelled time and energy */
+#define DRM_ACC_FEATURE_PACE_REAL (1ull << 3)  /* modelled time delays real time */
+#define DRM_ACC_FEATURE_SCATTER (1ull << 4)    /* physical pages are permuted (a test aid) */
+#define DRM_ACC_FEATURE_USERPTR (1ull << 5)    /* reserved, never set in 1.0 */
+#define DRM_ACC_FEATURE_PERSISTENT (1ull << 6) /* slots can keep what they hold for ever */
 
 /* What the device is. Strings are NUL-terminated UTF-8. */
 struct drm_acc_identity {
@@ -354,6 +355,14 @@ struct drm_acc_signal_wake {
 };
 
 /* -------------------------------------------------------------- programs */
+
+/*
+ * What is loaded into slots stays there when the program, its file or the device ends,
+ * until something else is loaded there or the slot is reset; a program with the same
+ * contents then finds it resident. EINVAL without DRM_ACC_FEATURE_PERSISTENT.
+ */
+#define DRM_ACC_PROGRAM_PERSISTENT (1u << 0)
+#define DRM_ACC_PROGRAM_FLAGS DRM_ACC_PROGRAM_PERSISTENT
 
 /*
  * Copies an image (acc/program.h) out of a BO, verifies it and makes its

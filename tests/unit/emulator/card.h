@@ -34,10 +34,10 @@ private:
 class Card
 {
 public:
-    explicit Card(std::string_view spec = "null")
+    explicit Card(std::string_view spec = "null", LogFunction log = {})
     {
         std::string why;
-        auto made = Emulator::create(spec, why);
+        auto made = Emulator::create(spec, why, std::move(log));
         if (!made) conformance::give_up(why, made.error());
         emulator_ = std::move(*made);
     }
