@@ -19,6 +19,8 @@ namespace
 constexpr Log log("device");
 
 constexpr uint64_t default_spin_ns = 20'000;
+// Of a service that was killed only the sleep behind a spin hears: its end writes nothing.
+constexpr uint64_t most_spin_ns = 100'000'000;
 constexpr uint32_t needed_va_bits = 47;
 
 // What ACC_DEVICE names: URIs, with ';' between them.
@@ -97,7 +99,8 @@ Result<std::unique_ptr<Device>> Device::open_uri(const std::string &uri,
 {
     std::unique_ptr<Device> device(new Device);
     device->uri_ = uri;
-    device->spin_ns_ = options && options->spin_ns ? options->spin_ns : default_spin_ns;
+    device->spin_ns_ =
+        options && options->spin_ns ? std::min(options->spin_ns, most_spin_ns) : default_spin_ns;
     const unsigned threads = std::thread::hardware_concurrency();
     device->max_spinners_ = threads > 2 ? threads / 2 : 1;
     std::string why;

@@ -84,7 +84,8 @@ ACC_API void acc_log(enum acc_log_level level, const char *category, const char 
 
 struct acc_device_options {
 	size_t size;
-	uint64_t spin_ns; /* how long a wait spins before it sleeps; 0: 20 µs, 1: never spins */
+	/* how long a wait spins before it sleeps, at most 100 ms; 0: 20 µs, 1: never spins */
+	uint64_t spin_ns;
 };
 
 /*
