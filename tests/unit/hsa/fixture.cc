@@ -9,6 +9,18 @@
 namespace acc::test
 {
 
+namespace
+{
+
+std::string device = "inproc:null";
+
+} // namespace
+
+const std::string &null_device()
+{
+    return device;
+}
+
 uint64_t patience_ticks()
 {
     uint64_t frequency = 1;
@@ -170,7 +182,7 @@ bool wait_zero(hsa_signal_t signal)
 
 void HsaTest::SetUp()
 {
-    use_devices("inproc:null");
+    use_devices(null_device());
     ASSERT_HSA(hsa_init());
     host_ = host_agent();
     const auto found = kernel_agents();
@@ -237,3 +249,13 @@ uint64_t HsaKernelTest::kernel(const char *name) const
 }
 
 } // namespace acc::test
+
+int main(int argc, char **argv)
+{
+    testing::InitGoogleTest(&argc, argv);
+    constexpr std::string_view option = "--device=";
+    for (int i = 1; i < argc; i++)
+        if (std::string_view(argv[i]).starts_with(option))
+            acc::test::device = argv[i] + option.size();
+    return RUN_ALL_TESTS();
+}

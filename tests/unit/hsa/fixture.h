@@ -27,10 +27,12 @@ namespace acc::test
 // that reaches it has failed.
 uint64_t patience_ticks();
 
-// Names the devices of the next hsa_init(); the tests run on the null engine.
-inline void use_devices(const char *uris)
+// A device with the null engine: the embedded one, or that of --device=URI.
+const std::string &null_device();
+// Names the devices of the next hsa_init().
+inline void use_devices(const std::string &uris)
 {
-    setenv("ACC_DEVICE", uris, 1);
+    setenv("ACC_DEVICE", uris.c_str(), 1);
 }
 
 std::vector<hsa_agent_t> agents();

@@ -4,6 +4,7 @@
  * runtime. Preloaded, this shows it one: /dev/kfd opens as /dev/null does.
  */
 #define _GNU_SOURCE
+#undef _FILE_OFFSET_BITS /* 64 would make open() open64() */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>

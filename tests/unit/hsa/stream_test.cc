@@ -227,7 +227,7 @@ TEST_F(HsaStream, DISABLED_MillionPackets)
 // belongs to one of them.
 TEST(HsaStreams, OverSeveralAgents)
 {
-    use_devices("inproc:null;inproc:null");
+    use_devices(null_device() + ";inproc:null");
     ASSERT_HSA(hsa_init());
     const auto agents = kernel_agents();
     ASSERT_EQ(agents.size(), 2u);
