@@ -5,6 +5,7 @@
 `./dev bench [PART] --out FILE.json` calls this with the build folder. Parts:
 
   core    launches, throughput, one matrix product, memory, idleness
+  hsa     what the HSA facade adds to a launch
   digits  the handwritten digits on both engines
   daemon  the same launches through accemud, many clients, sudden ends
 """
@@ -47,7 +48,18 @@ def digits(build, short, folder):
     return read_metrics(out)
 
 
-PARTS = {"core": core, "digits": digits, "daemon": daemon.measure}
+def hsa(build, short, folder):
+    out = os.path.join(folder, "hsa.json")
+    program = os.path.join(build, "benchmarks", "acc-bench-hsa")
+    if not os.path.exists(program):
+        print("bench: no HSA facade in this build; its metrics are left out")
+        return {}
+    run([program, "--out", out] + (["--short"] if short else []))
+    return read_metrics(out)
+
+
+# The facade comes first: its part has a metric of core's too, and core's counts.
+PARTS = {"hsa": hsa, "core": core, "digits": digits, "daemon": daemon.measure}
 
 
 def is_flat(metrics):
