@@ -3,6 +3,7 @@
 """accemud: what it serves to accctl, the examples and the demo; how it starts, is refused,
 is configured, activated, stopped and killed; who may connect."""
 
+import errno
 import os
 import pwd
 import re
@@ -251,6 +252,7 @@ class Usage(harness.Case):
                             (("--engine", "null", "--socket", "x" * 200), "1 to 107 bytes"),
                             (("--engine", "tensor", "--socket", "/nowhere/x"), "found 'tensor'"),
                             (("--engine", "null:slots=0", "--socket", "/nowhere/x"), "option slots"),
+                            (("--engine", "null", "--state-dir", "/nowhere"), "state-dir: expected none"),
                             (("--config", "/nowhere.toml"), "/nowhere.toml: No such file")):
             with self.subTest(words):
                 self.assert_refuses(accemud(*words), "accemud: ", part, code=2)
@@ -338,6 +340,20 @@ class CheckConfig(harness.Case):
         with daemon("--config", self.path) as served:
             device = self.json_of(accctl("-j", "-d", served.uri(), "device", "show"))
             self.assertEqual(len(device["slots"]), 3)
+
+    def test_quotas_are_of_users(self):
+        device = '[[device]]\nengine = "null"\n'
+        own = f"[user.{os.geteuid()}]\nbytes = "
+        for quotas, enough in (("[default]\nbytes = 4096\n", False),
+                               ("[default]\nbytes = 4096\n" + own + '"1 GiB"\n', True),
+                               (own + "4096\n", False)):
+            with self.subTest(quotas):
+                self.write(device + quotas)
+                with daemon("--config", self.path) as served:
+                    result = accctl("-d", served.uri(), "validate")
+                    self.assertEqual(result.returncode, 0 if enough else 1, result.stdout)
+                    if not enough:
+                        self.assertIn(os.strerror(errno.EDQUOT), result.stdout + result.stderr)
 
 
 class Activation(harness.Case):
