@@ -66,7 +66,7 @@ acc_admin_cpl Device::admin(const acc_admin_cmd &command)
         completion.status = identify(command);
         return completion;
     case ACC_ADMIN_AS_CREATE:
-        completion.status = create_space(command.asid);
+        completion.status = create_space(command.asid, command.space.weight);
         return completion;
     case ACC_ADMIN_AS_DESTROY:
         completion.status = destroy_space(command.asid);
@@ -173,6 +173,7 @@ int Device::identify(const acc_admin_cmd &command)
         drm_acc_slot slot;
         drm_acc_counters counters;
         drm_acc_clock clock;
+        drm_acc_client client;
         std::byte bytes[ACC_IDENTIFY_BYTES];
     } out;
     std::memset(&out, 0, sizeof out);
@@ -215,6 +216,9 @@ int Device::identify(const acc_admin_cmd &command)
         out.clock.device_hz = 1'000'000'000;
         out.clock.modelled_ns = model_now_ns_.load(std::memory_order_relaxed);
         break;
+    case ACC_IDENTIFY_CLIENT:
+        if (const int error = describe_client(command.asid, out.client)) return error;
+        break;
     default:
         return -EINVAL;
     }
@@ -225,10 +229,11 @@ drm_acc_counters Device::counters()
 {
     drm_acc_counters out;
     {
+        // A queue is counted once: while it lives, or among those that are gone.
         std::lock_guard lock(totals_mutex_);
         out = retired_;
+        scheduler_.for_each(0, [&](Queue &queue) { queue.counters().add_to(out); });
     }
-    scheduler_.for_each(0, [&](Queue &queue) { queue.counters().add_to(out); });
     out.faults = fault_count_.load(std::memory_order_relaxed);
     out.loads = residency_.total_loads();
     out.evictions = residency_.total_evictions();
@@ -238,18 +243,46 @@ drm_acc_counters Device::counters()
     return out;
 }
 
+// What the device knows of a client; who it is and what memory it has the driver knows.
+int Device::describe_client(uint32_t asid, drm_acc_client &out)
+{
+    const std::shared_ptr<Space> space = find_space(asid);
+    if (!space) return -ENOENT;
+    {
+        std::lock_guard lock(space->mutex);
+        out.queues = uint32_t(space->queues.size());
+        out.programs = uint32_t(space->programs.size());
+        for (const auto &[base, program] : space->programs)
+            out.pins += residency_.pinned_units(*program);
+    }
+    drm_acc_counters total = {};
+    {
+        std::lock_guard lock(totals_mutex_);
+        total = space->retired;
+        scheduler_.for_each(asid, [&](Queue &queue) { queue.counters().add_to(total); });
+    }
+    out.packets = total.packets;
+    out.dispatches = total.dispatches;
+    out.busy_ns = total.busy_ns;
+    out.modelled_ns = total.modelled_ns;
+    out.energy_pj = total.energy_pj;
+    out.weight = space->slot_share.weight;
+    return 0;
+}
+
 // -------------------------------------------------- address spaces, memory
 
-int Device::create_space(uint32_t asid)
+int Device::create_space(uint32_t asid, uint32_t weight)
 {
-    if (!asid) return -EINVAL;
+    if (!asid || weight > ACC_WEIGHT_MAX) return -EINVAL;
     auto space = std::make_shared<Space>();
     space->asid = asid;
+    space->slot_share.weight = weight ? weight : ACC_WEIGHT_DEFAULT;
     space->kick.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!space->kick) return -errno;
     std::unique_lock lock(spaces_mutex_);
     if (!spaces_.emplace(asid, space).second) return -EEXIST;
-    if (const int error = scheduler_.watch_kick(asid, space->kick.get())) {
+    if (const int error = scheduler_.add_space(asid, space->slot_share.weight, space->kick.get())) {
         spaces_.erase(asid);
         return error;
     }
@@ -278,7 +311,7 @@ int Device::destroy_space(uint32_t asid)
         stop_queue(*space, std::move(queue), false);
     for (auto &[base, program] : programs)
         residency_.forget(*program);
-    scheduler_.unwatch_kick(asid, space->kick.get());
+    scheduler_.remove_space(asid, space->kick.get());
     std::unique_lock lock(spaces_mutex_);
     spaces_.erase(asid);
     return 0;
@@ -358,11 +391,13 @@ int Device::create_queue(const std::shared_ptr<Space> &space, const acc_admin_cm
 void Device::stop_queue(Space &space, std::unique_ptr<Queue> queue, bool cancel)
 {
     queue->request_stop(ACC_STATUS_CANCELLED);
-    scheduler_.remove(space.asid, queue.get());
+    scheduler_.remove(queue.get());
     residency_.cancel(*queue);
     if (cancel && !lost_.load(std::memory_order_relaxed)) queue->cancel_published();
     std::lock_guard lock(totals_mutex_);
     queue->counters().add_to(retired_);
+    queue->counters().add_to(space.retired);
+    scheduler_.forget(space.asid, queue.get());
 }
 
 int Device::destroy_queue(Space &space, uint32_t id)

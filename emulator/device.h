@@ -42,6 +42,7 @@ struct DeviceOptions {
 struct Space {
     uint32_t asid = 0;
     AddressSpace memory;
+    SlotShare slot_share;
 
     std::mutex mutex;                // of all that follows
     bool gone = false;               // being destroyed: takes no queue and no program any more
@@ -56,6 +57,8 @@ struct Space {
     std::atomic<uint64_t> program_generation{0}; // changes with every load and unload
     std::atomic<uint64_t> timeouts{0};           // dispatches that outlived their bound
     UniqueFd kick; // eventfd that producers write when `sleeping` is set
+
+    drm_acc_counters retired = {}; // of its queues that are gone; Device::totals_mutex_
 
     std::mutex end_mutex; // held by who destroys it, outside `mutex`
 };
@@ -97,7 +100,7 @@ private:
     std::shared_ptr<LoadedProgram> find_program(Space &space, uint32_t id);
 
     int identify(const acc_admin_cmd &command);
-    int create_space(uint32_t asid);
+    int create_space(uint32_t asid, uint32_t weight);
     int destroy_space(uint32_t asid);
     int map(Space &space, const acc_admin_cmd &command);
     int unmap(Space &space, const acc_admin_cmd &command);
@@ -117,6 +120,7 @@ private:
     int write_page(uint64_t bus_address, const void *data, size_t bytes);
     void stop_queue(Space &space, std::unique_ptr<Queue> queue, bool cancel);
     drm_acc_counters counters();
+    int describe_client(uint32_t asid, drm_acc_client &out);
     void record_fault(Space &space, drm_acc_fault fault);
     void raise(const acc_event &event);
     bool take_injected(std::atomic<uint32_t> &count);
@@ -137,7 +141,7 @@ private:
     std::shared_mutex spaces_mutex_;
     std::map<uint32_t, std::shared_ptr<Space>> spaces_;
 
-    std::mutex totals_mutex_;
+    std::mutex totals_mutex_;       // of Space::retired, too
     drm_acc_counters retired_ = {}; // of queues that are gone
     std::atomic<uint64_t> fault_count_{0};
     std::atomic<bool> lost_{false};

@@ -105,6 +105,8 @@ private:
     void lose(int error); // EIO after a reset, ENODEV when gone
     int reset();
     void close(File &file);
+    // The index-th open file, in order of opening, of those that `asker` may see.
+    int describe_client(File &asker, uint32_t index, drm_acc_client &out);
 
     const DeviceOptions options_;
     const LogFunction log_;
@@ -205,6 +207,8 @@ private:
     int admin(acc_admin_cmd &command, acc_admin_cpl *completion = nullptr);
     int identify(uint32_t op, uint32_t object, uint32_t what, uint32_t index, void *out,
                  size_t bytes);
+    static drm_acc_client opener_of(const ClientOptions &options, uint32_t asid);
+    bool may_see(const File &other) const;
     int bind(const drm_acc_vm_bind &args);
     int unbind(const drm_acc_vm_bind &args);
     int map_pages(const MemoryObject &object, const drm_acc_vm_bind &args);
@@ -230,6 +234,7 @@ private:
     const ClientOptions options_;
     const uint32_t asid_;
     const pid_t opener_;
+    const drm_acc_client who_; // pid, uid, client, name
     std::atomic<int> lost_{0}; // errno
 
     std::mutex mutex_; // of all that follows

@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 
 struct drm_acc_wait;
 
@@ -29,6 +30,14 @@ struct ClientOptions {
     bool privileged = true;    // CAP_SYS_ADMIN: device reset
     bool high_priority = true; // DRM_ACC_PRIORITY_HIGH
     bool load_programs = true;
+    // Of the device's time when others want it too, 1 to 10000.
+    uint32_t weight = 100;
+
+    // Who it is, for DRM_ACC_QUERY_CLIENT; a file sees those of its own uid, a privileged one
+    // all. By default this process, its real uid and its name. pid -1: not known, told as 0.
+    pid_t pid = 0;
+    uid_t uid = uid_t(-1);
+    std::string name = {};
 
     // A service's: what the user holds on all its devices; and a socket whose other end the
     // client has, which is sent a byte instead of an eventfd being written (EVENT_SET is then

@@ -24,7 +24,7 @@ namespace acc::emu
 
 File::File(std::shared_ptr<Driver> driver, const ClientOptions &options, uint32_t asid)
     : driver_(std::move(driver)), options_(options), asid_(asid), opener_(getpid()),
-      charge_(std::make_shared<Charge>()),
+      who_(opener_of(options, asid)), charge_(std::make_shared<Charge>()),
       account_(options.account ? options.account : std::make_shared<Account>(Quota{}))
 {
     charge_->account = account_;
@@ -48,6 +48,7 @@ Result<std::unique_ptr<File>> File::create(std::shared_ptr<Driver> driver,
     if (!file->status_reader_) return Error{-errno};
     acc_admin_cmd command = {};
     command.op = ACC_ADMIN_AS_CREATE;
+    command.space.weight = options.weight;
     if (const int error = file->admin(command)) return Error{error};
     return file;
 }
@@ -160,6 +161,8 @@ int File::dev_query(drm_acc_dev_query &args)
         return ask(ACC_IDENTIFY_COUNTERS, &args.counters, sizeof args.counters);
     case DRM_ACC_QUERY_CLOCK:
         return ask(ACC_IDENTIFY_CLOCK, &args.clock, sizeof args.clock);
+    case DRM_ACC_QUERY_CLIENT:
+        return driver_->describe_client(*this, args.index, args.client);
     default:
         return identify(ACC_ADMIN_LOG, 0, 0, args.index, &args.fault, sizeof args.fault);
     }

@@ -14,8 +14,9 @@ namespace acc::emu
 
 namespace
 {
-constexpr uint64_t slice_ns = 100'000;         // the same for packets that take long
-constexpr unsigned slice_packets = 64;         // between looks at who else is ready
+constexpr uint64_t slice_ns = 100'000; // the same for packets that take long
+constexpr unsigned slice_packets = 64; // between looks at who else is ready
+constexpr unsigned free_packets = 8 * slice_packets;
 constexpr uint64_t spin_packet_ns = 30'000;    // for the next packet, before sleeping
 constexpr unsigned spins_per_clock_read = 128; // about a microsecond
 } // namespace
@@ -123,18 +124,27 @@ Scheduler::Finish Queue::run()
     AddressSpace::Guard guard(space_->memory);
     auto sleeping = shared(control_->sleeping);
     if (sleeping.load(std::memory_order_relaxed)) sleeping.store(0, std::memory_order_relaxed);
+    service_ns_ = 0;
+    service_from_ns_ = now_ns();
 
     for (unsigned done = 0;;) {
         switch (step()) {
         case Step::Consumed:
-            if (lease_ && device_.residency_.contended()) release_lease();
+            if (lease_ && device_.residency_.contended()) share_lease();
             if (++done % slice_packets == 0 || lengthy_ns_ >= slice_ns) {
+                const bool lengthy = lengthy_ns_ >= slice_ns;
                 lengthy_ns_ = 0;
                 check_space();
                 guard.leave(); // lets UNMAP pass
                 if (device_.scheduler_.pressed()) {
                     release_lease();
                     return Scheduler::Finish::Requeue;
+                }
+                // Nobody wanted the worker: what it did is at nobody's cost. A few slices more
+                // or less of short packets are not worth a clock read each.
+                if (lengthy || done % free_packets == 0) {
+                    service_ns_ = 0;
+                    service_from_ns_ = now_ns();
                 }
                 guard.enter();
             }
@@ -165,18 +175,26 @@ Scheduler::Finish Queue::run()
     }
 }
 
+uint64_t Queue::take_service_ns()
+{
+    return service_ns_ + (now_ns() - service_from_ns_);
+}
+
 bool Queue::spin_for_packet()
 {
     if (device_.scheduler_.pressed() || !device_.scheduler_.begin_spin()) return false;
     bool found = false;
     const uint64_t start = now_ns();
+    service_ns_ += start - service_from_ns_;
+    service_from_ns_ = start; // and on from here, to about a microsecond, for the next packet
     for (unsigned i = 1; !found; i++) {
         found = has_packet();
         if (found) break;
         cpu_relax();
         if (i % spins_per_clock_read) continue;
         if (lease_ && device_.residency_.contended()) release_lease();
-        if (device_.scheduler_.pressed() || now_ns() - start > spin_packet_ns) break;
+        service_from_ns_ = now_ns();
+        if (device_.scheduler_.pressed() || service_from_ns_ - start > spin_packet_ns) break;
         if (!error_ && stop_.load(std::memory_order_relaxed)) break;
     }
     device_.scheduler_.end_spin();

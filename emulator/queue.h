@@ -58,10 +58,14 @@ public:
 
     // The scheduler's side, under its lock.
     Scheduler::QueueState sched_state = Scheduler::QueueState::Idle;
+    Scheduler::Lane *sched_lane = nullptr;
     bool sched_again = false;
+    bool sched_leaving = false;
 
     // Runs packets until there are none, it waits, or its slice is used up.
     Scheduler::Finish run();
+    // After run(), on its thread: for how long it had the worker while others wanted one.
+    uint64_t take_service_ns();
     // True when the next packet is published. For kicks; any thread.
     bool has_packet() const;
     // After the scheduler let go of it: completes what was published with CANCELLED.
@@ -84,6 +88,7 @@ private:
         : device_(device), space_(std::move(space)), config_(config)
     {
         slot_priority = config.priority;
+        slot_share = &space_->slot_share;
     }
 
     acc_packet *slot_at(uint64_t index) const;
@@ -105,6 +110,7 @@ private:
     bool lease_slot(const std::shared_ptr<LoadedProgram> &program, uint32_t unit, Step &step,
                     Outcome &outcome);
     void release_lease();
+    void share_lease();
     void do_vendor(Outcome &outcome);
     void do_copy(Outcome &outcome);
     void do_fill(Outcome &outcome);
@@ -126,10 +132,13 @@ private:
     std::shared_ptr<LoadedProgram> program_; // last used, valid for program_generation_
     uint64_t program_generation_ = ~0ull;
     uint64_t lengthy_ns_ = 0; // spent in packets of this slice, as far as it was measured
+    uint64_t service_ns_ = 0; // of this slice before service_from_ns_, without spinning
+    uint64_t service_from_ns_ = 0;
     std::optional<uint32_t> lease_;
     std::shared_ptr<LoadedProgram> lease_program_;
     uint32_t lease_unit_ = 0;
     uint64_t lease_busy_ns_ = 0, lease_dispatches_ = 0;
+    uint64_t lease_last_ns_ = 0; // the last dispatch, until it is paid for
     uint64_t lease_load_ns_ = 0; // modelled, of the load that the lease caused
     std::vector<std::byte> kernargs_;
 

@@ -135,10 +135,22 @@ bool Queue::find_kernel(uint64_t object, Outcome &outcome)
 void Queue::release_lease()
 {
     if (!lease_) return;
-    device_.residency_.release(*lease_, lease_busy_ns_, lease_dispatches_);
+    device_.residency_.release(*this, *lease_, lease_busy_ns_, lease_dispatches_, lease_last_ns_);
     lease_.reset();
     lease_program_.reset();
-    lease_busy_ns_ = lease_dispatches_ = 0;
+    lease_busy_ns_ = lease_dispatches_ = lease_last_ns_ = 0;
+}
+
+// Others wait for a slot, perhaps for this one: it is theirs if it is their turn. A dispatch
+// that comes next has its place in the row at once: the host may let this thread wait just now.
+void Queue::share_lease()
+{
+    const bool again =
+        !error_ && fetch() && (packet_.header & ACC_HEADER_TYPE_MASK) == ACC_PACKET_DISPATCH;
+    const bool yield = device_.residency_.must_yield(*this, *lease_, lease_last_ns_,
+                                                     again ? lease_program_ : nullptr, lease_unit_);
+    lease_last_ns_ = 0;
+    if (yield) release_lease();
 }
 
 // Leases a slot in which the unit is resident; the lease is kept from packet to packet
@@ -250,8 +262,11 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
     if (lengthy || packet_.raw.completion_signal) {
         outcome.end_ns = now_ns();
         lengthy_ns_ += outcome.end_ns - outcome.start_ns;
-        lease_busy_ns_ += outcome.end_ns - outcome.start_ns;
+        lease_last_ns_ = outcome.end_ns - outcome.start_ns;
+        lease_busy_ns_ += lease_last_ns_;
         QueueCounters::add(counters_.busy_ns, outcome.end_ns - outcome.start_ns);
+    } else {
+        lease_last_ns_ = 0;
     }
     lease_dispatches_++;
     outcome.energy_pj = dispatch.energy_pj;

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "emulator/residency.h"
 
+#include "emulator/clock.h"
+
 #include <algorithm>
 #include <cstring>
 
 namespace acc::emu
 {
+
+namespace
+{
+constexpr uint64_t patience = 1000; // turns of others of one's own priority
+constexpr uint64_t kept_credit_ns = 5'000'000;
+constexpr uint64_t least_turn_ns = 1000; // what a turn costs: short dispatches are not measured
+} // namespace
 
 Residency::Residency(Engine &engine, bool evict_foreign, std::unique_ptr<CellStore> cells)
     : engine_(engine), evict_foreign_(evict_foreign), cells_(std::move(cells))
@@ -88,18 +97,62 @@ Residency::Slot *Residency::choose(const LoadedProgram &program, uint32_t unit, 
     return best;
 }
 
-// True when somebody with a better right waits who could be served now.
+// True when it is the turn of `a` rather than of `b`. At equal right who waits goes before
+// who does not.
+bool Residency::before(const SlotClient &a, const SlotClient &b) const
+{
+    const uint32_t priority = a.slot_priority;
+    if (priority != b.slot_priority) return priority > b.slot_priority;
+    const uint64_t turns = priorities_[priority].turns;
+    const bool a_late = a.ticket_ && turns - a.turns_at_ > patience;
+    const bool b_late = b.ticket_ && turns - b.turns_at_ > patience;
+    if (a_late != b_late) return a_late;
+    const uint64_t a_ns = a.slot_share->virtual_ns[priority];
+    const uint64_t b_ns = b.slot_share->virtual_ns[priority];
+    if (!a_late && a_ns != b_ns) return a_ns < b_ns;
+    return a.ticket_ && (!b.ticket_ || a.ticket_ < b.ticket_);
+}
+
+// True when somebody whose turn it is rather waits and could be served now.
 bool Residency::behind_others(const SlotClient &client)
 {
     for (const SlotClient *other : waiters_) {
-        if (other == &client) continue;
-        const bool better = other->slot_priority > client.slot_priority ||
-                            (other->slot_priority == client.slot_priority &&
-                             (!client.ticket_ || other->ticket_ < client.ticket_));
         bool may_wait = false;
-        if (better && choose(*other->wants_, other->wants_unit_, may_wait)) return true;
+        if (other != &client && before(*other, client) &&
+            choose(*other->wants_, other->wants_unit_, may_wait))
+            return true;
     }
     return false;
+}
+
+// A client that comes anew has no credit of the time when it wanted nothing: it begins where
+// those are who are being served, or with the first of those who wait if they are further back.
+// It keeps a little, because one that lets a slot go to whom it is due is away for a moment too.
+void Residency::enter(SlotClient &client)
+{
+    const uint32_t priority = client.slot_priority;
+    uint64_t now = priorities_[priority].virtual_now;
+    for (const SlotClient *other : waiters_)
+        if (other->slot_priority == priority)
+            now = std::min(now, other->slot_share->virtual_ns[priority]);
+    const uint64_t credit = kept_credit_ns * ACC_WEIGHT_DEFAULT / client.slot_share->weight;
+    uint64_t &virtual_ns = client.slot_share->virtual_ns[priority];
+    virtual_ns = std::max(virtual_ns, now - std::min(now, credit));
+}
+
+void Residency::take_turn(const SlotClient &client)
+{
+    auto &priority = priorities_[client.slot_priority];
+    const uint64_t virtual_ns = client.slot_share->virtual_ns[client.slot_priority];
+    priority.virtual_now = std::max(priority.virtual_now, virtual_ns);
+    priority.turns++;
+}
+
+void Residency::charge(SlotClient &client, uint64_t ns)
+{
+    SlotShare &share = *client.slot_share;
+    share.virtual_ns[client.slot_priority] +=
+        std::max(ns, least_turn_ns) * ACC_WEIGHT_DEFAULT / share.weight;
 }
 
 int Residency::load_into(std::unique_lock<std::mutex> &lock, Slot &slot,
@@ -153,55 +206,70 @@ Residency::Grant Residency::acquire(SlotClient &client,
     std::unique_lock lock(mutex_);
     Grant grant;
     bool may_wait = false;
+    if (!client.ticket_) enter(client);
     Slot *slot = choose(*program, unit, may_wait);
     if (!slot && !may_wait) {
         grant.outcome = Outcome::NoSlot;
     } else if (!slot || behind_others(client)) {
-        if (!client.ticket_) {
-            client.ticket_ = ++tickets_;
-            waiters_.push_back(&client);
-            waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
-        }
-        client.wants_ = program.get();
-        client.wants_unit_ = unit;
+        wait(client, program, unit);
         if (slot) wake_waiters(); // this one stands back: the better one must know
         return grant;             // Wait
     } else {
         grant.slot = uint32_t(slot - slots_.data());
         grant.outcome = Outcome::Granted;
+        take_turn(client);
         if (slot->program && same_unit(*slot->program, slot->unit, *program, unit)) {
             if (take_over(lock, *slot, program, unit)) grant.outcome = Outcome::LoadError;
-        } else if (load_into(lock, *slot, program, unit)) {
-            grant.outcome = Outcome::LoadError;
         } else {
-            grant.load_ns = program->engine->units[unit].load_ns;
-            grant.load_pj = program->engine->units[unit].load_pj;
+            const uint64_t start = now_ns();
+            if (load_into(lock, *slot, program, unit)) {
+                grant.outcome = Outcome::LoadError;
+            } else {
+                grant.load_ns = program->engine->units[unit].load_ns;
+                grant.load_pj = program->engine->units[unit].load_pj;
+            }
+            charge(client, now_ns() - start);
         }
         if (grant.outcome == Outcome::Granted) {
             slot->state = DRM_ACC_SLOT_BUSY;
             slot->last_use = ++uses_;
         }
     }
-    if (client.ticket_) {
-        std::erase(waiters_, &client);
-        waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
-        client.ticket_ = 0;
-    }
+    if (client.ticket_) stop_waiting(client);
     // Others may have been told to try while this one stood before them.
     wake_waiters();
     return grant;
 }
 
-void Residency::release(uint32_t index, uint64_t busy_ns, uint64_t dispatches)
+void Residency::release(SlotClient &client, uint32_t index, uint64_t busy_ns, uint64_t dispatches,
+                        uint64_t last_ns)
 {
     std::unique_lock lock(mutex_);
     Slot &slot = slots_[index];
     slot.busy_ns += busy_ns;
     slot.dispatches += dispatches;
     slot.state = DRM_ACC_SLOT_READY;
+    if (last_ns) charge(client, last_ns);
     if (slot.fault_pending) fail(slot);
     if (slot.kept && slot.program->unloaded && slot.pins.empty()) orphan(slot);
     wake_waiters();
+}
+
+bool Residency::must_yield(SlotClient &client, uint32_t index, uint64_t last_ns,
+                           const std::shared_ptr<LoadedProgram> &next, uint32_t unit)
+{
+    std::unique_lock lock(mutex_);
+    Slot &slot = slots_[index];
+    if (slot.fault_pending) return true;
+    charge(client, last_ns);
+    slot.state = DRM_ACC_SLOT_READY; // as it would be
+    const bool yield = behind_others(client);
+    slot.state = DRM_ACC_SLOT_BUSY;
+    if (!yield)
+        take_turn(client);
+    else if (next)
+        wait(client, next, unit);
+    return yield;
 }
 
 // What was resident is gone, and so are its pins.
@@ -215,28 +283,45 @@ void Residency::fail(Slot &slot)
     slot.state = DRM_ACC_SLOT_FAULT;
 }
 
-// Tells the waiter with the best right of those that could be served now. Its own
-// acquire() tells the next. Under the lock, so that nobody who is told has cancelled.
+// Tells the waiter whose turn it is of those that could be served now. Its own acquire()
+// tells the next. Under the lock, so that nobody who is told has cancelled.
 void Residency::wake_waiters()
 {
     SlotClient *best = nullptr;
     for (SlotClient *client : waiters_) {
+        if (best && !before(*client, *best)) continue;
         bool may_wait = false;
-        if (!choose(*client->wants_, client->wants_unit_, may_wait) && may_wait) continue;
-        if (!best || client->slot_priority > best->slot_priority ||
-            (client->slot_priority == best->slot_priority && client->ticket_ < best->ticket_))
-            best = client;
+        if (choose(*client->wants_, client->wants_unit_, may_wait) || !may_wait) best = client;
     }
     if (best) best->slot_available();
+}
+
+void Residency::wait(SlotClient &client, const std::shared_ptr<LoadedProgram> &program,
+                     uint32_t unit)
+{
+    if (!client.ticket_) {
+        client.ticket_ = ++tickets_;
+        client.turns_at_ = priorities_[client.slot_priority].turns;
+        waiters_.push_back(&client);
+        waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
+    }
+    client.wants_ = program;
+    client.wants_unit_ = unit;
+}
+
+void Residency::stop_waiting(SlotClient &client)
+{
+    std::erase(waiters_, &client);
+    waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
+    client.ticket_ = 0;
+    client.wants_.reset();
 }
 
 void Residency::cancel(SlotClient &client)
 {
     std::unique_lock lock(mutex_);
     if (!client.ticket_) return;
-    std::erase(waiters_, &client);
-    waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
-    client.ticket_ = 0;
+    stop_waiting(client);
     wake_waiters();
 }
 
@@ -246,6 +331,11 @@ int Residency::prefetch(const std::shared_ptr<LoadedProgram> &program, uint32_t 
     bool may_wait = false;
     Slot *slot = choose(*program, unit, may_wait);
     if (!slot) return 0;
+    // A hint takes no slot from somebody who waits for one.
+    for (const SlotClient *waiter : waiters_) {
+        bool later = false;
+        if (choose(*waiter->wants_, waiter->wants_unit_, later)) return 0;
+    }
     // A hint: the dispatch will report what goes wrong.
     if (slot->program && same_unit(*slot->program, slot->unit, *program, unit))
         (void)take_over(lock, *slot, program, unit);

@@ -7,12 +7,22 @@
 //                      |                               |
 //                      +--error--> EMPTY               +--injected--> FAULT --reset--> EMPTY
 //
+// Whose turn it is: the highest priority; in it the client that has had least of the slots
+// for its weight, then who waits longest. What a client has had is its virtual time, as in
+// the scheduler: real time of its dispatches and loads in slots, times default weight /
+// weight; modelled time is in it where it delays real time (pace=real). Of a lease that
+// nobody else wanted only the last dispatch counts.
+// Who has been passed over `patience` times goes first, so that nobody waits for ever
+// whatever the weights are.
+//
 // Thread safety: every call may be made from any thread. Loading happens inside
 // acquire(), on the caller's thread, outside the lock.
 #pragma once
 
 #include "emulator/cell_store.h"
 #include "emulator/engine.h"
+
+#include "acc/regs.h"
 
 #include <drm/acc_drm.h>
 
@@ -38,6 +48,12 @@ struct LoadedProgram {
     bool orphan = false;         // unloaded, but its cells may be taken over; ditto
 };
 
+// What a client has had of the slots, by priority; under the residency manager's lock.
+struct SlotShare {
+    uint32_t weight = ACC_WEIGHT_DEFAULT;
+    uint64_t virtual_ns[DRM_ACC_PRIORITY_HIGH + 1] = {};
+};
+
 // Who asks for a slot, and how it is told that asking again may succeed.
 class SlotClient
 {
@@ -46,11 +62,13 @@ public:
     // Called under the residency manager's lock: may take the scheduler's, nothing else.
     virtual void slot_available() = 0;
     uint32_t slot_priority = DRM_ACC_PRIORITY_NORMAL;
+    SlotShare *slot_share = nullptr; // shared by a client's queues; outlives them
 
 private:
     friend class Residency;
-    uint64_t ticket_ = 0; // 0: does not wait
-    const LoadedProgram *wants_ = nullptr;
+    uint64_t ticket_ = 0;                        // 0: does not wait
+    uint64_t turns_at_ = 0;                      // turns of its priority when it began to wait
+    std::shared_ptr<const LoadedProgram> wants_; // kept: it may be unloaded meanwhile
     uint32_t wants_unit_ = 0;
 };
 
@@ -75,9 +93,17 @@ public:
     };
     // A lease on a slot in which the unit is resident, loading it there if need be.
     Grant acquire(SlotClient &client, const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
-    void release(uint32_t slot, uint64_t busy_ns, uint64_t dispatches);
+    // `last_ns`: of busy_ns, the last dispatch if the client has not paid for it yet. Before
+    // it nobody waited.
+    void release(SlotClient &client, uint32_t slot, uint64_t busy_ns, uint64_t dispatches,
+                 uint64_t last_ns);
+    // Between two packets of a lease when contended(): the client pays for the last one. True
+    // when it is the turn of somebody whom this slot would serve: the lease is to be released.
+    // Then the client waits already if there is a `next`, which it is to acquire() or cancel().
+    bool must_yield(SlotClient &client, uint32_t slot, uint64_t last_ns,
+                    const std::shared_ptr<LoadedProgram> &next, uint32_t unit);
     void cancel(SlotClient &client); // waits no more
-    // Set while somebody waits for this slot: give the lease up at the next packet.
+    // Set while somebody waits for a slot.
     bool contended() const { return waiting_.load(std::memory_order_relaxed) != 0; }
 
     // 0 or -errno. A prefetch is a hint: 0 when nothing can be done.
@@ -125,9 +151,15 @@ private:
     bool fits(const Slot &slot, const Unit &unit) const;
     bool evictable(const Slot &slot, const LoadedProgram &for_program) const;
     Slot *choose(const LoadedProgram &program, uint32_t unit, bool &may_wait);
+    bool before(const SlotClient &a, const SlotClient &b) const;
     bool behind_others(const SlotClient &client);
+    void enter(SlotClient &client);
+    void take_turn(const SlotClient &client);
+    void charge(SlotClient &client, uint64_t ns);
     int load_into(std::unique_lock<std::mutex> &lock, Slot &slot,
                   const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
+    void wait(SlotClient &client, const std::shared_ptr<LoadedProgram> &program, uint32_t unit);
+    void stop_waiting(SlotClient &client);
     void wake_waiters();
     void end_pins(Slot &slot);
     void fail(Slot &slot);
@@ -149,6 +181,10 @@ private:
     std::vector<SlotClient *> waiters_;
     std::atomic<uint32_t> waiting_{0};
     uint64_t tickets_ = 0;
+    struct {
+        uint64_t virtual_now = 0; // of the client that was served last; never goes back
+        uint64_t turns = 0;
+    } priorities_[DRM_ACC_PRIORITY_HIGH + 1];
     uint64_t uses_ = 0;
     std::atomic<uint64_t> total_loads_{0}, evictions_{0}, load_ns_{0}, load_pj_{0};
     std::atomic<uint32_t> fail_loads_{0};

@@ -16,7 +16,9 @@ namespace acc::emu
 namespace
 {
 constexpr uint64_t internal_wake = ~0ull; // epoll data: ours; else an asid
-}
+// What a turn costs a client at least: giving a worker another queue is not free.
+constexpr uint64_t least_service_ns = 1000;
+} // namespace
 
 int Scheduler::start()
 {
@@ -47,21 +49,34 @@ Scheduler::~Scheduler()
         thread.join();
 }
 
-int Scheduler::watch_kick(uint32_t asid, int fd)
+bool Scheduler::Before::operator()(const Lane *a, const Lane *b) const
 {
+    return a->virtual_ns != b->virtual_ns ? a->virtual_ns < b->virtual_ns : a->turn < b->turn;
+}
+
+int Scheduler::add_space(uint32_t asid, uint32_t weight, int kick_fd)
+{
+    std::lock_guard lock(mutex_);
     epoll_event event = {};
     event.events = EPOLLIN | EPOLLET;
     event.data.u64 = asid;
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event)) return -errno;
-    // Somebody must sleep on it.
-    std::lock_guard lock(mutex_);
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, kick_fd, &event)) return -errno;
+    ClientSpace &space = spaces_[asid];
+    for (uint32_t priority = 0; priority <= DRM_ACC_PRIORITY_HIGH; priority++) {
+        Lane &lane = space.lanes[priority];
+        lane.priority = priority;
+        lane.weight = weight;
+        Lanes made;
+        lane.node = made.extract(made.insert(&lane).first);
+    }
+    // Somebody must sleep on the descriptor.
     if (threads_.empty()) add_worker();
     return 0;
 }
 
-void Scheduler::unwatch_kick(uint32_t asid, int fd)
+void Scheduler::remove_space(uint32_t asid, int kick_fd)
 {
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, kick_fd, nullptr);
     std::lock_guard lock(mutex_);
     spaces_.erase(asid);
 }
@@ -69,40 +84,73 @@ void Scheduler::unwatch_kick(uint32_t asid, int fd)
 void Scheduler::add(uint32_t asid, Queue *queue)
 {
     std::lock_guard lock(mutex_);
-    spaces_[asid].push_back(queue);
+    ClientSpace &space = spaces_.at(asid);
+    queue->sched_lane = &space.lanes[queue->slot_priority];
+    space.queues.push_back(queue);
 }
 
-void Scheduler::remove(uint32_t asid, Queue *queue)
+void Scheduler::remove(Queue *queue)
 {
     std::unique_lock lock(mutex_);
-    auto &queues = spaces_[asid];
-    std::erase(queues, queue);
+    queue->sched_leaving = true; // wakes, which still find it, leave it alone
     left_running_.wait(lock, [&] { return queue->sched_state != QueueState::Running; });
     if (queue->sched_state == QueueState::Ready) {
-        std::erase(ready_[queue->slot_priority], queue);
+        Lane &lane = *queue->sched_lane;
+        std::erase(lane.ready, queue);
         ready_count_.fetch_sub(1, std::memory_order_relaxed);
+        if (lane.ready.empty()) lane.node = priorities_[lane.priority].ready.extract(&lane);
     }
     queue->sched_state = QueueState::Dead;
+}
+
+void Scheduler::forget(uint32_t asid, Queue *queue)
+{
+    std::lock_guard lock(mutex_);
+    std::erase(spaces_.at(asid).queues, queue);
 }
 
 void Scheduler::push(Queue *queue)
 {
     queue->sched_state = QueueState::Ready;
-    ready_[queue->slot_priority].push_back(queue);
+    Lane &lane = *queue->sched_lane;
+    lane.ready.push_back(queue);
     ready_count_.fetch_add(1, std::memory_order_relaxed);
+    if (lane.ready.size() > 1) return; // it is in the set
+    Priority &priority = priorities_[lane.priority];
+    lane.virtual_ns = std::max(lane.virtual_ns, priority.virtual_now);
+    lane.turn = ++turns_;
+    priority.ready.insert(std::move(lane.node));
 }
 
 Queue *Scheduler::pop()
 {
-    for (int priority = DRM_ACC_PRIORITY_HIGH; priority >= DRM_ACC_PRIORITY_LOW; priority--) {
-        auto &list = ready_[priority];
-        if (list.empty()) continue;
-        Queue *queue = list.front();
-        list.pop_front();
+    for (int at = DRM_ACC_PRIORITY_HIGH; at >= DRM_ACC_PRIORITY_LOW; at--) {
+        Priority &priority = priorities_[at];
+        if (priority.ready.empty()) continue;
+        auto node = priority.ready.extract(priority.ready.begin());
+        Lane &lane = *node.value();
+        Queue *queue = lane.ready.front();
+        lane.ready.pop_front();
         ready_count_.fetch_sub(1, std::memory_order_relaxed);
+        priority.virtual_now = std::max(priority.virtual_now, lane.virtual_ns);
+        lane.turn = ++turns_;
+        if (lane.ready.empty())
+            lane.node = std::move(node);
+        else
+            priority.ready.insert(std::move(node));
         return queue;
     }
     return nullptr;
+}
+
+void Scheduler::charge(Queue *queue, uint64_t service_ns)
+{
+    Lane &lane = *queue->sched_lane;
+    const uint64_t cost = std::max(service_ns, least_service_ns);
+    Lanes &ready = priorities_[lane.priority].ready;
+    if (!lane.ready.empty()) lane.node = ready.extract(&lane);
+    lane.virtual_ns += cost * ACC_WEIGHT_DEFAULT / lane.weight;
+    if (!lane.ready.empty()) ready.insert(std::move(lane.node));
 }
 
 // Somebody is ready: wake a sleeping worker, or start one more.
@@ -123,6 +171,7 @@ void Scheduler::add_worker()
 void Scheduler::make_ready(Queue *queue)
 {
     std::lock_guard lock(mutex_);
+    if (queue->sched_leaving) return;
     switch (queue->sched_state) {
     case QueueState::Idle:
     case QueueState::Waiting:
@@ -144,7 +193,8 @@ void Scheduler::wake_space(uint32_t asid)
     const auto found = spaces_.find(asid);
     if (found == spaces_.end()) return;
     bool any = false;
-    for (Queue *queue : found->second) {
+    for (Queue *queue : found->second.queues) {
+        if (queue->sched_leaving) continue;
         if (queue->sched_state == QueueState::Running) queue->sched_again = true;
         if (queue->sched_state != QueueState::Waiting) continue;
         push(queue);
@@ -158,7 +208,8 @@ void Scheduler::on_kick(uint32_t asid)
     kicks_.fetch_add(1, std::memory_order_relaxed);
     const auto found = spaces_.find(asid);
     if (found == spaces_.end()) return;
-    for (Queue *queue : found->second) {
+    for (Queue *queue : found->second.queues) {
+        if (queue->sched_leaving) continue;
         if (queue->sched_state == QueueState::Running)
             queue->sched_again = true;
         else if (queue->sched_state == QueueState::Idle && queue->has_packet())
@@ -189,10 +240,12 @@ void Scheduler::worker()
                 add_worker();
             lock.unlock();
             const Finish finish = queue->run();
+            const uint64_t service_ns = queue->take_service_ns();
             lock.lock();
             running_--;
+            charge(queue, service_ns);
             // What was told to a running queue may be news that it had not seen yet.
-            if (finish == Finish::Requeue || queue->sched_again)
+            if (!queue->sched_leaving && (finish == Finish::Requeue || queue->sched_again))
                 push(queue);
             else
                 queue->sched_state =

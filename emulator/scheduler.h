@@ -10,6 +10,12 @@
 //
 // Rings are time-sliced onto the workers, so that their number is no limit. Idle workers
 // sleep in epoll_wait on the clients' kick descriptors and one descriptor of our own.
+//
+// Who is next: the highest priority; in it the client that has had least of the workers for
+// its weight (start-time fair queueing); of its queues the one that is ready longest. What a
+// client has had is its virtual time: real time on a worker while others wanted one, times
+// default weight / weight. A client that has nothing ready falls back to the virtual time of
+// whom is being served, so that sleeping saves no credit, nor does a newcomer owe any.
 // Lock order: residency manager, then scheduler, then nothing.
 #pragma once
 
@@ -23,7 +29,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
-#include <string>
+#include <set>
 #include <sys/types.h>
 #include <thread>
 #include <unordered_map>
@@ -41,19 +47,36 @@ public:
     // Why a queue gave its worker back.
     enum class Finish { Idle, Waiting, Requeue };
 
+    struct Lane;
+    // By virtual time; of equals the one that came or was served longest ago.
+    struct Before {
+        bool operator()(const Lane *a, const Lane *b) const;
+    };
+    using Lanes = std::set<Lane *, Before>;
+    // A client's queues of one priority.
+    struct Lane {
+        uint32_t priority = 0, weight = 0;
+        uint64_t virtual_ns = 0;
+        uint64_t turn = 0; // when it came or was served last
+        std::deque<Queue *> ready;
+        Lanes::node_type node; // while nothing is ready: serving a queue allocates nothing
+    };
+
     explicit Scheduler(unsigned max_workers) : max_workers_(max_workers) {}
     ~Scheduler();
     int start(); // 0 or -errno
 
+    // An address space, before its first queue: how much it weighs, and the descriptor that
+    // its producers write when a queue sleeps. 0 or -errno.
+    int add_space(uint32_t asid, uint32_t weight, int kick_fd);
+    void remove_space(uint32_t asid, int kick_fd); // after its last queue
     void add(uint32_t asid, Queue *queue);
-    // Returns when no worker runs it and none will.
-    void remove(uint32_t asid, Queue *queue);
+    // Returns when no worker runs it and none will. for_each still finds it until forget().
+    void remove(Queue *queue);
+    void forget(uint32_t asid, Queue *queue);
     void make_ready(Queue *queue);
     // Re-checks all queues of one address space that wait for a signal or sleep.
     void wake_space(uint32_t asid);
-
-    int watch_kick(uint32_t asid, int fd);
-    void unwatch_kick(uint32_t asid, int fd);
 
     // Somebody is ready and may have no worker: stop spinning, give up the slice.
     bool pressed() const { return ready_count_.load(std::memory_order_relaxed) != 0; }
@@ -67,16 +90,22 @@ public:
     void for_each(uint32_t asid, F f)
     {
         std::lock_guard lock(mutex_);
-        for (auto &[id, queues] : spaces_)
+        for (auto &[id, space] : spaces_)
             if (!asid || id == asid)
-                for (Queue *queue : queues)
+                for (Queue *queue : space.queues)
                     f(*queue);
     }
 
 private:
+    struct ClientSpace {
+        std::vector<Queue *> queues;
+        Lane lanes[DRM_ACC_PRIORITY_HIGH + 1];
+    };
+
     void worker();
     void push(Queue *queue);
     Queue *pop();
+    void charge(Queue *queue, uint64_t service_ns);
     void notify();
     void add_worker();
     void on_kick(uint32_t asid);
@@ -87,8 +116,13 @@ private:
     UniqueFd epoll_, wake_;
     std::mutex mutex_;
     std::condition_variable left_running_;
-    std::deque<Queue *> ready_[DRM_ACC_PRIORITY_HIGH + 1];
-    std::unordered_map<uint32_t, std::vector<Queue *>> spaces_;
+    struct Priority {
+        Lanes ready;              // lanes that have a ready queue
+        uint64_t virtual_now = 0; // of the lane that was served last; never goes back
+    };
+    Priority priorities_[DRM_ACC_PRIORITY_HIGH + 1];
+    std::unordered_map<uint32_t, ClientSpace> spaces_;
+    uint64_t turns_ = 0;
     std::vector<std::thread> threads_;
     unsigned idle_ = 0;    // in epoll_wait
     unsigned running_ = 0; // in Queue::run, at most max_workers_

@@ -255,6 +255,11 @@ ClientOptions SocketServer::client_options(const Peer &peer)
     ClientOptions options;
     options.privileged = peer.privileged;
     options.high_priority = peer.privileged;
+    options.pid = peer.pid ? peer.pid : -1;
+    options.uid = peer.uid;
+    options.name = peer.name;
+    const auto own = options_.weight_of.find(peer.uid);
+    options.weight = own == options_.weight_of.end() ? options_.weight : own->second;
     std::lock_guard lock(mutex_);
     options.account = account_of(peer.uid);
     return options;

@@ -31,6 +31,9 @@ ACC_ASSERT_SIZE(struct drm_acc_counters, 128);
 ACC_ASSERT_SIZE(struct drm_acc_clock, 32);
 ACC_ASSERT_SIZE(struct drm_acc_fault, 176);
 ACC_ASSERT_OFFSET(struct drm_acc_fault, kernel, 48);
+ACC_ASSERT_SIZE(struct drm_acc_client, 120);
+ACC_ASSERT_OFFSET(struct drm_acc_client, packets, 40);
+ACC_ASSERT_OFFSET(struct drm_acc_client, name, 88);
 ACC_ASSERT_SIZE(struct drm_acc_dev_query, 264);
 ACC_ASSERT_OFFSET(struct drm_acc_dev_query, reserved, 8);
 ACC_ASSERT_SIZE(struct drm_acc_bo_create, 32);
@@ -67,9 +70,10 @@ static inline int acc_is_pow2(__u64 x)
 
 static inline int acc_check_query(const struct drm_acc_dev_query *q)
 {
-	if (q->type > DRM_ACC_QUERY_FAULT)
+	if (q->type > DRM_ACC_QUERY_CLIENT)
 		return -EINVAL;
-	if (q->index && q->type != DRM_ACC_QUERY_SLOT && q->type != DRM_ACC_QUERY_FAULT)
+	if (q->index && q->type != DRM_ACC_QUERY_SLOT && q->type != DRM_ACC_QUERY_FAULT &&
+	    q->type != DRM_ACC_QUERY_CLIENT)
 		return -EINVAL;
 	return 0;
 }

@@ -90,6 +90,7 @@ enum acc_identify_what {
 	ACC_IDENTIFY_SLOT = 3,
 	ACC_IDENTIFY_COUNTERS = 4,
 	ACC_IDENTIFY_CLOCK = 5,
+	ACC_IDENTIFY_CLIENT = 7, /* of `asid`: what the device knows of it */
 };
 
 #define ACC_IDENTIFY_BYTES 256 /* always written whole, zero-extended */
@@ -107,6 +108,11 @@ enum acc_inject_what {
 #define ACC_MAP_READ 1u
 #define ACC_MAP_WRITE 2u
 
+/* What a client's share of a contended device is proportional to. */
+#define ACC_WEIGHT_MIN 1u
+#define ACC_WEIGHT_DEFAULT 100u
+#define ACC_WEIGHT_MAX 10000u
+
 struct acc_admin_cmd {
 	__u16 op;
 	__u16 id; /* chosen by the driver, returned in the completion */
@@ -120,6 +126,10 @@ struct acc_admin_cmd {
 			__u32 what;
 			__u32 index;
 		} identify; /* and LOG, QUEUE_QUERY, PROGRAM_QUERY: index is the kernel */
+		struct {
+			__u32 weight; /* ACC_WEIGHT_MIN … ACC_WEIGHT_MAX; 0: ACC_WEIGHT_DEFAULT */
+			__u32 reserved;
+		} space; /* AS_CREATE */
 		struct {
 			acc_u64 address; /* device address, page aligned */
 			acc_u64 pages;

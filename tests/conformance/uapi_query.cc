@@ -32,7 +32,7 @@ TEST_F(UapiQuery, RejectsWhatItDoesNotKnow)
     using R = Refusal<drm_acc_dev_query>;
     expect_refusals<drm_acc_dev_query>(
         accel(), DRM_IOCTL_ACC_DEV_QUERY, good,
-        {R{"unknown type", EINVAL, [](auto &q) { q.type = DRM_ACC_QUERY_FAULT + 1; }},
+        {R{"unknown type", EINVAL, [](auto &q) { q.type = DRM_ACC_QUERY_CLIENT + 1; }},
          R{"type ~0", EINVAL, [](auto &q) { q.type = ~0u; }},
          R{"index of limits", EINVAL, [](auto &q) { q.index = 1; }},
          R{"index of identity", EINVAL,
@@ -59,6 +59,11 @@ TEST_F(UapiQuery, RejectsWhatItDoesNotKnow)
            [](auto &q) {
                q.type = DRM_ACC_QUERY_SLOT;
                q.index = 0x10000;
+           }},
+         R{"client past the newest", ENOENT,
+           [](auto &q) {
+               q.type = DRM_ACC_QUERY_CLIENT;
+               q.index = ~0u;
            }},
          R{"fault before the first", ENOENT, [](auto &q) { q.type = DRM_ACC_QUERY_FAULT; }}});
     EXPECT_EQ(accel().call(DRM_IOCTL_ACC_DEV_QUERY, good), 0);

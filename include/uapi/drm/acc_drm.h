@@ -61,7 +61,8 @@ enum drm_acc_query_type {
 	DRM_ACC_QUERY_SLOT = 3, /* index: slot, ENOENT past the last */
 	DRM_ACC_QUERY_COUNTERS = 4,
 	DRM_ACC_QUERY_CLOCK = 5,
-	DRM_ACC_QUERY_FAULT = 6, /* index: 0 the newest of this file, ENOENT past the oldest */
+	DRM_ACC_QUERY_FAULT = 6,  /* index: 0 the newest of this file, ENOENT past the oldest */
+	DRM_ACC_QUERY_CLIENT = 7, /* index: 0 the oldest open file, ENOENT past the newest */
 };
 
 enum drm_acc_engine {
@@ -182,6 +183,29 @@ struct drm_acc_fault {
 	char text[64];	 /* what was expected and what was found */
 };
 
+/*
+ * An open file of the device. A file sees itself and those of its own uid; a privileged
+ * one sees all. What it does not see is not counted by the index.
+ */
+struct drm_acc_client {
+	__u32 pid; /* of who opened it, with its uid */
+	__u32 uid;
+	__u64 client; /* names the file on this device; never used again */
+	__u64 bytes;  /* allocated */
+	__u32 queues;
+	__u32 programs;
+	__u32 pins; /* units */
+	__u32 buffers;
+	__u64 packets; /* these five as in drm_acc_counters, of this file */
+	__u64 dispatches;
+	__u64 busy_ns;
+	__u64 modelled_ns;
+	__u64 energy_pj;
+	__u32 weight; /* of its share when others want the device too; 100 by default */
+	__u32 pad;
+	char name[32]; /* of the process */
+};
+
 struct drm_acc_dev_query {
 	__u32 type;  /* in: enum drm_acc_query_type */
 	__u32 index; /* in: for types that have one, else 0 */
@@ -193,6 +217,7 @@ struct drm_acc_dev_query {
 		struct drm_acc_counters counters;
 		struct drm_acc_clock clock;
 		struct drm_acc_fault fault;
+		struct drm_acc_client client;
 		__u64 reserved[32];
 	};
 };
