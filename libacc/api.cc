@@ -230,6 +230,34 @@ int acc_device_get_counters(acc_device *handle, acc_device_counters *counters)
     });
 }
 
+int acc_device_get_client(acc_device *handle, uint32_t index, acc_client_info *info)
+{
+    return guarded([&] {
+        Device *device = from_c<Device>(handle);
+        ACC_CHECK(device);
+        auto answer = device->query(DRM_ACC_QUERY_CLIENT, index);
+        if (!answer) return answer.error();
+        const drm_acc_client &client = answer->client;
+        acc_client_info out = {};
+        out.pid = client.pid;
+        out.uid = client.uid;
+        out.client = client.client;
+        out.bytes = client.bytes;
+        out.queues = client.queues;
+        out.programs = client.programs;
+        out.pins = client.pins;
+        out.buffers = client.buffers;
+        out.packets = client.packets;
+        out.dispatches = client.dispatches;
+        out.busy_ns = client.busy_ns;
+        out.modelled_ns = client.modelled_ns;
+        out.energy_pj = client.energy_pj;
+        out.weight = client.weight;
+        copy_text(out.name, client.name);
+        return write_info(info, out);
+    });
+}
+
 int acc_device_get_fault(acc_device *handle, uint32_t index, acc_fault_info *info)
 {
     return guarded([&] {

@@ -151,6 +151,22 @@ struct acc_device_counters {
 };
 ACC_API int acc_device_get_counters(acc_device *device, struct acc_device_counters *counters);
 
+/* An open of the device, by this process or another: struct drm_acc_client. */
+struct acc_client_info {
+	size_t size;
+	uint32_t pid, uid;
+	uint64_t client; /* names it on this device */
+	uint64_t bytes;	 /* allocated */
+	uint32_t queues, programs, pins, buffers;
+	uint64_t packets, dispatches;
+	uint64_t busy_ns, modelled_ns, energy_pj;
+	uint32_t weight; /* of its share of the device when others want it too */
+	char name[32];	 /* of the process */
+};
+/* 0 is the oldest open that this one may see: its own, those of its user, with privilege all.
+ * -ENOENT past the newest. */
+ACC_API int acc_device_get_client(acc_device *device, uint32_t index, struct acc_client_info *info);
+
 struct acc_fault_info {
 	size_t size;
 	uint64_t sequence, time_ns;

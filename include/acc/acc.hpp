@@ -181,6 +181,12 @@ public:
         return detail::get_info<acc_slot_info>(
             [&](auto *info) { return acc_device_get_slot(get(), index, info); });
     }
+    // 0 is the oldest; -ENOENT past the newest.
+    Expected<acc_client_info> client(uint32_t index) const
+    {
+        return detail::get_info<acc_client_info>(
+            [&](auto *info) { return acc_device_get_client(get(), index, info); });
+    }
     // 0 is the newest; -ENOENT past the oldest kept.
     Expected<acc_fault_info> fault(uint32_t index = 0) const
     {

@@ -54,6 +54,18 @@ TEST_F(ApiDevice, SlotsEndAndFaultsAreNone)
     EXPECT_REFUSED(acc_device_get_fault(device_, 0, &fault), ENOENT);
 }
 
+// This open is among those that it sees; others come and go.
+TEST_F(ApiDevice, ClientsHaveThisOneAmongThem)
+{
+    bool found = false;
+    acc_client_info client = ACC_INIT(acc_client_info);
+    int error;
+    for (uint32_t i = 0; !(error = acc_device_get_client(device_, i, &client)); i++)
+        found |= client.pid == uint32_t(getpid()) && client.name[0] && client.weight;
+    EXPECT_EQ(error, -ENOENT);
+    EXPECT_TRUE(found);
+}
+
 TEST_F(ApiDevice, CountersCountWhatIsDone)
 {
     acc_device_counters before = ACC_INIT(acc_device_counters), after = before;

@@ -33,6 +33,12 @@ TEST_F(DeviceTest, OpensAndTellsWhatItIs)
     auto counters = acc_init<acc_device_counters>();
     EXPECT_ACC(acc_device_get_counters(device, &counters));
     EXPECT_EQ(counters.packets, 0u);
+    auto client = acc_init<acc_client_info>();
+    EXPECT_ACC(acc_device_get_client(device, 0, &client));
+    EXPECT_EQ(client.pid, uint32_t(getpid()));
+    EXPECT_EQ(client.weight, 100u);
+    EXPECT_NE(client.name[0], 0);
+    EXPECT_REFUSED(acc_device_get_client(device, 1, &client), -ENOENT, "expected an index");
     auto fault = acc_init<acc_fault_info>();
     EXPECT_REFUSED(acc_device_get_fault(device, 0, &fault), -ENOENT, "expected an index");
     ASSERT_ACC(acc_device_close(device));

@@ -50,6 +50,7 @@ int child_checks(acc_device *device, acc_buffer *buffer, acc_queue *queue, acc_s
     auto device_info = acc_init<acc_device_info>();
     auto slot = acc_init<acc_slot_info>();
     auto counters = acc_init<acc_device_counters>();
+    auto client = acc_init<acc_client_info>();
     auto fault = acc_init<acc_fault_info>();
     auto result = acc_init<acc_signal_result>();
     auto queue_info = acc_init<acc_queue_info>();
@@ -59,6 +60,7 @@ int child_checks(acc_device *device, acc_buffer *buffer, acc_queue *queue, acc_s
     gone(acc_device_get_info(device, &device_info));
     gone(acc_device_get_slot(device, 0, &slot));
     gone(acc_device_get_counters(device, &counters));
+    gone(acc_device_get_client(device, 0, &client));
     gone(acc_device_get_fault(device, 0, &fault));
     gone(acc_device_reset(device));
     gone(acc_buffer_create(device, 1, nullptr, &new_buffer));
