@@ -76,6 +76,46 @@ class Device(harness.Case):
                 self.assert_refuses(accctl("-d", uri, "device", "show"), "cannot open")
 
 
+class Client(harness.Case):
+    def test_list_has_this_command(self):
+        for engine in ENGINES:
+            with self.subTest(engine):
+                answer = self.json_of(accctl("-d", f"inproc:{engine}", "-j", "client", "list"))
+                self.assertEqual(answer["uri"], f"inproc:{engine}")
+                (client,) = [client for client in answer["clients"] if client["self"]]
+                self.assertEqual(client["name"], "accctl")
+                self.assertEqual(client["uid"], os.getuid())
+                self.assertEqual(client["weight"], 100)
+                for key in ("pid", "bytes", "buffers", "queues", "programs", "pins", "packets",
+                            "dispatches", "busy_ns", "modelled_ns", "energy_pj"):
+                    self.assertGreaterEqual(client[key], 0, key)
+
+    def test_list_as_text(self):
+        result = accctl("-d", "inproc:null", "client", "list")
+        self.assert_ok(result)
+        head, line = result.stdout.splitlines()
+        self.assertRegex(head, r"^client +pid +uid +weight ")
+        self.assertRegex(line, r" accctl \(this command\)$")
+
+    def test_show(self):
+        client = self.json_of(accctl("-d", "inproc:null", "-j", "client", "show", "1"))
+        self.assertEqual(client["client"], 1)
+        self.assertEqual(client["uri"], "inproc:null")
+        result = accctl("-d", "inproc:null", "client", "show", "1")
+        self.assert_ok(result)
+        for title in ("client", "process", "weight", "memory", "holds", "work", "time"):
+            self.assertRegex(result.stdout, rf"(?m)^{title} ", title)
+
+    def test_refusals(self):
+        self.assert_refuses(accctl("-d", "inproc:null", "client", "show", "77"), "found 77")
+        self.assert_refuses(accctl("-d", "inproc:null", "client", "show", "x"), "x", code=2)
+        self.assert_refuses(accctl("-d", "inproc:null", "client", "show"), "ID", code=2)
+        self.assert_refuses(accctl("-d", "inproc:null", "client"), "subcommand", code=2)
+        self.assert_refuses(accctl("-d", "inproc:nonsense", "client", "list"), "cannot open")
+        two = accctl("-d", "inproc:null", "-d", "inproc:fpga", "client", "list")
+        self.assert_refuses(two, "one --device", code=2)
+
+
 class Validate(harness.Case):
     def test_every_engine(self):
         for engine in ENGINES:

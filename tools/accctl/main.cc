@@ -35,6 +35,7 @@ int run(int argc, char **argv)
     app.require_subcommand(1);
     app.fallthrough(); // --device and --json may follow the noun as well
     add_device_commands(app, context);
+    add_client_commands(app, context);
     add_program_commands(app, context);
     add_run_command(app, context);
     add_validate_command(app, context);
