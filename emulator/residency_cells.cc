@@ -81,7 +81,7 @@ int Residency::take_over(std::unique_lock<std::mutex> &lock, Slot &slot,
     const int error = keep(uint32_t(&slot - slots_.data()), *program, unit);
     lock.lock();
     slot.state = DRM_ACC_SLOT_READY;
-    slot.kept = !error;
+    slot.kept = !error && slot.program; // null: the device was reset meanwhile
     return error;
 }
 
