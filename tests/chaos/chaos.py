@@ -36,7 +36,6 @@ class Chaos:
         self.probe = None
         self.number = options.seed * 100000 * KINDS
         self.release_ms, self.wakeup_ms, self.restart_ms = [], [], []
-        self.steps = 0
 
     def client(self, mode="work", place=0):
         """`place` decides device and threads: who comes after a victim is like it."""
@@ -87,7 +86,6 @@ class Chaos:
         victim.kill()
         self.await_release(victim, known, began)
         victim.reap()
-        self.steps += 1
         self.clients[place] = self.client(place=place)
 
     def await_release(self, victim, known, began):
@@ -239,6 +237,8 @@ def main():
         errors = open(os.path.join(folder, "errors"), "w+", encoding="utf-8")
         daemon = start_daemon(options.accemud, folder, options.quota)
         chaos = Chaos(options, daemon, errors)
+        # So that it cleans up.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         try:
             figures = chaos.run()
         except Failed as failure:

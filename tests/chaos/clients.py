@@ -14,8 +14,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from daemon import Daemon, _die_with_parent
 
-# A crossbar's unit is evicted for nobody but its owner: a slot for each client.
-ENGINES = ("null", "crossbar:slots=16", "fpga")
+# A crossbar's unit is evicted for nobody but its owner, and has a second copy while it is busy
+# elsewhere: slots for as many copies as there are workers, of each client.
+ENGINES = ("null", "crossbar:slots=64,workers=4", "fpga")
 # Nothing is ever this late on a machine that works, however loaded.
 PATIENCE = 60
 LOST = 3  # chaos-client's exit status when the device is gone

@@ -105,6 +105,19 @@ Worker::Worker(Target &target, uint64_t seed)
 {
     for (size_t i = 0; i < first_queues; i++)
         queues_.push_back(need("queue create", Queue::create(target.device)));
+    // What the library makes when it is first needed: from now on two workers hold the same.
+    for (Queue &queue : queues_) {
+        Place place = {memory_.span<std::byte>().data(), 0, 0};
+        prepare(place);
+        Signal done = signal();
+        acc_dispatch what = describe(place, nullptr, done);
+        what.kernarg_address = 0;
+        what.kernargs = place.at;
+        what.kernarg_bytes = target_.kernels[place.kernel].kernarg_bytes;
+        need("dispatch", queue.dispatch(what));
+        need("wait", done.wait(ACC_FOREVER));
+        check(place);
+    }
 }
 
 void Worker::step()
@@ -189,7 +202,8 @@ void Worker::wait(Signal &signal)
     if (const int64_t value = signal.load(); value != 0)
         throw Wrong{"signal: expected 0; found " + std::to_string(value)};
     const auto result = need("signal result", signal.result());
-    if (result.status) throw Wrong{"status: expected 0; found " + std::to_string(result.status)};
+    if (result.status)
+        throw Wrong{std::string("status: expected OK; found ") + acc_status_name(result.status)};
 }
 
 // ----------------------------------------------------------------- dispatches
