@@ -252,7 +252,8 @@ class Usage(harness.Case):
                             (("--engine", "null", "--socket", "x" * 200), "1 to 107 bytes"),
                             (("--engine", "tensor", "--socket", "/nowhere/x"), "found 'tensor'"),
                             (("--engine", "null:slots=0", "--socket", "/nowhere/x"), "option slots"),
-                            (("--engine", "null", "--state-dir", "/nowhere"), "state-dir: expected none"),
+                            (("--engine", "null", "--state-dir", "/nowhere"),
+                             "state-dir: expected a device whose engine keeps its programs"),
                             (("--config", "/nowhere.toml"), "/nowhere.toml: No such file")):
             with self.subTest(words):
                 self.assert_refuses(accemud(*words), "accemud: ", part, code=2)
@@ -354,6 +355,20 @@ class CheckConfig(harness.Case):
                     self.assertEqual(result.returncode, 0 if enough else 1, result.stdout)
                     if not enough:
                         self.assertIn(os.strerror(errno.EDQUOT), result.stdout + result.stderr)
+
+    def test_state_dir(self):
+        self.write(f'state-dir = "{self.folder.name}/state"\n'
+                   '[[device]]\nengine = "fpga"\n[[device]]\nengine = "crossbar"\n')
+        with daemon("--config", self.path) as served:
+            self.assertEqual(os.listdir(os.path.join(self.folder.name, "state")), ["1"])
+            # One at a time has it; a trial does not want it.
+            other = os.path.join(self.folder.name, "s")
+            second = accemud("--config", self.path, "--socket", other, "--log", "error")
+            self.assert_refuses(second, os.path.join(self.folder.name, "state", "1"))
+            self.assert_ok(accemud("--config", self.path, "--check-config"))
+            self.assertEqual(served.stop(), 0, served.text())
+            served.start()
+            self.assert_ok(accctl("-d", served.uri(1), "device", "show"))
 
 
 class Activation(harness.Case):
