@@ -96,7 +96,7 @@ TEST_F(BufferTest, ExportsAndImports)
     ASSERT_GE(fd, 0);
     {
         Buffer same = take(Buffer::import(device_, fd)); // the same handle underneath
-        Device other = take(Device::open("inproc:null"));
+        Device other = take(Device::open(null_uri(1)));
         Buffer there = take(Buffer::import(other, fd));
         EXPECT_EQ(there.bytes(), 4096u);
         EXPECT_EQ(there.span<uint32_t>()[5], 55u);
@@ -129,7 +129,7 @@ TEST_F(BufferTest, RefusesForeignDescriptors)
 
 TEST_F(BufferTest, AttachesToOtherDevicesAtTheSameAddress)
 {
-    Device other = take(Device::open("inproc:null"));
+    Device other = take(Device::open(null_uri(2)));
     Buffer buffer = take(Buffer::create(device_, 4096));
     check(buffer.attach(other));
     check(buffer.attach(other)); // already

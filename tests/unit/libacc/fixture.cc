@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fixture.h"
 
+#include "service.h"
+
 #include "program/samples.h"
 
 #include <algorithm>
@@ -27,6 +29,12 @@ size_t entries(const char *folder)
 }
 
 } // namespace
+
+const char *null_uri(unsigned other)
+{
+    return service.running() && other % 2 == 0 ? service.uri(other % Service::devices)
+                                               : "inproc:null";
+}
 
 Holdings Holdings::now()
 {
@@ -108,7 +116,7 @@ void LeakTest::TearDown()
 void NullTest::SetUp()
 {
     LeakTest::SetUp();
-    device_ = take(Device::open("inproc:null"));
+    device_ = take(Device::open(null_uri()));
     ASSERT_TRUE(device_);
     program_ = take(Program::load(device_, null_image()));
     queue_ = take(Queue::create(device_));

@@ -27,6 +27,10 @@ inline uint64_t soon()
     return acc_deadline(patience_ns);
 }
 
+// A device with the null engine for a fixture: the embedded emulator's, or, of
+// `libacc_test --service`, of a service; `other` ones are behind other drivers.
+const char *null_uri(unsigned other = 0);
+
 // Descriptors, mappings and threads of this process.
 struct Holdings {
     size_t descriptors = 0;

@@ -111,7 +111,7 @@ int child_checks(acc_device *device, acc_buffer *buffer, acc_queue *queue, acc_s
     // A device of its own is as good as any.
     if (!children_may_start_threads) return 0;
     at++;
-    Expected<Device> mine = Device::open("inproc:null");
+    Expected<Device> mine = Device::open(null_uri());
     if (!mine) return at;
     Expected<Queue> my_queue = Queue::create(*mine);
     Expected<Signal> my_signal = Signal::create(*mine);

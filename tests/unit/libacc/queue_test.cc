@@ -90,7 +90,7 @@ TEST_F(QueueTest, RefusesDispatches)
     EXPECT_REFUSED(acc_queue_dispatch(queue_.get(), &dispatch), -EINVAL, "workgroup");
 
     // A signal of another device is no address that this queue can name.
-    Device other = take(Device::open("inproc:null"));
+    Device other = take(Device::open(null_uri()));
     Signal foreign = take(Signal::create(other));
     acc_signal *const signals[] = {foreign.get()};
     EXPECT_REFUSED(acc_queue_barrier(queue_.get(), signals, 1, nullptr), -EINVAL, "other devices");
@@ -149,7 +149,7 @@ TEST_F(QueueTest, AFaultNamesQueuePacketKernelAndAddress)
     EXPECT_EQ(acc_queue_submit(queue_.get(), &packet, 1, soon(), nullptr), -EIO);
     const std::string text = acc_error_text();
     for (const char *part :
-         {"inproc:null", "in Error", "packet 1", "kernel copy", "INVALID_ADDRESS", "0xdead000"})
+         {null_uri(), "in Error", "packet 1", "kernel copy", "INVALID_ADDRESS", "0xdead000"})
         EXPECT_NE(text.find(part), std::string::npos) << text;
     EXPECT_EQ(acc_queue_submit(queue_.get(), &packet, 1, soon(), nullptr), -EIO); // it stays
     const std::string id = "queue " + std::to_string(queue_.id());

@@ -24,7 +24,7 @@ protected:
     {
         LeakTest::SetUp();
         for (size_t i = 0; i < count; i++) {
-            devices_.push_back(take(Device::open("inproc:null")));
+            devices_.push_back(take(Device::open(null_uri(unsigned(i)))));
             handles_.push_back(devices_.back().get());
             queues_.push_back(take(Queue::create(devices_.back())));
             programs_.push_back(take(Program::load(devices_.back(), null_image())));

@@ -53,7 +53,7 @@ TEST_F(SignalTest, ChangesAndConditions)
 
 TEST_F(SignalTest, SleepsUntilItChanges)
 {
-    Device patient = take(Device::open("inproc:null", 1)); // never spins
+    Device patient = take(Device::open(null_uri(), 1)); // never spins
     Signal signal = take(Signal::create(patient, 100));
     std::vector<std::thread> waiters;
     for (int64_t i = 0; i < 4; i++)
