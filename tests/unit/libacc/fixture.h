@@ -39,6 +39,16 @@ struct Holdings {
     static Holdings now();
 };
 
+// TSan ends a child that starts threads where its parent had some.
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+constexpr bool children_may_start_threads = false;
+#else
+constexpr bool children_may_start_threads = true;
+#endif
+
 // A program whose kernels are the null engine's ops of these names.
 std::vector<std::byte> null_image(std::vector<std::string_view> ops = {ACC_NULL_NOOP, ACC_NULL_COPY,
                                                                        ACC_NULL_SPIN, ACC_NULL_FAIL,

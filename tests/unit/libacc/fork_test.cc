@@ -14,16 +14,6 @@ namespace
 
 using ForkTest = NullTest;
 
-// TSan ends a child that starts threads where its parent had some.
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-constexpr bool children_may_start_threads = false;
-#else
-constexpr bool children_may_start_threads = true;
-#endif
-
 // Runs in a child; the exit status is the number of the check that failed, or 0.
 int child_checks(acc_device *device, acc_buffer *buffer, acc_queue *queue, acc_signal *signal,
                  acc_program *program)
