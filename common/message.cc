@@ -61,7 +61,8 @@ Result<Message> receive_message(int socket, std::span<std::byte> buffer, int fla
 
     Message out;
     out.bytes = size_t(got);
-    out.broken = message.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
+    out.broken = message.msg_flags & MSG_TRUNC;
+    out.fd_lost = message.msg_flags & MSG_CTRUNC;
     for (cmsghdr *header = CMSG_FIRSTHDR(&message); header;
          header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;

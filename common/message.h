@@ -21,7 +21,8 @@ int send_message(int socket, std::initializer_list<std::span<const std::byte>> p
 struct Message {
     size_t bytes = 0; // 0: the other end has closed
     UniqueFd fd;
-    bool broken = false; // longer than the buffer, or more than one descriptor
+    bool broken = false;  // longer than the buffer, or more than one descriptor
+    bool fd_lost = false; // a descriptor did not fit into this process (EMFILE)
 };
 Result<Message> receive_message(int socket, std::span<std::byte> buffer, int flags);
 

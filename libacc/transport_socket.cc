@@ -186,7 +186,11 @@ int SocketTransport::connect(const std::string &path, uint32_t device, std::stri
         why = "the service at " + path + " does not answer";
         return polled ? -errno : -ETIMEDOUT;
     }
-    auto message = receive_message(socket_.get(), std::as_writable_bytes(std::span(&answer, 1)), 0);
+    const auto into = std::as_writable_bytes(std::span(&answer, 1));
+    auto message = receive_message(socket_.get(), into, 0);
+    // It refused and closed with our greeting unread: the kernel says so before the answer.
+    if (!message && message.error() == -ECONNRESET)
+        message = receive_message(socket_.get(), into, 0);
     if (!message || message->broken || message->bytes != sizeof answer ||
         answer.reply.size != sizeof answer.welcome) {
         why = "expected a service of accelerators at " + path + "; found another";
@@ -198,7 +202,7 @@ int SocketTransport::connect(const std::string &path, uint32_t device, std::stri
         why = "the service at " + path + " refused: " + welcome_.why;
         return std::min(answer.reply.error, -1);
     }
-    if (!message->fd) return -EPROTO;
+    if (!message->fd) return message->fd_lost ? -EMFILE : -EPROTO;
     event_ = std::move(message->fd);
     fork_socket_ = ForkList::get().add(socket_.get());
     fork_event_ = ForkList::get().add(event_.get());
@@ -241,6 +245,7 @@ void SocketTransport::read_one(std::unique_lock<std::mutex> &lock)
     if (call.got) std::memcpy(call.payload, in.payload, call.got);
     call.error = in.reply.error;
     call.fd = std::move(message->fd);
+    if (!call.error && message->fd_lost) call.error = -EMFILE;
     call.done = true;
     call.turn.notify_one();
 }

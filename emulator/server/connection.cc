@@ -21,10 +21,21 @@ namespace acc::emu
 
 namespace
 {
-constexpr int hello_timeout_ms = 5000; // of half a handshake
+// What may lie in the socket unread, in bytes as the kernel counts them: room for the longest
+// reply, and for some dozens with a descriptor each. Those count against this process's limit
+// as long as the client leaves them there.
+constexpr int send_buffer_bytes = 32 << 10;
 // Enough for one event and what tells of it: more would be read for nothing.
 constexpr int event_buffer_bytes = 1;
 } // namespace
+
+Connection::Connection(ConnectionHost &host, UniqueFd socket, Peer peer)
+    : host_(host), socket_(std::move(socket)), peer_(std::move(peer)),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+{
+    (void)setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes,
+                     sizeof send_buffer_bytes);
+}
 
 // -------------------------------------------------------------------- greeting
 
@@ -42,16 +53,17 @@ void Connection::refuse(uint64_t id, int error, const std::string &why)
 bool Connection::greet()
 {
     pollfd ready[] = {{socket_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    if (poll(ready, 2, hello_timeout_ms) <= 0 || !(ready[0].revents & POLLIN)) return false;
+    if (poll(ready, 2, host_.hello_timeout_ms()) <= 0 || !(ready[0].revents & POLLIN)) return false;
     struct {
         wire::Request request;
         wire::Hello hello;
     } in;
     auto message =
         receive_message(socket_.get(), std::as_writable_bytes(std::span(&in, 1)), MSG_DONTWAIT);
-    if (!message || message->broken || message->fd || message->bytes != sizeof in ||
-        in.request.kind != wire::kind_hello || in.request.size != sizeof in.hello ||
-        in.request.flags || in.hello.magic != wire::magic || in.hello.reserved)
+    if (!message || message->broken || message->fd || message->fd_lost ||
+        message->bytes != sizeof in || in.request.kind != wire::kind_hello ||
+        in.request.size != sizeof in.hello || in.request.flags || in.hello.magic != wire::magic ||
+        in.hello.reserved)
         return false; // nobody of ours
     if (in.hello.version != wire::version) {
         refuse(in.request.id, -EPROTO,
@@ -117,7 +129,7 @@ void Connection::wake()
 void Connection::end()
 {
     ended_.store(true, std::memory_order_release);
-    if (wake_) wake();
+    wake();
 }
 
 bool Connection::crowded()
@@ -170,6 +182,7 @@ bool Connection::receive(Incoming &in)
         }
         std::memcpy(in.payload, buffer + sizeof in.request, in.bytes);
         in.fd = std::move(message->fd);
+        in.fd_lost = message->fd_lost;
         return true;
     }
 }
@@ -182,6 +195,7 @@ void Connection::queue_slow(Incoming &in)
     copy->request = in.request;
     copy->bytes = in.bytes;
     copy->fd = std::move(in.fd);
+    copy->fd_lost = in.fd_lost;
     std::memcpy(copy->payload, in.payload, in.bytes);
     std::lock_guard lock(slow_mutex_);
     slow_.push_back(std::move(copy));
@@ -211,7 +225,6 @@ void Connection::worker()
 
 void Connection::run()
 {
-    wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake_) return;
     // A child of the client's may hold the socket long after the client's death.
     if (peer_.pid > 0) opener_.reset(int(syscall(SYS_pidfd_open, peer_.pid, 0)));

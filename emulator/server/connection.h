@@ -48,6 +48,7 @@ public:
     virtual Emulator *device(uint32_t index) = 0;
     virtual ClientOptions client_options(const Peer &peer) = 0;
     virtual bool draining() const = 0;
+    virtual int hello_timeout_ms() const = 0;
     virtual void log(int level, const std::string &text) = 0;
 
 protected:
@@ -57,10 +58,7 @@ protected:
 class Connection
 {
 public:
-    Connection(ConnectionHost &host, UniqueFd socket, Peer peer)
-        : host_(host), socket_(std::move(socket)), peer_(std::move(peer))
-    {
-    }
+    Connection(ConnectionHost &host, UniqueFd socket, Peer peer);
     Connection(const Connection &) = delete;
     Connection &operator=(const Connection &) = delete;
 
@@ -78,6 +76,7 @@ private:
         wire::Request request = {};
         size_t bytes = 0; // of payload
         UniqueFd fd;
+        bool fd_lost = false;
         alignas(8) std::byte payload[wire::most_bytes];
     };
     // A WAIT that is pending: what its reply needs.
@@ -98,6 +97,8 @@ private:
     static constexpr unsigned most_workers = 4;
     static constexpr size_t most_slow = 64;    // requests that wait for a worker
     static constexpr size_t most_waits = 4096; // pending; beyond: EAGAIN
+    // Of their structs, which may be longer than ours: memory that a client makes us keep.
+    static constexpr size_t most_wait_bytes = most_waits * 64;
 
     bool greet();
     void refuse(uint64_t id, int error, const std::string &why);
@@ -114,6 +115,7 @@ private:
     void expire_waits();
     bool next_timeout(timespec &timeout);
     void reply(uint64_t id, int error, std::span<const std::byte> payload = {}, int fd = -1);
+    int send(const wire::Reply &head, std::span<const std::byte> payload, int fd);
     void flush();
     bool crowded(); // nothing more is read of the client for now
     void wake();
@@ -121,9 +123,9 @@ private:
     ConnectionHost &host_;
     const UniqueFd socket_;
     const Peer peer_;
-    UniqueFd event_;  // our end of the event socket
-    UniqueFd wake_;   // eventfd: look again
-    UniqueFd opener_; // pidfd; none: of another pid namespace, or an old kernel
+    UniqueFd event_;      // our end of the event socket
+    const UniqueFd wake_; // eventfd: look again; made at once, because end() writes it
+    UniqueFd opener_;     // pidfd; none: of another pid namespace, or an old kernel
     std::unique_ptr<Client> client_;
     Emulator *device_ = nullptr;
     std::atomic<bool> ended_{false};
@@ -137,7 +139,7 @@ private:
 
     std::mutex waits_mutex_; // of what follows; inside the device's lock of waits
     std::multimap<uint64_t, std::shared_ptr<Wait>> timers_; // by deadline, pending ones all
-    size_t waits_ = 0;
+    size_t waits_ = 0, wait_bytes_ = 0;
 
     std::mutex out_mutex_; // of out_; the innermost
     std::deque<Outgoing> out_;

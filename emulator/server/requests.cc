@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fcntl.h>
 #include <new>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -36,18 +37,33 @@ bool is_new_work(const wire::Request &request)
 
 // ---------------------------------------------------------------------- replies
 
+// -EAGAIN, or 0: it is sent, or there is nobody to send it to.
+int Connection::send(const wire::Reply &head, std::span<const std::byte> payload, int fd)
+{
+    int sent = send_message(socket_.get(), {bytes_of(head), payload}, fd, MSG_DONTWAIT);
+    if (!sent || sent == -EAGAIN) return sent;
+    // Too many descriptors lie in sockets unread, or there is no memory for this one: who waits
+    // for the reply is told, by one that needs less. If nobody is there, the reader notices.
+    const wire::Reply failed = {head.id, sent, 0};
+    sent = send_message(socket_.get(), {bytes_of(failed)}, -1, MSG_DONTWAIT);
+    return sent == -EAGAIN ? sent : 0;
+}
+
 // Never waits: what the socket doesn't take is sent when it does.
 void Connection::reply(uint64_t id, int error, std::span<const std::byte> payload, int fd)
 {
-    const wire::Reply head = {id, error, uint32_t(payload.size())};
+    wire::Reply head = {id, error, uint32_t(payload.size())};
     std::lock_guard lock(out_mutex_);
-    if (out_.empty()) {
-        const int sent = send_message(socket_.get(), {bytes_of(head), payload}, fd, MSG_DONTWAIT);
-        if (sent != -EAGAIN) return; // gone, if an error: the reader notices
+    if (out_.empty() && send(head, payload, fd) != -EAGAIN) return;
+    UniqueFd copy;
+    if (fd >= 0) {
+        copy.reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+        if (!copy) {
+            head = {id, -errno, 0};
+            payload = {};
+        }
     }
-    Outgoing out = {head, {payload.begin(), payload.end()}, {}};
-    if (fd >= 0) out.fd.reset(dup(fd));
-    out_.push_back(std::move(out));
+    out_.push_back({head, {payload.begin(), payload.end()}, std::move(copy)});
     out_waits_.store(true, std::memory_order_release);
     wake();
 }
@@ -58,9 +74,7 @@ void Connection::flush()
     std::lock_guard lock(out_mutex_);
     while (!out_.empty()) {
         const Outgoing &out = out_.front();
-        const int sent = send_message(socket_.get(), {bytes_of(out.reply), out.payload},
-                                      out.fd.get(), MSG_DONTWAIT);
-        if (sent == -EAGAIN) return;
+        if (send(out.reply, out.payload, out.fd.get()) == -EAGAIN) return;
         out_.pop_front();
     }
     out_waits_.store(false, std::memory_order_release);
@@ -87,6 +101,7 @@ void Connection::handle(Incoming &in)
 {
     const uint64_t id = in.request.id;
     try {
+        if (in.fd_lost) return reply(id, -EMFILE);
         switch (in.request.kind) {
         case wire::kind_ioctl:
             do_ioctl(in);
@@ -116,11 +131,17 @@ void Connection::do_ioctl(Incoming &in)
     if (host_.draining() && is_new_work(request)) return reply(request.id, -ESHUTDOWN);
     if (is(request, DRM_IOCTL_ACC_WAIT) && !null) return start_wait(in);
 
-    const FdFields fields = fd_fields(request.command);
+    const FdFields fields = null ? FdFields{} : fd_fields(request.command);
     const auto field = [&](int offset) -> std::byte * {
         const bool there = offset >= 0 && size_t(offset) + sizeof(int32_t) <= in.bytes;
         return there ? in.payload + offset : nullptr;
     };
+    // A struct that ends before its descriptor, or isn't copied that way, would make us look at
+    // our own descriptor 0, or keep for ever what we made for the client.
+    if (fields.in >= 0 && (!field(fields.in) || !(_IOC_DIR(request.command) & _IOC_WRITE)))
+        return reply(request.id, -EBADF);
+    if (fields.out >= 0 && (!field(fields.out) || !(_IOC_DIR(request.command) & _IOC_READ)))
+        return reply(request.id, -EINVAL);
     if (std::byte *at = field(fields.in)) {
         // A number of the client's means nothing here; what came with the message does.
         int32_t fd;
@@ -136,7 +157,7 @@ void Connection::do_ioctl(Incoming &in)
     if (std::byte *at = field(fields.out); at && !error) {
         int32_t fd;
         std::memcpy(&fd, at, sizeof fd);
-        if (fd >= 0 && (_IOC_DIR(request.command) & _IOC_READ)) {
+        if (fd >= 0) {
             out.reset(fd);
             fd = 0;
             std::memcpy(at, &fd, sizeof fd);
@@ -173,6 +194,7 @@ void Connection::do_inject(const Incoming &in)
 
 void Connection::start_wait(const Incoming &in)
 {
+    if (in.fd) return reply(in.request.id, -EINVAL);
     const auto wait = std::make_shared<Wait>();
     wait->request = in.request.id;
     wait->command = in.request.command;
@@ -180,11 +202,12 @@ void Connection::start_wait(const Incoming &in)
     // As drm_ioctl: what the number's direction says comes in, the rest is zero.
     if (_IOC_DIR(wait->command) & _IOC_WRITE)
         std::memcpy(&wait->args, in.payload, std::min(in.bytes, sizeof wait->args));
-    if (in.fd) return reply(in.request.id, -EINVAL);
     {
         std::lock_guard lock(waits_mutex_);
-        if (waits_ >= most_waits) return reply(in.request.id, -EAGAIN);
+        if (waits_ >= most_waits || in.bytes > most_wait_bytes - wait_bytes_)
+            return reply(in.request.id, -EAGAIN);
         waits_++;
+        wait_bytes_ += in.bytes;
         wait->timer = timers_.emplace(wait->args.timeout_ns, wait);
     }
     const uint64_t id = client_->start_wait(wait->args, [this, wait](int error, int64_t observed) {
@@ -203,10 +226,11 @@ void Connection::finish_wait(const std::shared_ptr<Wait> &wait, int error, int64
         wait->over = true;
         timers_.erase(wait->timer);
         waits_--;
+        wait_bytes_ -= wait->payload.size();
     }
     if (!error || error == -ETIME) wait->args.observed = observed;
     std::vector<std::byte> &payload = wait->payload;
-    if (_IOC_DIR(wait->command) & _IOC_READ) {
+    if (!payload.empty() && (_IOC_DIR(wait->command) & _IOC_READ)) {
         if (!(_IOC_DIR(wait->command) & _IOC_WRITE)) std::ranges::fill(payload, std::byte(0));
         std::memcpy(payload.data(), &wait->args, std::min(payload.size(), sizeof wait->args));
     }

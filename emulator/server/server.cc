@@ -88,6 +88,7 @@ public:
     }
     ClientOptions client_options(const Peer &peer) override;
     bool draining() const override { return draining_.load(std::memory_order_acquire); }
+    int hello_timeout_ms() const override { return options_.hello_timeout_ms; }
     void log(int level, const std::string &text) override
     {
         if (options_.log) options_.log(level, text);
@@ -171,13 +172,24 @@ int SocketServer::bind_path(std::string &why)
         return error;
     };
     // Two that start at once: the lock says who takes a stale socket away.
-    lock_.reset(open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock_) return failed("cannot make the lock file beside");
-    if (flock(lock_.get(), LOCK_EX | LOCK_NB)) {
-        why = "another service has " + path;
-        return -EADDRINUSE;
-    }
+    const std::string lock_path = path + ".lock";
     struct stat status;
+    for (;;) {
+        UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (!lock) return failed("cannot make the lock file beside");
+        if (flock(lock.get(), LOCK_EX | LOCK_NB)) {
+            why = "another service has " + path;
+            return -EADDRINUSE;
+        }
+        // One that ended meanwhile has removed the file that was locked here: the next is it.
+        struct stat there;
+        if (fstat(lock.get(), &status)) return failed("cannot look at the lock file beside");
+        if (lstat(lock_path.c_str(), &there) || there.st_ino != status.st_ino ||
+            there.st_dev != status.st_dev)
+            continue;
+        lock_ = std::move(lock); // from now on it is ours to remove
+        break;
+    }
     if (lstat(path.c_str(), &status) == 0) {
         if (!S_ISSOCK(status.st_mode)) {
             why = "expected nothing or a stale socket at " + path + "; found another kind of file";

@@ -45,6 +45,7 @@ struct ServerOptions {
     std::map<uid_t, uint32_t> weight_of; // by uid
 
     uint64_t drain_ns = 5'000'000'000; // how long stop() lets published work finish
+    int hello_timeout_ms = 5000;       // how long a connection may take to say what it wants
     LogFunction log;
 };
 
