@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs one libFuzzer target for a while: a corpus of seeds first, then mutations of it.
 
-run_fuzzer.py SECONDS TARGET WRITE_SEEDS [LIBFUZZER-OPTION...]
+run_fuzzer.py SECONDS TARGET WRITE_SEEDS [LIBFUZZER-OPTION | FOLDER-OF-INPUTS...]
 """
 
 import subprocess
