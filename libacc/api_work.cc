@@ -109,12 +109,22 @@ extern "C" {
 
 int acc_program_load(acc_device *handle, const void *image, size_t bytes, acc_program **program)
 {
+    return acc_program_load_with(handle, image, bytes, nullptr, program);
+}
+
+int acc_program_load_with(acc_device *handle, const void *image, size_t bytes,
+                          const acc_program_options *given, acc_program **program)
+{
     return guarded([&] {
         ACC_CHECK_POINTER(program);
         *program = nullptr;
         ACC_CHECK_POINTER(image);
         ACC_CHECK(from_c<Device>(handle));
-        auto loaded = Program::load(*from_c<Device>(handle), bytes_of(image, bytes));
+        acc_program_options options;
+        ACC_TRY_INT(read_options(given, options));
+        if (options.reserved)
+            return fail(-EINVAL, "expected reserved = 0; found {}", options.reserved).code;
+        auto loaded = Program::load(*from_c<Device>(handle), bytes_of(image, bytes), options.flags);
         if (!loaded) return loaded.error();
         *program = to_c(loaded->release());
         return 0;

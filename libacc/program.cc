@@ -64,9 +64,18 @@ private:
 
 } // namespace
 
-Result<std::unique_ptr<Program>> Program::load(Device &device, std::span<const std::byte> image)
+Result<std::unique_ptr<Program>> Program::load(Device &device, std::span<const std::byte> image,
+                                               uint32_t flags)
 {
     if (image.empty()) return fail(-EINVAL, "expected an image of at least 1 byte; found 0");
+    if (flags & ~ACC_PROGRAM_PERSISTENT)
+        return fail(-EINVAL, "expected no flags but ACC_PROGRAM_PERSISTENT; found {:#x}", flags);
+    if ((flags & ACC_PROGRAM_PERSISTENT) &&
+        !(device.identity().features & DRM_ACC_FEATURE_PERSISTENT))
+        return fail(-EINVAL,
+                    "{}: expected a device with the feature persistent for a program that is to "
+                    "stay; found features {:#x}",
+                    device.uri(), uint64_t(device.identity().features));
     std::unique_ptr<Program> program(new Program(device));
     drm_acc_program_load request = {};
     {
@@ -74,6 +83,7 @@ Result<std::unique_ptr<Program>> Program::load(Device &device, std::span<const s
         if (const int error = buffer.fill(image)) return Error{error};
         request.handle = buffer.handle();
         request.size = image.size();
+        if (flags & ACC_PROGRAM_PERSISTENT) request.flags = DRM_ACC_PROGRAM_PERSISTENT;
         if (const int error = device.ioctl(DRM_IOCTL_ACC_PROGRAM_LOAD, &request)) {
             request.why[sizeof request.why - 1] = '\0';
             if (const int lost = device.lost()) return device.fail_lost(lost);

@@ -27,7 +27,9 @@ class Device;
 class Program : public Handle
 {
 public:
-    static Result<std::unique_ptr<Program>> load(Device &device, std::span<const std::byte> image);
+    // flags: ACC_PROGRAM_*.
+    static Result<std::unique_ptr<Program>> load(Device &device, std::span<const std::byte> image,
+                                                 uint32_t flags = 0);
     // -EBUSY, and nothing has changed, while a dispatch of it executes.
     static int unload(std::unique_ptr<Program> &program);
     ~Program();

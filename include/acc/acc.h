@@ -308,6 +308,20 @@ ACC_API int acc_program_load(acc_device *device, const void *image, size_t bytes
 			     acc_program **program) ACC_MUST_CHECK;
 ACC_API int acc_program_load_file(acc_device *device, const char *path,
 				  acc_program **program) ACC_MUST_CHECK;
+/* What is loaded into slots stays there when the program or the device ends, until something
+ * else is loaded there or the slot is reset; a program with the same contents then finds it
+ * resident. -EINVAL unless the device has the feature "persistent" (DRM_ACC_FEATURE_PERSISTENT). */
+#define ACC_PROGRAM_PERSISTENT 1u
+
+struct acc_program_options {
+	size_t size;
+	uint32_t flags; /* ACC_PROGRAM_* */
+	uint32_t reserved;
+};
+/* acc_program_load() with options, which may be NULL. */
+ACC_API int acc_program_load_with(acc_device *device, const void *image, size_t bytes,
+				  const struct acc_program_options *options,
+				  acc_program **program) ACC_MUST_CHECK;
 /* -EBUSY while a dispatch of it executes. */
 ACC_API int acc_program_unload(acc_program *program);
 

@@ -321,10 +321,15 @@ class Program : public detail::Owner<acc_program, acc_program_unload>
 public:
     using Owner::Owner;
 
-    static Expected<Program> load(Device &device, std::span<const std::byte> image)
+    // flags: ACC_PROGRAM_*.
+    static Expected<Program> load(Device &device, std::span<const std::byte> image,
+                                  uint32_t flags = 0)
     {
+        auto options = acc_init<acc_program_options>();
+        options.flags = flags;
         acc_program *program = nullptr;
-        const int code = acc_program_load(device.get(), image.data(), image.size(), &program);
+        const int code =
+            acc_program_load_with(device.get(), image.data(), image.size(), &options, &program);
         return detail::checked(code, Program(program));
     }
     static Expected<Program> load_file(Device &device, const char *path)

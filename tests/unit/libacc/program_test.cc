@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <unistd.h>
 
@@ -77,6 +78,46 @@ TEST_F(ProgramTest, PinsWithinTheRule)
     EXPECT_REFUSED(acc_program_unpin(first.get(), 0), -EINVAL, "expected a pinned kernel");
     check(second.pin(0));
     check(second.unpin(ACC_ALL_KERNELS));
+}
+
+TEST_F(ProgramTest, PersistsWhereTheDeviceCanKeepIt)
+{
+    const auto image = null_image();
+    acc_program *program = nullptr;
+    auto options = acc_init<acc_program_options>();
+    ASSERT_ACC(
+        acc_program_load_with(device_.get(), image.data(), image.size(), &options, &program));
+    ASSERT_ACC(acc_program_unload(program));
+    options.flags = ACC_PROGRAM_PERSISTENT;
+    EXPECT_REFUSED(
+        acc_program_load_with(device_.get(), image.data(), image.size(), &options, &program),
+        -EINVAL, "the feature persistent");
+    options.flags = 2;
+    EXPECT_REFUSED(
+        acc_program_load_with(device_.get(), image.data(), image.size(), &options, &program),
+        -EINVAL, "found 0x2");
+    options.flags = 0;
+    options.reserved = 1;
+    EXPECT_REFUSED(
+        acc_program_load_with(device_.get(), image.data(), image.size(), &options, &program),
+        -EINVAL, "reserved = 0");
+    EXPECT_EQ(program, nullptr);
+
+    const int16_t weight = 3;
+    const program::MatrixSpec matrix = {
+        .name = "one", .rows = 1, .cols = 1, .weights = {&weight, 1}};
+    const auto matrices = program::crossbar_program({&matrix, 1});
+    ASSERT_TRUE(matrices);
+    std::string state = testing::TempDir() + "acc-state-XXXXXX";
+    ASSERT_NE(mkdtemp(state.data()), nullptr);
+    for (const uint64_t loads : {1, 0}) { // the second device finds what the first one loaded
+        auto crossbar = take(Device::open(("inproc:crossbar:state=" + state).c_str()));
+        auto kept = take(Program::load(crossbar, *matrices, ACC_PROGRAM_PERSISTENT));
+        check(kept.prefetch(0));
+        EXPECT_EQ(take(kept.kernel(0)).loads, loads);
+        EXPECT_EQ(take(kept.kernel(0)).slot, 0u);
+    }
+    std::filesystem::remove_all(state);
 }
 
 TEST_F(ProgramTest, IsNotUnloadedWhileItExecutes)
