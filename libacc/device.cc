@@ -23,7 +23,8 @@ constexpr uint64_t default_spin_ns = 20'000;
 constexpr uint64_t most_spin_ns = 100'000'000;
 constexpr uint32_t needed_va_bits = 47;
 
-// What ACC_DEVICE names: URIs, with ';' between them.
+// What ACC_DEVICE names: URIs, with ';' between them. What follows a '?' is a hint for
+// runtimes of other APIs (docs/hsa.md).
 std::vector<std::string> environment_uris()
 {
     std::vector<std::string> uris;
@@ -32,7 +33,7 @@ std::vector<std::string> environment_uris()
     while (!rest.empty()) {
         const std::string_view uri = rest.substr(0, rest.find(';'));
         rest.remove_prefix(std::min(rest.size(), uri.size() + 1));
-        if (!uri.empty()) uris.emplace_back(uri);
+        if (!uri.empty()) uris.emplace_back(uri.substr(0, uri.find('?')));
     }
     return uris;
 }

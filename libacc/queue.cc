@@ -256,6 +256,12 @@ int Queue::submit(const acc_packet *packets, size_t count, uint64_t deadline_ns,
 int Queue::submit_dispatch(acc_dispatch_packet packet, const void *kernargs, size_t kernarg_bytes)
 {
     ACC_TRY_INT(check_health(1));
+    if (kernarg_bytes && !kernargs_)
+        return fail(-EINVAL,
+                    "queue {}: expected kernarg_address, for it has no kernarg ring; "
+                    "found kernargs",
+                    id_)
+            .code;
     uint64_t index;
     ACC_TRY_INT(reserve(1, ACC_FOREVER, index));
     if (kernarg_bytes) {

@@ -3,8 +3,8 @@
 // The way of a launch: reserve, fill, publish, ring (acc/abi.h has the contract). In the
 // steady state no lock, no allocation and no system call.
 //
-// One buffer holds the ring, the control page and 256 bytes of kernel arguments for each
-// slot: the device has copied a packet's arguments when it frees the slot, so they are
+// One buffer holds the ring, the control page and (unless the caller brings his own) 256
+// bytes of kernel arguments for each slot: the device has copied a packet's arguments when it frees the slot, so they are
 // reused together.
 //
 // Thread safety: all calls from any thread, but destroy() alone, and with

@@ -32,8 +32,10 @@ Result<std::unique_ptr<Queue>> Queue::create(Device &device, const acc_queue_opt
     if (options.priority > ACC_PRIORITY_HIGH + 1)
         return fail(-EINVAL, "expected a priority of 0 to {} (enum acc_priority + 1); found {}",
                     ACC_PRIORITY_HIGH + 1, options.priority);
-    if (options.flags & ~ACC_QUEUE_SINGLE_PRODUCER)
-        return fail(-EINVAL, "expected the flag ACC_QUEUE_SINGLE_PRODUCER or none; found {:#x}",
+    if (options.flags & ~(ACC_QUEUE_SINGLE_PRODUCER | ACC_QUEUE_NO_KERNARGS))
+        return fail(-EINVAL,
+                    "expected flags ACC_QUEUE_SINGLE_PRODUCER, ACC_QUEUE_NO_KERNARGS or "
+                    "none; found {:#x}",
                     options.flags);
     if (options.reserved) return fail(-EINVAL, "expected reserved = 0; found {}", options.reserved);
     if (limits.max_timeout_ns && options.timeout_ns > limits.max_timeout_ns)
@@ -43,14 +45,14 @@ Result<std::unique_ptr<Queue>> Queue::create(Device &device, const acc_queue_opt
     std::unique_ptr<Queue> queue(new Queue(device));
     const uint64_t ring_bytes =
         (uint64_t(packets) * ACC_PACKET_BYTES + control_bytes - 1) / control_bytes * control_bytes;
+    const bool kernargs = !(options.flags & ACC_QUEUE_NO_KERNARGS);
+    const uint64_t kernarg_bytes = kernargs ? uint64_t(packets) * kernarg_slot_bytes : 0;
     ACC_TRY(queue->buffer_,
-            Buffer::create(device,
-                           ring_bytes + control_bytes + uint64_t(packets) * kernarg_slot_bytes, 0,
-                           false));
+            Buffer::create(device, ring_bytes + control_bytes + kernarg_bytes, 0, false));
     auto *memory = static_cast<std::byte *>(queue->buffer_->data());
     queue->ring_ = reinterpret_cast<acc_packet *>(memory);
     queue->control_ = reinterpret_cast<acc_queue_control *>(memory + ring_bytes);
-    queue->kernargs_ = memory + ring_bytes + control_bytes;
+    queue->kernargs_ = kernargs ? memory + ring_bytes + control_bytes : nullptr;
     queue->mask_ = packets - 1;
     queue->single_producer_ = options.flags & ACC_QUEUE_SINGLE_PRODUCER;
 

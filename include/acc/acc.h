@@ -359,6 +359,7 @@ ACC_API int acc_image_describe(const void *image, size_t bytes, char *json, size
 enum acc_priority { ACC_PRIORITY_LOW = 0, ACC_PRIORITY_NORMAL = 1, ACC_PRIORITY_HIGH = 2 };
 
 #define ACC_QUEUE_SINGLE_PRODUCER 1u /* one thread at a time submits: no atomic add */
+#define ACC_QUEUE_NO_KERNARGS 2u     /* no kernarg ring: acc_dispatch.kernargs is -EINVAL */
 
 struct acc_queue_options {
 	size_t size;

@@ -185,6 +185,25 @@ TEST_F(RawTest, SetsThePriorityOfAnUnusedQueue)
     EXPECT_ACC(acc_queue_set_priority(queue_.get(), ACC_PRIORITY_LOW)); // it is
 }
 
+TEST_F(RawTest, MayHaveNoKernargRing)
+{
+    auto options = acc_init<acc_queue_options>();
+    options.flags = ACC_QUEUE_NO_KERNARGS;
+    acc_queue *handle = nullptr;
+    ASSERT_ACC(acc_queue_create(device_.get(), &options, &handle));
+    const Queue queue(handle);
+    auto dispatch = acc_init<acc_dispatch>();
+    dispatch.kernel_object = kernel(ACC_NULL_NOOP).kernel_object;
+    dispatch.completion = signal_.get();
+    signal_.reset(1);
+    EXPECT_ACC(acc_queue_dispatch(queue.get(), &dispatch));
+    EXPECT_EQ(take(signal_.wait(soon())), 0);
+    const uint64_t arguments[2] = {};
+    dispatch.kernargs = arguments;
+    dispatch.kernarg_bytes = sizeof arguments;
+    EXPECT_REFUSED(acc_queue_dispatch(queue.get(), &dispatch), -EINVAL, "kernarg_address");
+}
+
 TEST_F(RawTest, ImportsASignal)
 {
     Buffer buffer = take(Buffer::create(device_, 4096));
