@@ -29,10 +29,28 @@ std::string uuid_of(const Agent &agent)
     return text;
 }
 
-bool is_image_limit(int attribute)
+// How many numbers a limit of images has; 0: it is none.
+size_t image_limits(int attribute)
 {
-    return attribute >= HSA_EXT_AGENT_INFO_IMAGE_1D_MAX_ELEMENTS &&
-           attribute <= HSA_EXT_AGENT_INFO_MAX_SAMPLER_HANDLERS;
+    switch (attribute) {
+    case HSA_EXT_AGENT_INFO_IMAGE_1D_MAX_ELEMENTS:
+    case HSA_EXT_AGENT_INFO_IMAGE_1DA_MAX_ELEMENTS:
+    case HSA_EXT_AGENT_INFO_IMAGE_1DB_MAX_ELEMENTS:
+    case HSA_EXT_AGENT_INFO_IMAGE_ARRAY_MAX_LAYERS:
+    case HSA_EXT_AGENT_INFO_MAX_IMAGE_RD_HANDLES:
+    case HSA_EXT_AGENT_INFO_MAX_IMAGE_RORW_HANDLES:
+    case HSA_EXT_AGENT_INFO_MAX_SAMPLER_HANDLERS:
+        return 1;
+    case HSA_EXT_AGENT_INFO_IMAGE_2D_MAX_ELEMENTS:
+    case HSA_EXT_AGENT_INFO_IMAGE_2DA_MAX_ELEMENTS:
+    case HSA_EXT_AGENT_INFO_IMAGE_2DDEPTH_MAX_ELEMENTS:
+    case HSA_EXT_AGENT_INFO_IMAGE_2DADEPTH_MAX_ELEMENTS:
+        return 2;
+    case HSA_EXT_AGENT_INFO_IMAGE_3D_MAX_ELEMENTS:
+        return 3;
+    default:
+        return 0;
+    }
 }
 
 } // namespace
@@ -88,8 +106,8 @@ hsa_status_t agent_info_amd(Runtime &runtime, const Agent &agent, int attribute,
         put(value, uint32_t(0));
         break;
     default:
-        if (!is_image_limit(attribute)) return HSA_STATUS_ERROR_INVALID_ARGUMENT;
-        put(value, uint32_t(0)); // there are no images
+        if (!image_limits(attribute)) return HSA_STATUS_ERROR_INVALID_ARGUMENT;
+        std::memset(value, 0, image_limits(attribute) * sizeof(uint32_t)); // there are none
         break;
     }
     return HSA_STATUS_SUCCESS;

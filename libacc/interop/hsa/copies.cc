@@ -107,6 +107,7 @@ bool Copies::submit(const CopyJob &job)
     if (!queue) {
         auto options = acc_init<acc_queue_options>();
         options.packets = queue_packets;
+        options.flags = ACC_QUEUE_NO_KERNARGS;
         if (acc_queue_create(job.agent->node->device.get(), &options, &queue)) {
             log_line(ACC_LOG_DEBUG, acc_error_text());
             queues_.erase(job.agent);

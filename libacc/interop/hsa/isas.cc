@@ -113,12 +113,6 @@ hsa_status_t isa_info(const Isa &isa, int attribute, void *value)
     return HSA_STATUS_SUCCESS;
 }
 
-bool is_call_convention(int attribute)
-{
-    return attribute == HSA_ISA_INFO_CALL_CONVENTION_INFO_WAVEFRONT_SIZE ||
-           attribute == HSA_ISA_INFO_CALL_CONVENTION_INFO_WAVEFRONTS_PER_COMPUTE_UNIT;
-}
-
 } // namespace
 } // namespace acc::hsa
 
@@ -154,7 +148,8 @@ hsa_status_t hsa_isa_get_info(hsa_isa_t isa, hsa_isa_info_t attribute, uint32_t 
         const Isa *found = runtime.isas().find(isa.handle);
         if (!found) return HSA_STATUS_ERROR_INVALID_ISA;
         if (!value) return HSA_STATUS_ERROR_INVALID_ARGUMENT;
-        if (is_call_convention(attribute) && index > 0) return HSA_STATUS_ERROR_INVALID_INDEX;
+        // "Must have a value between 0 and the count", which is 1, though it may be ignored.
+        if (index > 0) return HSA_STATUS_ERROR_INVALID_INDEX;
         return isa_info(*found, attribute, value);
     });
 }

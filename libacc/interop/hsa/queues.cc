@@ -134,7 +134,8 @@ hsa_status_t create_queue(Runtime &runtime, const Agent &agent, uint32_t size, u
     auto queue = std::make_unique<Queue>();
     auto options = acc_init<acc_queue_options>();
     options.packets = std::max(size, 1u << ACC_RING_MIN_LOG2);
-    options.flags = type == HSA_QUEUE_TYPE_SINGLE ? ACC_QUEUE_SINGLE_PRODUCER : 0;
+    options.flags = ACC_QUEUE_NO_KERNARGS; // they are the program's
+    if (type == HSA_QUEUE_TYPE_SINGLE) options.flags |= ACC_QUEUE_SINGLE_PRODUCER;
     if (acc_queue_create(agent.node->device.get(), &options, &queue->handle)) {
         log_line(ACC_LOG_DEBUG, acc_error_text());
         return HSA_STATUS_ERROR_OUT_OF_RESOURCES;

@@ -22,6 +22,11 @@ acc_signal_memory *memory_of(hsa_signal_t signal)
     return reinterpret_cast<acc_signal_memory *>(signal.handle);
 }
 
+bool is_doorbell(acc_signal_memory &memory)
+{
+    return std::atomic_ref(memory.kind).load(std::memory_order_relaxed) == doorbell_kind;
+}
+
 [[gnu::noinline]] void wake(hsa_signal_t signal) noexcept
 {
     Runtime *const runtime = Runtime::current();
@@ -47,7 +52,7 @@ void store(hsa_signal_t signal, int64_t value, std::memory_order order) noexcept
 {
     acc_signal_memory *const memory = memory_of(signal);
     if (!memory) return;
-    if (memory->kind == doorbell_kind) {
+    if (is_doorbell(*memory)) {
         auto &doorbell = *reinterpret_cast<Doorbell *>(memory);
         std::atomic_ref(doorbell.value).store(value, std::memory_order_relaxed);
         // It releases, fences and looks whether the device sleeps.
@@ -61,7 +66,7 @@ void store(hsa_signal_t signal, int64_t value, std::memory_order order) noexcept
 void silent_store(hsa_signal_t signal, int64_t value, std::memory_order order) noexcept
 {
     acc_signal_memory *const memory = memory_of(signal);
-    if (memory && memory->kind != doorbell_kind) std::atomic_ref(memory->value).store(value, order);
+    if (memory && !is_doorbell(*memory)) std::atomic_ref(memory->value).store(value, order);
 }
 
 // f(value, operand) changes the value and returns what it was.
@@ -69,7 +74,7 @@ template <typename F>
 int64_t change(hsa_signal_t signal, F f) noexcept
 {
     acc_signal_memory *const memory = memory_of(signal);
-    if (!memory || memory->kind == doorbell_kind) return 0;
+    if (!memory || is_doorbell(*memory)) return 0;
     const int64_t before = f(std::atomic_ref(memory->value));
     wake_if_waited_for(*memory, signal);
     return before;
