@@ -38,8 +38,10 @@ struct Queue {
 class Queues
 {
 public:
-    explicit Queues(Runtime &runtime) : runtime_(runtime) {}
+    Queues() = default;
     ~Queues();
+    Queues(const Queues &) = delete;
+    Queues &operator=(const Queues &) = delete;
 
     hsa_queue_t *add(std::unique_ptr<Queue> queue);
     // Null for what is none.
@@ -49,7 +51,6 @@ public:
     static uint64_t next_id();
 
 private:
-    Runtime &runtime_;
     mutable std::mutex mutex_;
     std::unordered_map<const hsa_queue_t *, std::unique_ptr<Queue>> queues_;
 };

@@ -168,7 +168,7 @@ std::unique_ptr<Runtime> Runtime::create(hsa_status_t &status)
     runtime->memory_ = std::make_unique<Memory>(*runtime);
     runtime->signals_ = std::make_unique<Signals>(*runtime);
     runtime->executables_ = std::make_unique<Executables>(*runtime);
-    runtime->queues_ = std::make_unique<Queues>(*runtime);
+    runtime->queues_ = std::make_unique<Queues>();
     runtime->workers_ = std::make_unique<Workers>();
     runtime->copies_ = std::make_unique<Copies>(*runtime);
     runtime->ipc_ = std::make_unique<Ipc>();
