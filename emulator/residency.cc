@@ -54,7 +54,17 @@ bool Residency::can_ever_hold(const Unit &unit) const
 bool Residency::evictable(const Slot &slot, const LoadedProgram &for_program) const
 {
     return slot.pins.empty() && (evict_foreign_ || !slot.program || slot.program->unloaded ||
-                                 slot.program->asid == for_program.asid);
+                                 slot.program->asid == for_program.asid || has_twin(slot));
+}
+
+// Whether the unit is elsewhere, too: whoever owns it loses nothing but the second copy, which
+// it took where there was room. Else one busy client could fill a device that evicts nobody.
+bool Residency::has_twin(const Slot &slot) const
+{
+    return std::any_of(slots_.begin(), slots_.end(), [&](const Slot &other) {
+        return &other != &slot && other.program && other.state != DRM_ACC_SLOT_FAULT &&
+               same_unit(*other.program, other.unit, *slot.program, slot.unit);
+    });
 }
 
 // The slot to use: where the unit is, else an empty one, else the least recently used.

@@ -150,6 +150,7 @@ private:
                           uint32_t unit_b);
     bool fits(const Slot &slot, const Unit &unit) const;
     bool evictable(const Slot &slot, const LoadedProgram &for_program) const;
+    bool has_twin(const Slot &slot) const;
     Slot *choose(const LoadedProgram &program, uint32_t unit, bool &may_wait);
     bool before(const SlotClient &a, const SlotClient &b) const;
     bool behind_others(const SlotClient &client);
