@@ -17,15 +17,33 @@ namespace acc::emu
 
 // ------------------------------------------------------------------- creation
 
+namespace
+{
+
+EngineFactory factory_of(std::string_view name)
+{
+    if (name == "null") return create_null_engine;
+    if (name == "crossbar") return create_crossbar_engine;
+    if (name == "fpga") return create_fpga_engine;
+    return nullptr;
+}
+
+} // namespace
+
+bool Emulator::keeps_cells(std::string_view spec)
+{
+    const EngineFactory factory = factory_of(spec.substr(0, spec.find(':')));
+    std::string why;
+    auto engine = factory ? factory({}, why) : Error{-ENODEV};
+    return engine && (*engine)->info().non_volatile;
+}
+
 Result<std::shared_ptr<Emulator>> Emulator::create(std::string_view spec, std::string &why,
                                                    LogFunction log)
 {
     const std::string_view name = spec.substr(0, spec.find(':'));
     spec.remove_prefix(std::min(spec.size(), name.size() + 1));
-    EngineFactory factory = nullptr;
-    if (name == "null") factory = create_null_engine;
-    if (name == "crossbar") factory = create_crossbar_engine;
-    if (name == "fpga") factory = create_fpga_engine;
+    const EngineFactory factory = factory_of(name);
     if (!factory) {
         why = "expected engine crossbar, fpga or null, found '" + std::string(name) + "'";
         return Error{-ENODEV};

@@ -90,6 +90,9 @@ public:
     static Result<std::shared_ptr<Emulator>> create(std::string_view spec, std::string &why,
                                                     LogFunction log = {});
 
+    // Whether `spec` is of an engine whose slots are non-volatile: it takes state=DIR.
+    static bool keeps_cells(std::string_view spec);
+
     virtual Result<std::unique_ptr<Client>> open(const ClientOptions &options) = 0;
 
     // Fault injection, the debugfs of an emulated device. `what`: enum acc_inject_what.

@@ -17,8 +17,9 @@ namespace acc::daemon
 {
 
 struct DeviceEntry {
-    std::string spec;  // as Emulator::create() takes it
-    std::string where; // "FILE:LINE:COLUMN: device[0]", or the option of the command line
+    std::string spec;       // as Emulator::create() takes it
+    std::string where;      // "FILE:LINE:COLUMN: device[0]", or the option of the command line
+    std::string state = {}; // the folder where its cells are kept; empty: nowhere
 };
 
 // What one user may hold, and the share of a client of theirs. Without a word it is what the

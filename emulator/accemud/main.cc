@@ -145,7 +145,7 @@ emu::ServerOptions server_options(const Config &config, std::shared_ptr<spdlog::
 {
     emu::ServerOptions options;
     for (const DeviceEntry &device : config.devices)
-        options.devices.push_back(device.spec);
+        options.devices.push_back(spec_with_state(device));
     options.path = config.socket;
     options.mode = config.mode;
     options.group = config.group;
@@ -185,6 +185,7 @@ int serve(const CLI::App &app, Config &config)
         log->warn("socket activation: expected no --socket, --mode or --group, which are the "
                   "socket unit's; they are ignored");
 
+    if (make_state(config, why) < 0) return complain(why, exit_failure);
     emu::ServerOptions options = server_options(config, log);
     if (activated) options.path.clear();
     options.listener = std::move(*listener);

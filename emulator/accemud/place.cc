@@ -2,6 +2,7 @@
 #include "emulator/accemud/place.h"
 
 #include "emulator/accemud/values.h"
+#include "emulator/emulator.h"
 
 #include <cerrno>
 #include <cstring>
@@ -53,9 +54,43 @@ Result<std::string> default_socket(const char *runtime_folder, std::string &why,
 int place_state(Config &config, std::string &why)
 {
     if (config.state_dir.empty()) return 0;
-    why = "state-dir: expected none, as no engine of this build keeps its programs; found " +
-          quote(config.state_dir);
-    return -EOPNOTSUPP;
+    if (config.state_dir.find(',') != std::string::npos) {
+        why = "state-dir: expected a path without a comma; found " + quote(config.state_dir);
+        return -EINVAL;
+    }
+    bool any = false;
+    for (size_t i = 0; i < config.devices.size(); ++i) {
+        DeviceEntry &device = config.devices[i];
+        if (!emu::Emulator::keeps_cells(device.spec)) continue;
+        if (device.spec.find(":state=") != std::string::npos ||
+            device.spec.find(",state=") != std::string::npos) {
+            why = device.where + ": expected no option state beside state-dir; found both";
+            return -EINVAL;
+        }
+        device.state = config.state_dir + "/" + std::to_string(i);
+        any = true;
+    }
+    if (any) return 0;
+    why = "state-dir: expected a device whose engine keeps its programs, as crossbar; found none";
+    return -EINVAL;
+}
+
+int make_state(const Config &config, std::string &why)
+{
+    if (config.state_dir.empty()) return 0;
+    const int error = make_folder(config.state_dir, 0700);
+    if (error)
+        why = "state-dir: expected a folder, or a place for one; found " + quote(config.state_dir) +
+              ": " + strerror(-error);
+    return error;
+}
+
+std::string spec_with_state(const DeviceEntry &device)
+{
+    if (device.state.empty()) return device.spec;
+    const bool options = device.spec.find(':') != std::string::npos && device.spec.back() != ':';
+    const char *separator = options ? "," : device.spec.back() == ':' ? "" : ":";
+    return device.spec + separator + "state=" + device.state;
 }
 
 } // namespace acc::daemon

@@ -21,8 +21,12 @@ inline constexpr const char *socket_name = "/acc.sock";
 Result<std::string> default_socket(const char *runtime_folder, std::string &why,
                                    const char *system = system_folder);
 
-// Gives each device whose engine keeps its programs without power a place of its own:
-// "state=DIR/INDEX". -errno with `why`.
+// Gives each device whose engine keeps its programs without power a place of its own,
+// DIR/INDEX. -EINVAL with `why` where there is no such device, or one says state= itself.
+// Nothing is made yet.
 int place_state(Config &config, std::string &why);
+// Makes the folder of the places (0700), and tells what Emulator::create() takes.
+int make_state(const Config &config, std::string &why);
+std::string spec_with_state(const DeviceEntry &device);
 
 } // namespace acc::daemon

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "emulator/accemud/place.h"
+#include "emulator/emulator.h"
 
 #include <gtest/gtest.h>
 
@@ -93,6 +94,62 @@ TEST_F(DefaultSocket, RefusesFoldersThatCannotBeWritten)
     const auto path = default_socket(folder_.c_str(), why_, "/nowhere/acc");
     EXPECT_EQ(path.error(), -EACCES);
     EXPECT_NE(why_.find("/acc: Permission denied"), std::string::npos) << why_;
+}
+
+class PlaceState : public DefaultSocket
+{
+protected:
+    int place(const std::string &dir, std::vector<std::string> specs)
+    {
+        config_ = Config();
+        config_.state_dir = dir;
+        for (const std::string &spec : specs)
+            config_.devices.push_back({spec, "device " + spec});
+        return place_state(config_, why_);
+    }
+    Config config_;
+};
+
+TEST_F(PlaceState, IsADirectoryOfEachDeviceThatKeeps)
+{
+    const std::string dir = folder_ / "state";
+    ASSERT_EQ(place(dir, {"fpga", "crossbar", "null:slots=2", "crossbar:rows=64", "crossbar:"}), 0);
+    const std::string specs[] = {"fpga", "crossbar:state=" + dir + "/1", "null:slots=2",
+                                 "crossbar:rows=64,state=" + dir + "/3",
+                                 "crossbar:state=" + dir + "/4"};
+    for (size_t i = 0; i < std::size(specs); i++)
+        EXPECT_EQ(spec_with_state(config_.devices[i]), specs[i]);
+    EXPECT_FALSE(fs::exists(dir)) << "a check of the configuration makes nothing";
+    ASSERT_EQ(make_state(config_, why_), 0) << why_;
+    EXPECT_EQ(mode_of(dir), mode_t{0700});
+    for (const size_t i : {1u, 3u, 4u}) {
+        EXPECT_TRUE(emu::Emulator::create(spec_with_state(config_.devices[i]), why_)) << why_;
+        EXPECT_TRUE(fs::exists(config_.devices[i].state));
+    }
+}
+
+TEST_F(PlaceState, IsNothingWithoutTheKey)
+{
+    ASSERT_EQ(place("", {"crossbar"}), 0);
+    EXPECT_EQ(spec_with_state(config_.devices[0]), "crossbar");
+    EXPECT_EQ(make_state(config_, why_), 0);
+    EXPECT_EQ(place("", {"crossbar:state=/x"}), 0) << "a device may say it itself";
+}
+
+TEST_F(PlaceState, SaysWhatIsWrong)
+{
+    EXPECT_EQ(place("/x", {"fpga", "null"}), -EINVAL);
+    EXPECT_NE(why_.find("found none"), std::string::npos) << why_;
+    EXPECT_EQ(place("/x,y", {"crossbar"}), -EINVAL);
+    EXPECT_NE(why_.find("comma"), std::string::npos) << why_;
+    for (const char *spec : {"crossbar:state=/z", "crossbar:rows=64,state=/z"}) {
+        EXPECT_EQ(place("/x", {spec}), -EINVAL);
+        EXPECT_NE(why_.find("device crossbar"), std::string::npos) << why_;
+        EXPECT_NE(why_.find("found both"), std::string::npos) << why_;
+    }
+    ASSERT_EQ(place(folder_ / "no" / "such", {"crossbar"}), 0);
+    EXPECT_EQ(make_state(config_, why_), -ENOENT);
+    EXPECT_NE(why_.find("no/such"), std::string::npos) << why_;
 }
 
 } // namespace
