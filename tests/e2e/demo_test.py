@@ -3,6 +3,7 @@
 """The demo from ONNX file to verdict, the first program, the measurements."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -157,6 +158,8 @@ class Bench(harness.Case):
         "crossbar_mvm128_batch64_us", "open_rss_mb", "idle_cpu_percent",
         "digits_images_per_s", "digits_accuracy", "digits_accuracy_float",
     }
+    # Differences of two medians: in a short run on a busy machine either may be the smaller one.
+    DIFFERENCES = {"hsa_overhead_percent"}
 
     def bench(self, *arguments):
         script = os.path.join(harness.SOURCE, "benchmarks", "run.py")
@@ -177,7 +180,9 @@ class Bench(harness.Case):
         self.assertLessEqual(self.KEYS, set(metrics))
         for name, value in metrics.items():
             self.assertIsInstance(value, (int, float), name)
-            self.assertGreaterEqual(value, 0, name)
+            self.assertTrue(math.isfinite(value), f"{name}: {value}")
+            if name not in self.DIFFERENCES:
+                self.assertGreaterEqual(value, 0, name)
         for name in self.KEYS - {"idle_cpu_percent", "open_rss_mb"}:
             self.assertGreater(metrics[name], 0, name)
 
