@@ -60,6 +60,7 @@ Result<std::unique_ptr<Queue>> Queue::create(Device &device, std::shared_ptr<Spa
     shared(queue->control_->space_wanted).store(0, std::memory_order_relaxed);
     shared(queue->control_->sleeping).store(1, std::memory_order_release);
     queue->kernargs_.resize(Device::max_kernarg_bytes);
+    queue->wakes_.reserve(slice_packets);
     return queue;
 }
 
@@ -130,10 +131,11 @@ Scheduler::Finish Queue::run()
     for (unsigned done = 0;;) {
         switch (step()) {
         case Step::Consumed:
-            if (lease_ && device_.residency_.contended()) share_lease();
+            if (lease_ && turn_is_over()) share_lease();
             if (++done % slice_packets == 0 || lengthy_ns_ >= slice_ns) {
                 const bool lengthy = lengthy_ns_ >= slice_ns;
                 lengthy_ns_ = 0;
+                flush_wakes();
                 check_space();
                 guard.leave(); // lets UNMAP pass
                 if (device_.scheduler_.pressed()) {
@@ -152,9 +154,11 @@ Scheduler::Finish Queue::run()
         case Step::WaitSignal:
         case Step::WaitSlot:
             release_lease();
+            flush_wakes();
             check_space();
             return Scheduler::Finish::Waiting;
         case Step::Empty:
+            flush_wakes();
             // A hint while awake; before sleeping it is asked with a fence.
             if (shared(control_->space_wanted).load(std::memory_order_relaxed)) check_space();
             guard.leave();
@@ -360,7 +364,20 @@ void Queue::complete_signal(const Outcome &outcome)
     event.queue = config_.id;
     event.code = bits;
     event.address = packet_.raw.completion_signal;
-    device_.raise(event);
+    // Another queue may go on at once. A host that sleeps takes microseconds to come, and often
+    // onto this processor: by the end of the slice more of what it waits for is done.
+    if (bits & ACC_NOTIFY_DEVICE)
+        device_.raise(event);
+    else
+        wakes_.push_back(event);
+}
+
+// At the latest after a slice, and before anything that may last.
+void Queue::flush_wakes()
+{
+    for (const acc_event &event : wakes_)
+        device_.raise(event);
+    wakes_.clear();
 }
 
 void Queue::retire()
@@ -417,6 +434,7 @@ void Queue::cancel_published()
         outcome.status = ACC_STATUS_CANCELLED;
         (void)finish_packet(outcome);
     }
+    flush_wakes();
     check_space();
 }
 

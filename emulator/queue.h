@@ -98,6 +98,7 @@ private:
     void check_space();
     Step finish_packet(const Outcome &outcome);
     void complete_signal(const Outcome &outcome);
+    void flush_wakes();
     void retire();
     void enter_error(const Outcome &outcome);
 
@@ -110,6 +111,7 @@ private:
     bool lease_slot(const std::shared_ptr<LoadedProgram> &program, uint32_t unit, Step &step,
                     Outcome &outcome);
     void release_lease();
+    bool turn_is_over();
     void share_lease();
     void do_vendor(Outcome &outcome);
     void do_copy(Outcome &outcome);
@@ -127,7 +129,8 @@ private:
     uint64_t space_checked_at_ = 0;
     bool have_packet_ = false; // packet_ is the private copy of the one at read_index_
     acc_packet packet_ = {};
-    uint64_t model_ns_ = 0; // this queue on the model's clock
+    std::vector<acc_event> wakes_; // of sleeping hosts, to be raised before this queue rests
+    uint64_t model_ns_ = 0;        // this queue on the model's clock
 
     std::shared_ptr<LoadedProgram> program_; // last used, valid for program_generation_
     uint64_t program_generation_ = ~0ull;
@@ -138,7 +141,7 @@ private:
     std::shared_ptr<LoadedProgram> lease_program_;
     uint32_t lease_unit_ = 0;
     uint64_t lease_busy_ns_ = 0, lease_dispatches_ = 0;
-    uint64_t lease_last_ns_ = 0; // the last dispatch, until it is paid for
+    uint64_t lease_last_ns_ = 0; // the dispatches that are not paid for yet
     uint64_t lease_load_ns_ = 0; // modelled, of the load that the lease caused
     std::vector<std::byte> kernargs_;
 

@@ -16,8 +16,13 @@ namespace acc::emu
 namespace
 {
 constexpr uint64_t short_dispatch_ns = 2000; // not worth the clock reads of a long one
+constexpr uint64_t short_copy_bytes = 4096;
 constexpr uint64_t spin_barrier_ns = 20'000; // for a signal, before waiting for a wake
-constexpr uint64_t nap_ns = 200'000;         // while a hang or a modelled pace is waited out
+constexpr uint64_t unmeasured_ns = 200;      // what a short dispatch is taken for
+// Of a slot that others wait for. Giving it to another queue costs several microseconds and the
+// batch that the client's next wake would have found done: not after each of a few hundred ns.
+constexpr uint64_t turn_ns = 50'000;
+constexpr uint64_t nap_ns = 200'000; // while a hang or a modelled pace is waited out
 
 // Sleeps until `end`, giving up within a nap when `done()`.
 template <typename F>
@@ -86,6 +91,7 @@ Queue::Step Queue::do_barrier(Outcome &outcome)
         // Spinning is for signals that are about to change; a worker that others need, or a
         // slot that is leased, is not held for it.
         release_lease();
+        flush_wakes();
         const uint64_t now = now_ns();
         if (!spin_end) spin_end = now + spin_barrier_ns;
         if (now < spin_end && !device_.scheduler_.pressed() && device_.scheduler_.begin_spin()) {
@@ -141,6 +147,15 @@ void Queue::release_lease()
     lease_busy_ns_ = lease_dispatches_ = lease_last_ns_ = 0;
 }
 
+// True when the slot is to be shared. What the queue did while nobody wanted the slot is free.
+bool Queue::turn_is_over()
+{
+    if (lease_last_ns_ < turn_ns) return false;
+    if (device_.residency_.contended()) return true;
+    lease_last_ns_ = 0;
+    return false;
+}
+
 // Others wait for a slot, perhaps for this one: it is theirs if it is their turn. A dispatch
 // that comes next has its place in the row at once: the host may let this thread wait just now.
 void Queue::share_lease()
@@ -160,6 +175,7 @@ bool Queue::lease_slot(const std::shared_ptr<LoadedProgram> &program, uint32_t u
 {
     if (lease_ && lease_program_ == program && lease_unit_ == unit) return true;
     release_lease();
+    flush_wakes(); // a load may last
     const Residency::Grant grant = device_.residency_.acquire(*this, program, unit);
     switch (grant.outcome) {
     case Residency::Outcome::Granted:
@@ -235,7 +251,10 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
         injecting || device_.options_.pace_real ||
         device_.engine_->estimate_ns(*program.engine, dispatch) >= short_dispatch_ns;
     if (lengthy || packet_.raw.completion_signal) outcome.start_ns = now_ns();
-    if (lengthy) dispatch.deadline_ns = outcome.start_ns + config_.timeout_ns;
+    if (lengthy) {
+        dispatch.deadline_ns = outcome.start_ns + config_.timeout_ns;
+        flush_wakes();
+    }
 
     executing_.store(&program, std::memory_order_relaxed);
     acc_status status = ACC_STATUS_OK;
@@ -262,11 +281,11 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
     if (lengthy || packet_.raw.completion_signal) {
         outcome.end_ns = now_ns();
         lengthy_ns_ += outcome.end_ns - outcome.start_ns;
-        lease_last_ns_ = outcome.end_ns - outcome.start_ns;
-        lease_busy_ns_ += lease_last_ns_;
+        lease_last_ns_ += outcome.end_ns - outcome.start_ns;
+        lease_busy_ns_ += outcome.end_ns - outcome.start_ns;
         QueueCounters::add(counters_.busy_ns, outcome.end_ns - outcome.start_ns);
     } else {
-        lease_last_ns_ = 0;
+        lease_last_ns_ += unmeasured_ns;
     }
     lease_dispatches_++;
     outcome.energy_pj = dispatch.energy_pj;
@@ -301,15 +320,18 @@ void Queue::do_vendor(Outcome &outcome)
     outcome.start_ns = now_ns();
     switch (packet_.barrier_value.format) {
     case ACC_VENDOR_COPY:
+        if (packet_.copy.size > short_copy_bytes) flush_wakes();
         do_copy(outcome);
         break;
     case ACC_VENDOR_FILL:
+        if (packet_.fill.size > short_copy_bytes) flush_wakes();
         do_fill(outcome);
         break;
     case ACC_VENDOR_PREFETCH:
         outcome.kernel_object = packet_.prefetch.kernel_object;
         if (!find_kernel(outcome.kernel_object, outcome)) break;
         release_lease();
+        flush_wakes();
         (void)device_.residency_.prefetch(
             program_, program_->engine->kernels[outcome.kernel_object - program_->base].unit);
         break;
