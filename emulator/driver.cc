@@ -3,7 +3,7 @@
 // What the files of one emulated card share: the device, memory, events and waiting.
 #include "emulator/driver.h"
 
-#include "emulator/options.h"
+#include "emulator/spec.h"
 #include "emulator/sync.h"
 
 #include "acc/check.h"
@@ -17,72 +17,12 @@ namespace acc::emu
 
 // ------------------------------------------------------------------- creation
 
-namespace
-{
-
-EngineFactory factory_of(std::string_view name)
-{
-    if (name == "null") return create_null_engine;
-    if (name == "crossbar") return create_crossbar_engine;
-    if (name == "fpga") return create_fpga_engine;
-    return nullptr;
-}
-
-} // namespace
-
-bool Emulator::keeps_cells(std::string_view spec)
-{
-    const EngineFactory factory = factory_of(spec.substr(0, spec.find(':')));
-    std::string why;
-    auto engine = factory ? factory({}, why) : Error{-ENODEV};
-    return engine && (*engine)->info().non_volatile;
-}
-
 Result<std::shared_ptr<Emulator>> Emulator::create(std::string_view spec, std::string &why,
                                                    LogFunction log)
 {
-    const std::string_view name = spec.substr(0, spec.find(':'));
-    spec.remove_prefix(std::min(spec.size(), name.size() + 1));
-    const EngineFactory factory = factory_of(name);
-    if (!factory) {
-        why = "expected engine crossbar, fpga or null, found '" + std::string(name) + "'";
-        return Error{-ENODEV};
-    }
-    std::vector<Option> all, common, own;
-    if (!parse_options(spec, all, why)) return Error{-EINVAL};
-    for (Option &option : all) {
-        const bool ours = option.key == "scatter" || option.key == "pace" ||
-                          option.key == "workers" || option.key == "memory" ||
-                          option.key == "state";
-        (ours ? common : own).push_back(std::move(option));
-    }
-    uint64_t scatter = 0, workers = 0;
-    DeviceOptions options;
-    std::string pace = "fast", state;
-    OptionReader reader(common, why);
-    reader.number("scatter", scatter, 0, 1);
-    reader.choice("pace", pace, {"fast", "real"});
-    reader.number("workers", workers, 1, 256);
-    reader.number("memory", options.memory_bytes, 1u << 20, 1ull << 40);
-    reader.text("state", state);
-    if (!reader.finish()) return Error{-EINVAL};
-    options.scatter = scatter != 0;
-    options.pace_real = pace == "real";
-    options.workers = unsigned(workers);
-
-    auto engine = factory(own, why);
-    if (!engine) return Error{engine.error()};
-    std::unique_ptr<CellStore> cells;
-    if (!state.empty()) {
-        const EngineInfo info = (*engine)->info();
-        if (!info.non_volatile) {
-            why = "option state: expected none, as the slots of engine " + std::string(name) +
-                  " keep nothing; found '" + state + "'";
-            return Error{-EINVAL};
-        }
-        ACC_TRY(cells, CellStore::open(state, info, log, why));
-    }
-    auto driver = Driver::create(std::move(*engine), options, std::move(log), std::move(cells));
+    ACC_TRY(DeviceParts parts, make_device_parts(spec, why, log));
+    auto driver = Driver::create(std::move(parts.engine), parts.options, std::move(log),
+                                 std::move(parts.cells));
     if (!driver) {
         why = std::string("the emulated device did not start: ") + std::strerror(-driver.error());
         return Error{driver.error()};
