@@ -170,6 +170,7 @@ int Device::identify(const acc_admin_cmd &command)
     union {
         drm_acc_identity identity;
         drm_acc_limits limits;
+        drm_acc_memory memory;
         drm_acc_slot slot;
         drm_acc_counters counters;
         drm_acc_clock clock;
@@ -203,6 +204,12 @@ int Device::identify(const acc_admin_cmd &command)
         out.limits.doorbells_per_page = ACC_DOORBELLS_PER_PAGE;
         out.limits.max_program_bytes = max_program_bytes;
         out.limits.max_timeout_ns = max_timeout_ns;
+        break;
+    case ACC_IDENTIFY_MEMORY:
+        out.memory.va_start = arena_start;
+        out.memory.va_end = arena_end;
+        out.memory.page_size = ACC_PAGE_BYTES;
+        out.memory.va_bits = 47;
         break;
     case ACC_IDENTIFY_SLOT:
         if (command.identify.index >= residency_.slots()) return -ENOENT;
@@ -370,11 +377,12 @@ int Device::create_queue(const std::shared_ptr<Space> &space, const acc_admin_cm
     config.control = command.queue.control;
     config.packets = command.queue.packets;
     config.priority = command.queue.priority;
+    config.doorbell = command.queue.doorbell;
     config.timeout_ns = command.queue.timeout_ns ? command.queue.timeout_ns : max_timeout_ns;
     if (!acc_is_pow2(config.packets) || config.packets < (1u << ACC_RING_MIN_LOG2) ||
         config.packets > (1u << ACC_RING_MAX_LOG2) || config.priority > DRM_ACC_PRIORITY_HIGH ||
         config.ring % ACC_PACKET_BYTES || config.control % ACC_QUEUE_CONTROL_BYTES ||
-        config.timeout_ns > max_timeout_ns)
+        config.timeout_ns > max_timeout_ns || config.doorbell >= ACC_DOORBELLS_PER_PAGE)
         return -EINVAL;
     auto queue = Queue::create(*this, space, config);
     if (!queue) return queue.error();

@@ -82,6 +82,7 @@ acc_queue_state Queue::state() const
     out.packets = out.read_index;
     out.write_index = shared(control_->write_index).load(std::memory_order_relaxed);
     out.priority = config_.priority;
+    out.executing = executing() != nullptr;
     return out;
 }
 

@@ -39,6 +39,7 @@ public:
         uint64_t ring = 0, control = 0; // device addresses
         uint32_t packets = 0;
         uint32_t priority = 0;
+        uint32_t doorbell = 0; // index in the client's page
         uint64_t timeout_ns = 0;
     };
 

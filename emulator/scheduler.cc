@@ -208,13 +208,30 @@ void Scheduler::on_kick(uint32_t asid)
     kicks_.fetch_add(1, std::memory_order_relaxed);
     const auto found = spaces_.find(asid);
     if (found == spaces_.end()) return;
-    for (Queue *queue : found->second.queues) {
-        if (queue->sched_leaving) continue;
-        if (queue->sched_state == QueueState::Running)
-            queue->sched_again = true;
-        else if (queue->sched_state == QueueState::Idle && queue->has_packet())
-            push(queue);
-    }
+    for (Queue *queue : found->second.queues)
+        (void)look_at(queue);
+}
+
+// True if it has become ready.
+bool Scheduler::look_at(Queue *queue)
+{
+    if (queue->sched_leaving) return false;
+    if (queue->sched_state == QueueState::Running) queue->sched_again = true;
+    if (queue->sched_state != QueueState::Idle || !queue->has_packet()) return false;
+    push(queue);
+    return true;
+}
+
+void Scheduler::ring(uint32_t asid, uint32_t doorbell)
+{
+    kicks_.fetch_add(1, std::memory_order_relaxed);
+    std::lock_guard lock(mutex_);
+    const auto found = spaces_.find(asid);
+    if (found == spaces_.end()) return;
+    bool any = false;
+    for (Queue *queue : found->second.queues)
+        if (queue->config().doorbell == doorbell) any |= look_at(queue);
+    if (any) notify();
 }
 
 bool Scheduler::begin_spin()

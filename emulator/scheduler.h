@@ -77,6 +77,8 @@ public:
     void make_ready(Queue *queue);
     // Re-checks all queues of one address space that wait for a signal or sleep.
     void wake_space(uint32_t asid);
+    // A doorbell was stored to: looks at the queues of the address space that sleep on it.
+    void ring(uint32_t asid, uint32_t doorbell);
 
     // Somebody is ready and may have no worker: stop spinning, give up the slice.
     bool pressed() const { return ready_count_.load(std::memory_order_relaxed) != 0; }
@@ -109,6 +111,7 @@ private:
     void notify();
     void add_worker();
     void on_kick(uint32_t asid);
+    bool look_at(Queue *queue);
 
     const unsigned max_workers_;
     unsigned max_spinners_ = 1;

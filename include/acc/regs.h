@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * The device interface: what a driver and a device share. A draft until the
- * kernel driver speaks it; the in-process face of the emulator reaches the device
- * core through the admin commands below and through nothing else.
+ * The device interface: what a driver and a device share. docs/device.md says what
+ * each register and command means; this file has the numbers and the layouts.
  *
- * Ordering contract: the driver writes a command, then advances the submission
- * tail (release, then the register store); the device writes the completion and
- * the data it points to, then the completion's phase bit (release). Commands may
- * complete out of order; `id` pairs them. UNMAP, QUEUE_DESTROY and AS_DESTROY
- * complete only when the device holds no translation and no access in flight.
+ * Ordering contract: the driver writes a command, then stores ADMIN_TAIL (a write barrier
+ * between them); the device writes what a completion points to, then the completion with
+ * its phase bit last (release). Events likewise. Commands may be executed and completed out
+ * of order; `id` pairs them. UNMAP, QUEUE_DESTROY and AS_DESTROY complete only when the
+ * device holds no translation and no access in flight, and a reset is over only then.
  *
  * "Bus address" is what the device puts on the bus to reach host memory. A "device
  * address" is a client's virtual address, translated by the device's own tables.
@@ -18,42 +17,94 @@
 
 #include "acc/abi.h"
 
+/* --------------------------------------------------------- PCI function
+ *
+ * For tests only: of the numbers that QEMU sets aside for experiments without
+ * registration (its docs/specs/pci-ids). Hardware needs one of its maker's.
+ */
+#define ACC_PCI_VENDOR 0x1af4
+#define ACC_PCI_DEVICE 0x10f5
+#define ACC_PCI_CLASS 0x1200 /* processing accelerator; subsystem device: enum drm_acc_engine */
+
+#define ACC_BAR_REGISTERS 0
+#define ACC_BAR_MSIX 1 /* table at 0, pending bits at 2048 */
+#define ACC_BAR_DOORBELLS 2
+#define ACC_REGISTER_BYTES 4096
+
+/* MSI-X vectors. A driver takes all of them, or none and polls. */
+#define ACC_VECTOR_ADMIN 0 /* ACC_IRQ_ADMIN, ACC_IRQ_FATAL */
+#define ACC_VECTOR_EVENT 1 /* ACC_IRQ_EVENT */
+#define ACC_VECTORS 2
+
 /* ------------------------------------------------- BAR0: registers, 4 KiB */
 
 #define ACC_REG_MAGIC 0x000	 /* ro: ACC_MAGIC */
 #define ACC_REG_ABI 0x004	 /* ro: major << 16 | minor */
 #define ACC_REG_CAPS 0x008	 /* ro, 64 bits: DRM_ACC_FEATURE_* */
-#define ACC_REG_ADMIN_SQ 0x010	 /* 64 bits: bus address of the submission ring */
-#define ACC_REG_ADMIN_CQ 0x018	 /* 64 bits: bus address of the completion ring */
+#define ACC_REG_ADMIN_SQ 0x010	 /* 64 bits: bus address of the submission ring, page aligned */
+#define ACC_REG_ADMIN_CQ 0x018	 /* 64 bits: of the completion ring */
 #define ACC_REG_ADMIN_SIZE 0x020 /* log2 of entries of both rings, 4 … 12 */
 #define ACC_REG_ADMIN_TAIL 0x024 /* submission tail: the admin doorbell */
 #define ACC_REG_ADMIN_HEAD 0x028 /* completion head, freed by the driver */
+#define ACC_REG_CONTROL 0x02c	 /* wo: ACC_CONTROL_* */
 #define ACC_REG_EVENT_RING 0x030 /* 64 bits: bus address of struct acc_event[] */
 #define ACC_REG_EVENT_SIZE 0x038 /* log2 of entries, 4 … 16 */
 #define ACC_REG_EVENT_HEAD 0x03c /* freed by the driver */
-#define ACC_REG_IRQ_CAUSE 0x040	 /* rw1c: ACC_IRQ_* */
-#define ACC_REG_IRQ_MASK 0x044
-#define ACC_REG_RESET 0x048	/* wo: ACC_RESET_KEY starts a reset */
-#define ACC_REG_STATE 0x04c	/* ro: enum acc_device_state */
-#define ACC_REG_HEARTBEAT 0x050 /* ro: changes while the device is alive */
-#define ACC_REG_CLOCK 0x058	/* ro, 64 bits: device ns */
+#define ACC_REG_IRQ_CAUSE 0x040	 /* rw1c: ACC_IRQ_*, set whether masked or not */
+#define ACC_REG_IRQ_MASK 0x044	 /* ACC_IRQ_* that send no message; all after reset */
+#define ACC_REG_RESET 0x048	 /* wo: ACC_RESET_KEY starts a reset */
+#define ACC_REG_STATE 0x04c	 /* ro: enum acc_device_state */
+#define ACC_REG_HEARTBEAT 0x050	 /* ro: changes every 100 ms while the device is alive */
+#define ACC_REG_ERROR 0x054	 /* ro: enum acc_device_error, why STATE is FAILED */
+#define ACC_REG_CLOCK 0x058	 /* ro, 64 bits: device ns */
+#define ACC_REG_ERROR_INFO 0x060 /* ro, 64 bits: the address or value that ERROR is about */
+#define ACC_REG_ASIDS 0x068	 /* ro: ASIDs are 1 … ASIDS - 1 */
+#define ACC_REG_RESETS 0x06c	 /* ro: resets since power on, its own among them */
 
 #define ACC_MAGIC 0x43434161u /* "aACC" */
 #define ACC_RESET_KEY 0x52534554u
+#define ACC_CONTROL_RUN 1u /* READY -> RUNNING: takes the rings' registers over */
 
-#define ACC_IRQ_ADMIN (1u << 0)
-#define ACC_IRQ_EVENT (1u << 1)
-#define ACC_IRQ_FATAL (1u << 2)
+/* A cause that goes from 0 to 1 unmasked sends its vector's message. */
+#define ACC_IRQ_ADMIN (1u << 0) /* completions were written */
+#define ACC_IRQ_EVENT (1u << 1) /* events were written */
+#define ACC_IRQ_FATAL (1u << 2) /* STATE went to FAILED */
+#define ACC_IRQ_ALL 7u
 
+#define ACC_ADMIN_MIN_LOG2 4
+#define ACC_ADMIN_MAX_LOG2 12
+#define ACC_EVENT_MIN_LOG2 4
+#define ACC_EVENT_MAX_LOG2 16
+
+/*
+ *   power on, RESET                CONTROL.RUN               an error
+ *  -----------------> RESETTING -> READY ----------> RUNNING ---------> FAILED
+ *                         ^------------------ RESET ----------------------'
+ */
 enum acc_device_state {
-	ACC_DEVICE_OFF = 0,
-	ACC_DEVICE_READY = 1,
-	ACC_DEVICE_RESETTING = 2,
-	ACC_DEVICE_FAILED = 3,
+	ACC_DEVICE_OFF = 0,	  /* never seen by a driver */
+	ACC_DEVICE_READY = 1,	  /* rings can be set up */
+	ACC_DEVICE_RESETTING = 2, /* for at most ACC_RESET_MS */
+	ACC_DEVICE_FAILED = 3,	  /* nothing works but RESET */
+	ACC_DEVICE_RUNNING = 4,
 };
 
-/* BAR1: MSI-X table; vector 0 admin and faults, 1… events.
- * BAR2: doorbells, one 4 KiB page per address space: page index = asid. */
+/* A driver that has waited for that long gives the device up. */
+#define ACC_RESET_MS 10000
+/* ... as one whose HEARTBEAT has not changed for that long. */
+#define ACC_HEARTBEAT_MS 5000
+
+enum acc_device_error {
+	ACC_ERROR_NONE = 0,
+	ACC_ERROR_RING_SIZE = 1,    /* RUN: info is the log2 */
+	ACC_ERROR_RING_ADDRESS = 2, /* RUN: not page aligned, or 0: info is the address */
+	ACC_ERROR_DMA = 3,	    /* nothing answers at a ring's bus address: info */
+	ACC_ERROR_TAIL = 4,	    /* ADMIN_TAIL is more than a ring ahead: info */
+	ACC_ERROR_HEAD = 5,	    /* ADMIN_HEAD or EVENT_HEAD is ahead of the device: info */
+	ACC_ERROR_INTERNAL = 6,	    /* of the device itself; injected */
+};
+
+/* BAR2: doorbells, one 4 KiB page per address space: page index = asid. */
 #define ACC_DOORBELL_PAGE_BYTES 4096
 #define ACC_DOORBELLS_PER_PAGE 512
 #define ACC_PAGE_SHIFT 12
@@ -87,6 +138,7 @@ enum acc_admin_op {
 enum acc_identify_what {
 	ACC_IDENTIFY_IDENTITY = 0,
 	ACC_IDENTIFY_LIMITS = 1,
+	ACC_IDENTIFY_MEMORY = 2, /* range and page size; the rest, which the driver knows, 0 */
 	ACC_IDENTIFY_SLOT = 3,
 	ACC_IDENTIFY_COUNTERS = 4,
 	ACC_IDENTIFY_CLOCK = 5,
@@ -102,6 +154,9 @@ enum acc_inject_what {
 	ACC_INJECT_LOAD_ERROR = 4,   /* the next `count` loads fail */
 	ACC_INJECT_DROP_EVENT = 5,   /* the next `count` event records are lost */
 	ACC_INJECT_DELAY = 6,	     /* the next `count` dispatches take `argument` ns longer */
+	/* Of a device behind registers: */
+	ACC_INJECT_STUCK = 7, /* no command is answered and HEARTBEAT stands, until a reset */
+	ACC_INJECT_FATAL = 8, /* STATE goes to FAILED with ACC_ERROR_INTERNAL, `argument` as info */
 };
 
 #define ACC_LOAD_PERSISTENT 1u /* flags of PROGRAM_LOAD */
@@ -186,7 +241,8 @@ enum acc_event_type {
 	ACC_EVENT_SIGNAL = 1, /* a signal with notify bits changed: address */
 	ACC_EVENT_SPACE = 2,  /* a ring with space_wanted has space: queue */
 	ACC_EVENT_FAULT = 3,  /* a queue went to Error: queue, code, address */
-	ACC_EVENT_FATAL = 4,  /* the device needs a reset */
+	/* 4 is not used: what is fatal is a cause and a state */
+	ACC_EVENT_LOST = 5, /* the ring was full, records are missing: anything may have changed */
 };
 
 struct acc_event {
@@ -210,7 +266,7 @@ struct acc_queue_state {
 	acc_u64 fault_kernel;
 	acc_u64 packets;
 	__u32 priority;
-	__u32 reserved;
+	__u32 executing; /* 1 while a dispatch of it executes: it does not wait for anything */
 };
 
 /* What PROGRAM_QUERY writes. */
