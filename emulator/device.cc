@@ -165,6 +165,24 @@ int Device::write_page(uint64_t bus_address, const void *data, size_t bytes)
 
 // ---------------------------------------------------------------- identify
 
+drm_acc_identity Device::identity() const
+{
+    drm_acc_identity out = {};
+    out.engine = info_.engine;
+    out.device_id = info_.device_id;
+    out.abi_major = ACC_ABI_MAJOR;
+    out.abi_minor = ACC_ABI_MINOR;
+    out.features = DRM_ACC_FEATURE_ATOMICS | DRM_ACC_FEATURE_EMULATED;
+    if (info_.modelled) out.features |= DRM_ACC_FEATURE_MODELLED;
+    if (options_.pace_real) out.features |= DRM_ACC_FEATURE_PACE_REAL;
+    if (options_.scatter) out.features |= DRM_ACC_FEATURE_SCATTER;
+    if (residency_.keeps_cells()) out.features |= DRM_ACC_FEATURE_PERSISTENT;
+    std::strncpy(out.name, info_.name.c_str(), sizeof out.name - 1);
+    std::strncpy(out.config, info_.config.c_str(), sizeof out.config - 1);
+    std::memcpy(out.uuid, info_.shell, sizeof out.uuid);
+    return out;
+}
+
 int Device::identify(const acc_admin_cmd &command)
 {
     union {
@@ -180,18 +198,7 @@ int Device::identify(const acc_admin_cmd &command)
     std::memset(&out, 0, sizeof out);
     switch (command.identify.what) {
     case ACC_IDENTIFY_IDENTITY:
-        out.identity.engine = info_.engine;
-        out.identity.device_id = info_.device_id;
-        out.identity.abi_major = ACC_ABI_MAJOR;
-        out.identity.abi_minor = ACC_ABI_MINOR;
-        out.identity.features = DRM_ACC_FEATURE_ATOMICS | DRM_ACC_FEATURE_EMULATED;
-        if (info_.modelled) out.identity.features |= DRM_ACC_FEATURE_MODELLED;
-        if (options_.pace_real) out.identity.features |= DRM_ACC_FEATURE_PACE_REAL;
-        if (options_.scatter) out.identity.features |= DRM_ACC_FEATURE_SCATTER;
-        if (residency_.keeps_cells()) out.identity.features |= DRM_ACC_FEATURE_PERSISTENT;
-        std::strncpy(out.identity.name, info_.name.c_str(), sizeof out.identity.name - 1);
-        std::strncpy(out.identity.config, info_.config.c_str(), sizeof out.identity.config - 1);
-        std::memcpy(out.identity.uuid, info_.shell, sizeof out.identity.uuid);
+        out.identity = identity();
         break;
     case ACC_IDENTIFY_LIMITS:
         out.limits.max_queues = max_queues;

@@ -78,6 +78,7 @@ public:
     // What a software device has beside the register interface: the descriptor that wakes
     // its packet processors when a queue of this client sleeps. Borrowed; -1: no such client.
     int kick_fd(uint32_t asid);
+    drm_acc_identity identity() const; // as IDENTIFY writes it
     // A store to a client's doorbell page: `doorbell` is the index of the word. Returns at once,
     // and does nothing where there is no such client or queue.
     void ring(uint32_t asid, uint32_t doorbell) { scheduler_.ring(asid, doorbell); }

@@ -10,6 +10,7 @@
 #include "emulator/accemud/service.h"
 #include "emulator/accemud/supervisor.h"
 #include "emulator/accemud/values.h"
+#include "emulator/pci/pci.h"
 #include "emulator/server/server.h"
 
 #include <CLI/CLI.hpp>
@@ -31,7 +32,7 @@ using namespace acc::daemon;
 enum ExitCode { exit_ok = 0, exit_failure = 1, exit_usage = 2 };
 
 struct CommandLine {
-    std::string config, socket, mode, group, privileged_group, state_dir, log;
+    std::string config, socket, mode, group, privileged_group, state_dir, log, pci;
     std::vector<std::string> engines;
     bool check = false;
 };
@@ -68,6 +69,10 @@ void describe(CLI::App &app, CommandLine &line)
     app.add_option("--state-dir", line.state_dir, "Where non-volatile programs survive a restart")
         ->type_name("DIR");
     app.add_flag("--check-config", line.check, "Say whether all is well, and what would be served");
+    app.add_option("--pci", line.pci,
+                   "Serve the devices as PCI cards to a virtual machine through sockets in this "
+                   "folder, and to no clients here (docs/daemon.md)")
+        ->type_name("DIR");
     app.add_option("--log", line.log, "trace, debug, info (default), warn, error or off")
         ->type_name("LEVEL");
 }
@@ -141,6 +146,13 @@ void raise_descriptor_limit(spdlog::logger &log)
         log.debug("descriptors: limit raised from {} to {}", before, limit.rlim_max);
 }
 
+emu::LogFunction log_to(std::shared_ptr<spdlog::logger> log)
+{
+    return [log = std::move(log)](int level, std::string_view text) {
+        log->log(spdlog::level::level_enum(level), spdlog::string_view_t(text.data(), text.size()));
+    };
+}
+
 emu::ServerOptions server_options(const Config &config, std::shared_ptr<spdlog::logger> log)
 {
     emu::ServerOptions options;
@@ -157,10 +169,49 @@ emu::ServerOptions server_options(const Config &config, std::shared_ptr<spdlog::
         options.weight_of[user] = limits.weight;
     }
     options.drain_ns = config.drain_ns;
-    options.log = [log = std::move(log)](int level, std::string_view text) {
-        log->log(spdlog::level::level_enum(level), spdlog::string_view_t(text.data(), text.size()));
-    };
+    options.log = log_to(std::move(log));
     return options;
+}
+
+// Serves until a signal comes.
+int run_server(emu::Server &server, Supervisor &supervisor, spdlog::logger &log,
+               const std::string &status)
+{
+    supervisor.watch(server);
+    log.info(status);
+    notify_ready(status);
+    const int error = server.run();
+    supervisor.end();
+    if (error < 0) {
+        log.error("serving ended: {}", std::strerror(-error));
+        return exit_failure;
+    }
+    log.info("stopped");
+    return exit_ok;
+}
+
+int serve_cards(const std::string &folder, Config &config)
+{
+    const std::shared_ptr<spdlog::logger> log = make_logger(config.log_level);
+    if (!log) return complain("out of memory", exit_failure);
+    std::string why;
+    auto supervisor = Supervisor::create(log, why);
+    if (!supervisor || make_state(config, why) < 0) return complain(why, exit_failure);
+    emu::PciOptions options;
+    for (const DeviceEntry &device : config.devices)
+        options.devices.push_back(spec_with_state(device));
+    options.folder = folder;
+    options.log = log_to(log);
+    auto server = emu::create_pci_server(std::move(options), why);
+    if (!server) {
+        if (const auto problems = check_devices(config); !problems.empty())
+            return complain_all(problems, exit_usage);
+        return complain("--pci: " + why, exit_failure);
+    }
+    const std::string count = std::to_string(config.devices.size());
+    return run_server(**server, **supervisor, *log,
+                      "serving " + count +
+                          (config.devices.size() == 1 ? " card at " : " cards at ") + folder);
 }
 
 int serve(const CLI::App &app, Config &config)
@@ -200,17 +251,7 @@ int serve(const CLI::App &app, Config &config)
     const std::string count = std::to_string(config.devices.size());
     const std::string status =
         "serving " + count + (config.devices.size() == 1 ? " device at " : " devices at ") + place;
-    (*supervisor)->watch(**server);
-    log->info(status);
-    notify_ready(status);
-    const int error = (*server)->run();
-    (*supervisor)->end();
-    if (error < 0) {
-        log->error("serving ended: {}", std::strerror(-error));
-        return exit_failure;
-    }
-    log->info("stopped");
-    return exit_ok;
+    return run_server(**server, **supervisor, *log, status);
 }
 
 int run(int argc, char **argv)
@@ -228,7 +269,12 @@ int run(int argc, char **argv)
     Config config;
     const auto problems = configure(app, line, config);
     if (!problems.empty()) return complain_all(problems, line.check ? exit_failure : exit_usage);
-    return line.check ? check(config) : serve(app, config);
+    if (line.check) return check(config);
+    if (!app.count("--pci")) return serve(app, config);
+    for (const char *other : {"--socket", "--mode", "--group"})
+        if (app.count(other))
+            return complain(std::string("--pci: expected no ") + other + " beside it", exit_usage);
+    return serve_cards(line.pci, config);
 }
 
 } // namespace

@@ -23,7 +23,7 @@ constexpr double most_below_float = 0.5; // points
 constexpr uint64_t rate_ns = 1'000'000'000;
 
 struct Options {
-    std::string file, data, json;
+    std::string file, data, json, raw;
     std::vector<std::string> devices;
     uint32_t batch = 50;
     bool check = false;
@@ -45,6 +45,8 @@ bool parse(int argc, char **argv, Options &options)
             options.check = true;
         } else if (word == "--json" && !last) {
             options.json = argv[++i];
+        } else if (word == "--raw" && !last) {
+            options.raw = argv[++i];
         } else if (word == "--device" && !last) {
             options.devices.emplace_back(argv[++i]);
         } else if (word == "--batch" && !last) {
@@ -81,6 +83,15 @@ acc::Expected<void> pass(acc::Model &model, const Data &data, std::vector<float>
     const void *const inputs[] = {data.images.data()};
     void *const outputs[] = {probabilities.data()};
     return model.run(inputs, outputs, data.labels.size());
+}
+
+// The probabilities as they are in memory, to be compared bit for bit.
+bool write_raw(const std::string &path, const std::vector<float> &probabilities)
+{
+    std::ofstream file(path, std::ios::binary);
+    file.write(reinterpret_cast<const char *>(probabilities.data()),
+               static_cast<std::streamsize>(probabilities.size() * sizeof(float)));
+    return bool(file.flush());
 }
 
 // Is the network one that takes these digits?
@@ -176,6 +187,9 @@ int run(const Options &options)
     if (!options.json.empty() && !write_json(options.json, data, result))
         return refuse(options.json + ": " + strerror(errno));
 
+    if (!options.raw.empty() && !write_raw(options.raw, result.probabilities))
+        return refuse(options.raw + ": cannot be written");
+
     const double accuracy = percent(result.right, count);
     const double reference = percent(result.float_right, count);
     const bool good =
@@ -193,8 +207,9 @@ int main(int argc, char **argv)
 {
     digits::Options options;
     if (!digits::parse(argc, argv, options)) {
-        fprintf(stderr, "usage: digits FILE.accx DATA [--check] [--json FILE] [--batch N] "
-                        "[--device URI]...\n");
+        fprintf(stderr,
+                "usage: digits FILE.accx DATA [--check] [--json FILE] [--raw FILE] [--batch N] "
+                "[--device URI]...\n");
         return 2;
     }
     try {

@@ -52,9 +52,10 @@ TABLE = {
         ["spdlog", "hwloc", "sodium"],
         ANY,
     ),
-    # The daemon: around the emulator's server, whose interface is emulator/server/server.h.
+    # The daemon: around the emulator's servers: emulator/server/server.h and, of cards, pci/pci.h.
     "emulator/accemud/": (
-        ["common/", "emulator/account.h", "emulator/emulator.h", "emulator/server/server.h"],
+        ["common/", "emulator/account.h", "emulator/emulator.h", "emulator/server/server.h",
+         "emulator/pci/pci.h"],
         ["spdlog", "cli11", "tomlplusplus", "systemd"],
         ANY,
     ),
