@@ -36,7 +36,7 @@ void set_percentiles(State &state, const char *prefix, std::vector<uint64_t> &sa
 }
 
 // The least that two processors need to answer each other: one line there and back.
-void pingpong(State &state)
+void pingpong(State &state, const char *prefix)
 {
     const size_t warm = short_run ? 1'000 : 20'000;
     const size_t count = short_run ? 5'000 : 200'000;
@@ -66,7 +66,7 @@ void pingpong(State &state)
             if (i >= warm) samples.push_back(end - start);
         }
         other.join();
-        set_percentiles(state, "pingpong", samples);
+        set_percentiles(state, prefix, samples);
     }
 }
 
@@ -102,6 +102,23 @@ void noop(State &state, const char *uri, const char *prefix)
         std::string why;
         if (!completed_well(subject, done, why)) return refuse(state, why);
         set_percentiles(state, prefix, samples);
+    }
+}
+
+// A question that the driver passes on to the device: an ioctl, an admin command, an interrupt.
+void query(State &state, const char *uri)
+{
+    const size_t count = short_run ? 100 : 2'000;
+    for (auto _ : state) {
+        const auto device = Device::open(uri);
+        if (!device) return refuse(state, device.error().text);
+        std::vector<uint64_t> samples;
+        for (size_t i = 0; i < count; ++i) {
+            const uint64_t start = now_ns();
+            if (!device->counters()) return refuse(state);
+            samples.push_back(now_ns() - start);
+        }
+        state.counters["node_ioctl_query_ns"] = percentile(samples, 0.5);
     }
 }
 
@@ -219,14 +236,21 @@ void add(const char *name, auto function)
 
 void register_service(const char *uri)
 {
-    add("pingpong", pingpong);
+    add("pingpong", [](State &state) { pingpong(state, "pingpong"); });
     add("noop/inproc", [](State &state) { noop(state, "inproc:null", "inproc_noop"); });
     add("noop/unix", [uri](State &state) { noop(state, uri, "unix_noop"); });
 }
 
+void register_node(const char *uri)
+{
+    add("pingpong", [](State &state) { pingpong(state, "guest_pingpong"); });
+    add("noop/node", [uri](State &state) { noop(state, uri, "node_noop"); });
+    add("query/node", [uri](State &state) { query(state, uri); });
+}
+
 void register_core()
 {
-    add("pingpong", pingpong);
+    add("pingpong", [](State &state) { pingpong(state, "pingpong"); });
     add("noop", [](State &state) { noop(state, "inproc:null", "inproc_noop"); });
     add("packets/1 producer",
         [](State &state) { throughput(state, "inproc_packets_per_s_1p", 1, false); });

@@ -60,7 +60,7 @@ bool write_json(const char *path, const std::map<std::string, double> &metrics)
 int main(int argc, char **argv)
 {
     benchmark::Initialize(&argc, argv); // takes its own --benchmark_… words
-    const char *out = nullptr, *service = nullptr;
+    const char *out = nullptr, *service = nullptr, *node = nullptr;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
         if (word == "--short") {
@@ -69,13 +69,17 @@ int main(int argc, char **argv)
             out = argv[++i];
         } else if (word == "--service" && i + 1 < argc) {
             service = argv[++i];
+        } else if (word == "--node" && i + 1 < argc) {
+            node = argv[++i];
         } else {
-            fprintf(stderr, "usage: acc-bench [--short] [--service URI] [--out FILE.json] "
-                            "[--benchmark_...]\n");
+            fprintf(stderr, "usage: acc-bench [--short] [--service URI | --node URI] "
+                            "[--out FILE.json] [--benchmark_...]\n");
             return 2;
         }
     }
-    if (service) {
+    if (node) {
+        acc::bench::register_node(node);
+    } else if (service) {
         acc::bench::register_service(service);
     } else {
         acc::bench::register_memory();

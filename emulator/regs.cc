@@ -93,7 +93,7 @@ RegisterFace::~RegisterFace()
 uint64_t RegisterFace::read(uint64_t offset, unsigned bytes)
 {
     const uint64_t ones = bytes >= 8 ? ~0ull : (1ull << 8 * bytes) - 1;
-    if ((bytes != 4 && bytes != 8) || offset % bytes || offset + bytes > ACC_REGISTER_BYTES)
+    if ((bytes != 4 && bytes != 8) || offset % bytes || offset > ACC_REGISTER_BYTES - bytes)
         return ones;
     std::lock_guard lock(mutex_);
     const uint64_t low = read_word(uint32_t(offset));
@@ -166,7 +166,7 @@ uint32_t RegisterFace::read_word(uint32_t offset)
 
 void RegisterFace::write(uint64_t offset, uint64_t value, unsigned bytes)
 {
-    if ((bytes != 4 && bytes != 8) || offset % bytes || offset + bytes > ACC_REGISTER_BYTES) return;
+    if ((bytes != 4 && bytes != 8) || offset % bytes || offset > ACC_REGISTER_BYTES - bytes) return;
     std::lock_guard lock(mutex_);
     write_word(uint32_t(offset), uint32_t(value));
     if (bytes == 8) write_word(uint32_t(offset) + 4, uint32_t(value >> 32));
@@ -266,6 +266,7 @@ void RegisterFace::run()
         return;
     completions_ = {.address = cq_, .log2 = admin_log2_};
     events_ = {.address = event_ring_, .log2 = event_log2_};
+    sq_base_ = sq_;
     fetched_ = sq_tail_ = 0;
     state_ = ACC_DEVICE_RUNNING;
     fetch_wanted_.notify_one(); // the heart beats
@@ -376,7 +377,7 @@ bool RegisterFace::fetch(Command &command)
     // What is under way will want its place in the completion ring: no more than fit.
     if (held_.size() >= completions_.entries()) return false;
     const std::byte *in =
-        at(sq_ + (fetched_ & (completions_.entries() - 1)) * sizeof(acc_admin_cmd));
+        at(sq_base_ + (fetched_ & (completions_.entries() - 1)) * sizeof(acc_admin_cmd));
     if (!in) return false;
     // Behind the store of the tail, which the bus has delivered.
     std::atomic_thread_fence(std::memory_order_acquire);

@@ -130,6 +130,7 @@ private:
     uint64_t sq_ = 0, cq_ = 0, event_ring_ = 0;
     uint32_t admin_log2_ = 0, event_log2_ = 0;
 
+    uint64_t sq_base_ = 0;
     uint32_t fetched_ = 0, sq_tail_ = 0;
     OutRing completions_, events_;
     std::deque<acc_admin_cpl> held_; // completions for which the ring had no room

@@ -101,7 +101,7 @@ bool PciFunction::masters_bus() const
 
 uint32_t PciFunction::config_read(unsigned offset, unsigned bytes)
 {
-    if (!bytes || bytes > 4 || offset + bytes > config_bytes) return uint32_t(all_ones(bytes));
+    if (!bytes || bytes > 4 || offset > config_bytes - bytes) return uint32_t(all_ones(bytes));
     std::lock_guard lock(mutex_);
     uint32_t value = 0;
     for (unsigned i = 0; i < bytes; i++)
@@ -111,7 +111,7 @@ uint32_t PciFunction::config_read(unsigned offset, unsigned bytes)
 
 void PciFunction::config_write(unsigned offset, uint32_t value, unsigned bytes)
 {
-    if (!bytes || bytes > 4 || offset + bytes > config_bytes) return;
+    if (!bytes || bytes > 4 || offset > config_bytes - bytes) return;
     bool stop = false;
     {
         std::lock_guard lock(mutex_);

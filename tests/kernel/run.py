@@ -20,7 +20,7 @@ import vm
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = ["tests/conformance/acc-conformance", "tests/kernel/acc-kernel-test", "examples/digits"]
-TOOLS = ["tools/accctl/accctl"]
+TOOLS = ["tools/accctl/accctl", "benchmarks/acc-bench"]
 DIGITS = ["test_images.npy", "test_labels.npy", "float_probabilities.npy"]
 PACKAGED = ["qemu-system-x86_64", "depmod", "xz", "strip", "dpkg-deb"]
 

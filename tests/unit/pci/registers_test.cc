@@ -117,7 +117,7 @@ TEST_F(Registers, RunRefusesRingsItCannotUse)
         {ACC_REG_ADMIN_SQ, 0, ACC_ERROR_RING_ADDRESS},
         {ACC_REG_ADMIN_SQ, ram_start + 64, ACC_ERROR_RING_ADDRESS},
         {ACC_REG_ADMIN_CQ, ram_start + 8, ACC_ERROR_RING_ADDRESS},
-        {ACC_REG_EVENT_RING, ~0xfffull, ACC_ERROR_RING_ADDRESS},
+        {ACC_REG_EVENT_RING, ~0xfffull, ACC_ERROR_DMA},
         {ACC_REG_ADMIN_SQ, 0x1000, ACC_ERROR_DMA},
         {ACC_REG_ADMIN_CQ, ram_start + ram_bytes, ACC_ERROR_DMA},
         {ACC_REG_EVENT_RING, 1ull << 40, ACC_ERROR_DMA},
