@@ -5,6 +5,7 @@
  */
 #include <linux/debugfs.h>
 #include <linux/devcoredump.h>
+#include <linux/pm_runtime.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -47,9 +48,10 @@ static void acc_print_state(struct acc_device *acc, struct drm_printer *p)
 		struct acc_queue *queue;
 		unsigned long id;
 
-		drm_printf(p, "client %u (%s, pid %d): lost %d, %u bindings, %u queues, %u programs\n",
-			   file->asid, file->name, pid_nr(file->opener), acc_file_lost(file),
-			   file->vas.count, file->queue_count, file->programs);
+		drm_printf(p, "client %u (%s, pid %d): lost %d, ", file->asid, file->name,
+			   pid_nr(file->opener), acc_file_lost(file));
+		drm_printf(p, "%u bindings, %u queues, %u programs\n", file->vas.count,
+			   file->queue_count, file->programs);
 		mutex_lock(&file->lock);
 		xa_for_each(&file->queues, id, queue)
 			drm_printf(p, "  queue %u: doorbell %u, read index %llu, strikes %u\n",
@@ -159,9 +161,14 @@ void acc_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 	struct acc_device *acc = file->acc;
 	int idx;
 
-	if (!READ_ONCE(acc->asleep) && !acc_file_lost(file) && drm_dev_enter(&acc->drm, &idx)) {
-		acc_identify(acc, file->asid, ACC_IDENTIFY_CLIENT, 0, &client, sizeof(client));
-		drm_dev_exit(idx);
+	/* A device that sleeps is not woken for this; it has no queue that runs. */
+	if (!acc_file_lost(file) && pm_runtime_get_if_active(&acc->pdev->dev) > 0) {
+		if (drm_dev_enter(&acc->drm, &idx)) {
+			acc_identify(acc, file->asid, ACC_IDENTIFY_CLIENT, 0, &client,
+				     sizeof(client));
+			drm_dev_exit(idx);
+		}
+		acc_pm_put(acc);
 	}
 	drm_printf(p, "drm-engine-compute:\t%llu ns\n", client.busy_ns);
 	drm_printf(p, "acc-packets:\t%llu\n", client.packets);

@@ -69,7 +69,7 @@ struct acc_file *acc_file_get(struct acc_device *acc, u32 asid)
 /* The errno of a file that is lost, positive, or 0. */
 int acc_file_lost(const struct acc_file *file)
 {
-	return smp_load_acquire(&file->lost);
+	return smp_load_acquire(&file->lost); /* pairs with acc_file_lose() */
 }
 
 static struct acc_file *acc_file_alloc(struct acc_device *acc)

@@ -50,9 +50,9 @@
 #include "acc_va.h"
 
 #define ACC_ADMIN_LOG2 10
-#define ACC_ADMIN_ENTRIES (1u << ACC_ADMIN_LOG2)
+#define ACC_ADMIN_ENTRIES BIT(ACC_ADMIN_LOG2)
 #define ACC_EVENT_LOG2 12
-#define ACC_EVENT_ENTRIES (1u << ACC_EVENT_LOG2)
+#define ACC_EVENT_ENTRIES BIT(ACC_EVENT_LOG2)
 
 /* Bound of a command that the device answers at once, and of one that waits for work. */
 #define ACC_ADMIN_MS 10000
@@ -117,24 +117,24 @@ struct acc_device {
 	struct dma_pool *small; /* ACC_IDENTIFY_BYTES each: answers */
 	struct dma_pool *lists; /* a page each: lists of pages */
 
-	struct mutex reset_lock;
+	struct mutex reset_lock; /* one reset, loss, suspend or resume at a time */
 	int gone; /* ENODEV once it is removed; READ_ONCE */
 	bool asleep; /* doorbells must not be mapped; under reset_lock, READ_ONCE */
 	u64 resets;
 	struct acc_reset_record record; /* reset_lock */
 	struct acc_reset_record request; /* request_lock */
-	spinlock_t request_lock;
+	spinlock_t request_lock; /* request */
 	struct work_struct reset_work;
 	struct delayed_work watchdog;
 	u32 heartbeat; /* the watchdog's last look */
 	unsigned long heartbeat_seen; /* jiffies when it last changed */
 
-	struct mutex files_lock;
+	struct mutex files_lock; /* files, next_asid, next_client */
 	struct xarray files; /* acc_file by ASID; files_lock */
 	u32 next_asid;
 	u64 next_client;
 
-	struct mutex bos_lock;
+	struct mutex bos_lock; /* bos */
 	struct list_head bos; /* acc_bo.link */
 	atomic64_t bytes; /* of buffers that were created here and live */
 	u64 fatal;
@@ -147,7 +147,7 @@ struct acc_device {
  */
 struct acc_memory {
 	struct kref ref;
-	spinlock_t lock;
+	spinlock_t lock; /* waiters, binders */
 	struct list_head waiters; /* acc_waiter.memory_link */
 	struct list_head binders; /* acc_binder.link */
 	const void *foreign; /* the dma-buf of another exporter, or NULL */
@@ -216,7 +216,7 @@ struct acc_file {
 	bool created; /* the device knows the ASID */
 	struct semaphore commands;
 
-	struct mutex lock;
+	struct mutex lock; /* of what follows, to buffers */
 	struct acc_va_space vas; /* of acc_binding */
 	struct xarray queues; /* acc_queue by id */
 	DECLARE_BITMAP(doorbells, ACC_DOORBELLS_PER_PAGE);
@@ -226,10 +226,10 @@ struct acc_file {
 	u32 programs;
 	atomic_t buffers; /* handles */
 
-	spinlock_t event_lock;
+	spinlock_t event_lock; /* event */
 	struct eventfd_ctx *event;
 
-	spinlock_t wait_lock;
+	spinlock_t wait_lock; /* waiters */
 	struct list_head waiters;
 
 	struct work_struct wake;

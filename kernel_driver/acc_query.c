@@ -39,7 +39,8 @@ int acc_query_probe(struct acc_device *acc)
 	if (ret)
 		return ret;
 	/* The driver's memory is the driver's to limit. */
-	bytes = acc_memory_mb ? (u64)acc_memory_mb << 20 : (u64)totalram_pages() << (PAGE_SHIFT - 1);
+	bytes = acc_memory_mb ? (u64)acc_memory_mb << 20 :
+		(u64)totalram_pages() << (PAGE_SHIFT - 1);
 	bytes &= ~(ACC_PAGE_BYTES - 1);
 	acc->limits.max_bo_bytes = bytes;
 	acc->limits.max_client_bytes = bytes;

@@ -25,7 +25,9 @@ void acc_file_lose(struct acc_file *file, int error, bool guilty)
 		return;
 	WRITE_ONCE(page->guilty, guilty);
 	WRITE_ONCE(page->generation, page->generation + 1);
+	/* Who sees that it is lost sees who is guilty, here and in user space. */
 	smp_store_release(&file->lost, error);
+	/* As above: the client's acquire is in its runtime. */
 	smp_store_release(&page->lost, (u32)error);
 	acc_file_fire(file);
 	acc_file_wake_waiters(file);

@@ -24,47 +24,37 @@ static inline void trace_acc_wait(const struct acc_file *file, u64 address, int 
 
 static u32 kunit_wakes; /* WAKE commands */
 
-int kunit_file_lost(const struct acc_file *file);
-int kunit_vm_resolve(struct acc_file *file, u64 address, u32 need, struct acc_bo **bo,
-		     u64 *offset, u64 *bytes);
-struct acc_signal_memory *kunit_map_signal(struct acc_bo *bo, u64 offset);
-void kunit_unmap_signal(struct acc_bo *bo, struct acc_signal_memory *signal);
-int kunit_prepare_signals(struct acc_bo *bo);
-void kunit_pm_put(struct acc_device *acc);
-int kunit_admin(struct acc_device *acc, struct acc_admin_cmd *cmd, struct acc_admin_cpl *cpl,
-		unsigned int bound_ms);
-
-int kunit_file_lost(const struct acc_file *file)
+static int kunit_file_lost(const struct acc_file *file)
 {
 	return smp_load_acquire(&file->lost); /* what was written before is seen */
 }
 
-int kunit_vm_resolve(struct acc_file *file, u64 address, u32 need, struct acc_bo **bo,
-		     u64 *offset, u64 *bytes)
+static int kunit_vm_resolve(struct acc_file *file, u64 address, u32 need, struct acc_bo **bo,
+			    u64 *offset, u64 *bytes)
 {
 	return -EFAULT;
 }
 
-struct acc_signal_memory *kunit_map_signal(struct acc_bo *bo, u64 offset)
+static struct acc_signal_memory *kunit_map_signal(struct acc_bo *bo, u64 offset)
 {
 	return bo->map.vaddr + offset;
 }
 
-void kunit_unmap_signal(struct acc_bo *bo, struct acc_signal_memory *signal)
+static void kunit_unmap_signal(struct acc_bo *bo, struct acc_signal_memory *signal)
 {
 }
 
-int kunit_prepare_signals(struct acc_bo *bo)
+static int kunit_prepare_signals(struct acc_bo *bo)
 {
 	return 0;
 }
 
-void kunit_pm_put(struct acc_device *acc)
+static void kunit_pm_put(struct acc_device *acc)
 {
 }
 
-int kunit_admin(struct acc_device *acc, struct acc_admin_cmd *cmd, struct acc_admin_cpl *cpl,
-		unsigned int bound_ms)
+static int kunit_admin(struct acc_device *acc, struct acc_admin_cmd *cmd,
+		       struct acc_admin_cpl *cpl, unsigned int bound_ms)
 {
 	kunit_wakes++;
 	return 0;
@@ -192,7 +182,8 @@ static void wait_ends_with_the_file(struct kunit *test)
 	acc_kunit_signal(wait)->value = 1;
 	queue_work(system_unbound_wq, &wait->work);
 	acc_kunit_until_armed(test, wait);
-	smp_store_release(&wait->file.lost, EIO); /* as acc_file_lose() */
+	/* As acc_file_lose(). */
+	smp_store_release(&wait->file.lost, EIO);
 	acc_file_wake_waiters(&wait->file);
 	flush_work(&wait->work);
 	KUNIT_EXPECT_EQ(test, -EIO, wait->result);
