@@ -55,7 +55,7 @@
 #define ACC_EVENT_ENTRIES BIT(ACC_EVENT_LOG2)
 
 /* Bound of a command that the device answers at once, and of one that waits for work. */
-#define ACC_ADMIN_MS 10000
+#define ACC_ADMIN_MS 30000
 #define ACC_MAX_BINDINGS 65536
 /* Commands of one file that may be under way: the ring is shared. */
 #define ACC_FILE_COMMANDS 16
