@@ -7,7 +7,7 @@
 
 /* What acc_admin.c takes from the rest of the driver. */
 #define ACC_TRACE_H
-#include "acc_drv.h"
+#include "../acc_drv.h"
 static inline void trace_acc_admin(const struct acc_device *acc, const struct acc_admin_cmd *cmd)
 {
 }

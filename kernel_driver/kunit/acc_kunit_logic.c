@@ -7,7 +7,7 @@
 
 #include "../acc_extent.c"
 #include "../acc_va.c"
-#include "acc_ring.h"
+#include "../acc_ring.h"
 
 #define KUNIT_BASE 0x566000000000ull
 

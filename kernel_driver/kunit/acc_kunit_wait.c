@@ -8,7 +8,7 @@
 #include "acc_kunit.h"
 
 #define ACC_TRACE_H
-#include "acc_drv.h"
+#include "../acc_drv.h"
 static inline void trace_acc_wait(const struct acc_file *file, u64 address, int result)
 {
 }
