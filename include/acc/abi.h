@@ -256,8 +256,8 @@ struct acc_queue_control {
 
 /* Read-only page of each file. */
 struct acc_status_page {
-	__u32 lost; /* 0, or the errno (EIO after a reset, ENODEV when gone) */
-	__u32 guilty; /* 1: work of this file made the driver reset the device */
+	__u32 lost;	    /* 0, or the errno (EIO after a reset, ENODEV when gone) */
+	__u32 guilty;	    /* 1: work of this file made the driver reset the device */
 	acc_u64 generation; /* counts device resets */
 	acc_u64 reserved[6];
 };
