@@ -10,11 +10,9 @@
 #define GFP_KERNEL 0
 /* On a little-endian host; sparse sees the kernel's. */
 #define cpu_to_le64(x) ((__le64)(x))
-((__le64)(x)) /* a little-endian host; the sparse check sees the kernel's                      \
-               */
 
-    extern int acc_shim_fail; /* the next allocation is the last that succeeds at 1; 0: none fails
-                               */
+extern int acc_shim_fail; /* the next allocation is the last that succeeds at 1; 0: none fails
+                           */
 
 static inline void *kvmalloc_array(size_t n, size_t size, int flags)
 {
