@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Parameters of a crossbar device, read once from its options.
+// Parameters of a crossbar device, read once from its options: `arch` names a preset or a file,
+// every other option is a key of arch files and changes it.
 #pragma once
 
 #include "acc/program.h"
+#include "arch/costs.h"
 #include "common/result.h"
 #include "emulator/engine.h"
 
@@ -15,14 +17,9 @@
 namespace acc::emu::crossbar
 {
 
-struct Config {
-    uint32_t rows = 128;    // word lines of an array: inputs
-    uint32_t cols = 128;    // bit lines: outputs
-    uint32_t cell_bits = 2; // levels of a cell are 0 … 2^cell_bits - 1 unit conductances
-    uint32_t adc_bits = 9;  // 0: ideal
-    uint32_t slots = 4;     // tile groups
-    uint64_t arrays = 4096; // of one slot
-    uint64_t seed = 0;      // of what will be random; nothing is, in this form
+// The arch that the device was made with; `arrays` is never 0.
+struct Config : arch::Arch {
+    bool timing_only = false; // outputs are not computed, time and energy are
 
     // Unknown keys, bad values and what this form lacks are -EINVAL, named in `why`.
     static Result<Config> create(std::span<const Option> options, std::string &why);
@@ -39,13 +36,7 @@ struct Config {
     }
 
     // Resolution that no column can exceed: ceil(log2(rows * cell_max + 1)).
-    uint32_t exact_adc_bits() const
-    {
-        uint32_t bits = 0;
-        while ((1ull << bits) < uint64_t{rows} * cell_max() + 1)
-            bits++;
-        return bits;
-    }
+    uint32_t exact_adc_bits() const { return arch::exact_adc_bits(*this); }
 
     // What the costs are computed for: an ideal ADC costs as much as an exact one.
     uint32_t priced_adc_bits() const { return adc_bits ? adc_bits : exact_adc_bits(); }

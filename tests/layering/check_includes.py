@@ -46,9 +46,10 @@ TABLE = {
     "include/acc/": (PUBLIC, [], ANY),
     "kernel_driver/": (UAPI + SHARED, [], r"(linux|uapi|drm|kunit|asm|trace)/.*"),
     "common/": (UAPI, [], ANY),
-    "program/": (["common/"] + SHARED + FORMATS, ["libelf"], ANY),
+    "arch/": (["common/"], ["tomlplusplus"], ANY),
+    "program/": (["common/", "arch/"] + SHARED + FORMATS, ["libelf"], ANY),
     "emulator/": (
-        ["common/", "program/"] + UAPI + SHARED + FORMATS,
+        ["common/", "arch/", "program/"] + UAPI + SHARED + FORMATS,
         ["spdlog", "hwloc", "sodium"],
         ANY,
     ),
@@ -74,12 +75,12 @@ TABLE = {
         ANY,
     ),
     "tools/accc/": (
-        ["common/", "program/"] + SHARED + FORMATS,
+        ["common/", "arch/", "program/"] + SHARED + FORMATS,
         ["spdlog", "onnx", "cli11", "json"],
         ANY,
     ),
     "tools/accmap/": (
-        ["common/", "program/", "tools/accc/accc.h"] + SHARED + FORMATS,
+        ["common/", "arch/", "program/", "tools/accc/accc.h"] + SHARED + FORMATS,
         ["spdlog", "onnx", "cli11", "json"],
         ANY,
     ),
