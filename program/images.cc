@@ -122,6 +122,30 @@ int32_t XbarMatrix::weight(uint32_t row, uint32_t col) const
     return weight_at(weights, uint64_t{row} * desc.cols + col, weight_bytes());
 }
 
+Result<XbarMatrix> parse_xbar_matrix(std::span<const std::byte> image, uint64_t offset,
+                                     std::string *why)
+{
+    if (!inside(offset, sizeof(acc_xbar_matrix), image.size()))
+        return refuse(why, -EINVAL,
+                      "expected a matrix inside the image of " + std::to_string(image.size()) +
+                          " bytes; found offset " + std::to_string(offset));
+    XbarMatrix m;
+    m.desc = load_struct<acc_xbar_matrix>(image, offset);
+    const std::string bad = check_matrix(m.desc, image.size());
+    if (!bad.empty()) return refuse(why, -EINVAL, bad);
+    m.weights = image.subspan(m.desc.data_offset, m.desc.data_bytes);
+    const int32_t limit = 1 << (m.desc.weight_bits - 1);
+    const uint64_t count = uint64_t{m.desc.rows} * m.desc.cols;
+    for (uint64_t k = 0; k < count; k++) {
+        const int32_t w = weight_at(m.weights, k, m.weight_bytes());
+        if (w < -limit || w >= limit)
+            return refuse(why, -EINVAL,
+                          "expected weights of " + std::to_string(m.desc.weight_bits) +
+                              " bits; found " + std::to_string(w));
+    }
+    return m;
+}
+
 Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> image, size_t kernels,
                                                  std::string *why)
 {
@@ -130,23 +154,11 @@ Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> imag
     if (!text.empty()) return refuse(why, -EINVAL, text);
     std::vector<XbarMatrix> matrices(kernels);
     for (size_t i = 0; i < kernels; i++) {
-        XbarMatrix &m = matrices[i];
-        m.desc = load_struct<acc_xbar_matrix>(image,
-                                              sizeof(acc_xbar_image) + i * sizeof(acc_xbar_matrix));
-        std::string bad = check_matrix(m.desc, image.size());
-        if (bad.empty()) {
-            m.weights = image.subspan(m.desc.data_offset, m.desc.data_bytes);
-            const int32_t limit = 1 << (m.desc.weight_bits - 1);
-            const uint64_t count = uint64_t{m.desc.rows} * m.desc.cols;
-            for (uint64_t k = 0; k < count; k++) {
-                const int32_t w = weight_at(m.weights, k, m.weight_bytes());
-                if (w >= -limit && w < limit) continue;
-                bad = "expected weights of " + std::to_string(m.desc.weight_bits) +
-                      " bits; found " + std::to_string(w);
-                break;
-            }
-        }
-        if (!bad.empty()) return refuse(why, -EINVAL, "matrix " + std::to_string(i) + ": " + bad);
+        std::string bad;
+        auto m =
+            parse_xbar_matrix(image, sizeof(acc_xbar_image) + i * sizeof(acc_xbar_matrix), &bad);
+        if (!m) return refuse(why, -EINVAL, "matrix " + std::to_string(i) + ": " + bad);
+        matrices[i] = *m;
     }
     return matrices;
 }

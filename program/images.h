@@ -37,6 +37,10 @@ struct XbarMatrix {
 Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> image, size_t kernels,
                                                  std::string *why);
 
+// The matrix whose struct acc_xbar_matrix is at `offset` of a version 2 image.
+Result<XbarMatrix> parse_xbar_matrix(std::span<const std::byte> image, uint64_t offset,
+                                     std::string *why);
+
 // The role of each kernel, as views into the image. Roles may be unknown: the engine says.
 Result<std::vector<std::string_view>> parse_fpga_image(std::span<const std::byte> image,
                                                        size_t kernels, std::string *why);

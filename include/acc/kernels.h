@@ -31,6 +31,41 @@ struct acc_mvm_args {
 };
 ACC_ASSERT_SIZE(struct acc_mvm_args, 64);
 
+/*
+ * A kernel of a crossbar's ISA program (docs/crossbar-isa.md): this header, then one struct
+ * acc_xisa_arg per port of the kernel, in their order. Each stream of the kernel runs its code
+ * `items` times; words are int16.
+ */
+struct acc_xisa_args {
+	acc_u64 items; /* at least 1 */
+	acc_u64 stats; /* 0, or where struct acc_xisa_tile_stats[tiles of the program] go */
+};
+ACC_ASSERT_SIZE(struct acc_xisa_args, 16);
+
+struct acc_xisa_arg {
+	acc_u64 value;	/* input, output: address, 2-byte aligned; scalar: -32768 … 65535 */
+	acc_u64 stride; /* words from one item to the next, at least the port's; scalar: 0 */
+};
+ACC_ASSERT_SIZE(struct acc_xisa_arg, 16);
+
+/* What a tile did in a dispatch that ended well. Cycles are the model's. */
+struct acc_xisa_tile_stats {
+	acc_u64 instructions; /* retired, of its cores and its control unit */
+	acc_u64 mvms;	      /* of its units */
+	acc_u64 array_activations, conversions, clipped;
+	acc_u64 mvm_cycles;    /* of MVM instructions, summed over cores */
+	acc_u64 vector_cycles; /* of all other instructions of cores but loads and stores */
+	acc_u64 accesses;      /* of shared memory */
+	acc_u64 messages, words_sent, word_hops;
+	acc_u64 stall_valid; /* cycles that written words were waited for */
+	acc_u64 stall_free;  /* that readers of old words were waited for */
+	acc_u64 stall_fifo;  /* that messages, or room for them, were waited for */
+	acc_u64 adc_pj, cells_pj, periphery_pj; /* of the MVM units */
+	acc_u64 core_pj, memory_pj, network_pj, static_pj;
+	acc_u64 reserved[3];
+};
+ACC_ASSERT_SIZE(struct acc_xisa_tile_stats, 192);
+
 /* -------------------------------------------------------------------- FPGA */
 
 /* Names of the behavioural roles; a kernel of a program names one. */

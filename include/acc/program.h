@@ -116,6 +116,90 @@ struct acc_xbar_matrix {
 	acc_u64 data_bytes;
 };
 
+/*
+ * Version 2: kernels of several kinds. The header's `matrices` is the number of kernels, and
+ * struct acc_xbar_kernel[kernels] follows it, then struct acc_xisa_program[] for the programs
+ * that kernels name, in their order. Offsets count from the section's start, tables are arrays
+ * of structs, at multiples of 8.
+ */
+#define ACC_XBAR_VERSION_KINDS 2
+
+enum acc_xbar_kind {
+	ACC_XBAR_KIND_MATRIX = 1, /* offset: a struct acc_xbar_matrix; acc_mvm_args */
+	ACC_XBAR_KIND_ISA = 2,	  /* offset: a struct acc_xisa_kernel; acc_xisa_args */
+};
+
+struct acc_xbar_kernel {
+	__u32 kind;    /* enum acc_xbar_kind */
+	__u32 program; /* ISA: which program; else 0. Programs are numbered from 0 as they appear */
+	acc_u64 offset;
+};
+
+#define ACC_XISA_VERSION 1
+#define ACC_XISA_CONTROL 0xffffffffu /* the control unit of a tile, where a core is named */
+
+/* Weights and sizes of one program: what its kernels share and what it was made for. It
+ * runs where rows, cols, mvm_units and frac_bits are the device's and nothing else is more. */
+struct acc_xisa_program {
+	__u32 isa; /* ACC_XISA_VERSION */
+	__u32 tiles, cores, mvm_units;
+	__u32 rows, cols;
+	__u32 weight_bits, input_bits, frac_bits;
+	__u32 registers; /* general ones */
+	__u32 shared_words, fifos;
+	__u32 matrices;
+	__u32 reserved;
+	acc_u64 matrix_offset; /* struct acc_xisa_matrix[matrices] */
+};
+
+/* Weights of one MVM unit: int16, row-major [rows][cols], at most weight_bits wide. Without
+ * data (data_bytes 0) only a device that models time alone takes the program. */
+struct acc_xisa_matrix {
+	__u32 tile, core, unit;
+	__u32 rows, cols;
+	__u32 reserved;
+	acc_u64 data_offset;
+	acc_u64 data_bytes;
+};
+
+struct acc_xisa_kernel {
+	__u32 streams, data, ports;
+	__u32 reserved;
+	acc_u64 stream_offset; /* struct acc_xisa_stream[streams] */
+	acc_u64 data_offset;   /* struct acc_xisa_data[data] */
+	acc_u64 port_offset;   /* struct acc_xisa_port[ports] */
+};
+
+/* Instructions of a core or a control unit: 64-bit words. */
+struct acc_xisa_stream {
+	__u32 tile;
+	__u32 core; /* or ACC_XISA_CONTROL */
+	__u32 instructions;
+	__u32 reserved;
+	acc_u64 offset;
+};
+
+/* Words that shared memory holds, valid, when a dispatch begins: int16. */
+struct acc_xisa_data {
+	__u32 tile, address, words;
+	__u32 count; /* of consumers, 1 … 255; 255: stays valid */
+	acc_u64 offset;
+};
+
+enum acc_xisa_port_kind {
+	ACC_XISA_PORT_INPUT = 1,  /* of each item, `words` words from memory to shared memory */
+	ACC_XISA_PORT_OUTPUT = 2, /* the other way */
+	ACC_XISA_PORT_SCALAR = 3, /* one word, once a dispatch, that stays valid */
+};
+
+struct acc_xisa_port {
+	char name[ACC_NAME_BYTES];
+	__u32 kind; /* enum acc_xisa_port_kind */
+	__u32 tile, address, words;
+	__u32 count; /* of consumers, of an input; else 0 */
+	__u32 reserved;
+};
+
 /* ---------------------------------------------------------- .acc.image.fpga */
 
 #define ACC_FPGA_MAGIC 0x41475046u /* "FPGA" */
@@ -203,6 +287,13 @@ ACC_ASSERT_SIZE(struct acc_kernel_desc, 72);
 ACC_ASSERT_SIZE(struct acc_null_kernel, 48);
 ACC_ASSERT_SIZE(struct acc_xbar_image, 16);
 ACC_ASSERT_SIZE(struct acc_xbar_matrix, 32);
+ACC_ASSERT_SIZE(struct acc_xbar_kernel, 16);
+ACC_ASSERT_SIZE(struct acc_xisa_program, 64);
+ACC_ASSERT_SIZE(struct acc_xisa_matrix, 40);
+ACC_ASSERT_SIZE(struct acc_xisa_kernel, 40);
+ACC_ASSERT_SIZE(struct acc_xisa_stream, 24);
+ACC_ASSERT_SIZE(struct acc_xisa_data, 24);
+ACC_ASSERT_SIZE(struct acc_xisa_port, 72);
 ACC_ASSERT_SIZE(struct acc_fpga_image, 16);
 ACC_ASSERT_SIZE(struct acc_fpga_kernel, 48);
 ACC_ASSERT_SIZE(struct acc_model_header, 88);
