@@ -3,6 +3,7 @@
 // The crossbar engine: programs are weight matrices, kernels are products with them.
 // docs/crossbar.md says what is modelled and how.
 #include "emulator/crossbar/cells.h"
+#include "emulator/crossbar/isa/resident.h"
 #include "emulator/crossbar/mvm.h"
 #include "emulator/digest.h"
 #include "emulator/engine_checks.h"
@@ -12,6 +13,7 @@
 #include <drm/acc_drm.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -32,13 +34,27 @@ constexpr uint8_t kShell[16] = {0x5e, 0x0d, 0x21, 0x9a, 0x77, 0xc4, 0x4b, 0x3e,
 class CrossbarProgram final : public EngineProgram
 {
 public:
-    std::vector<std::unique_ptr<Matrix>> matrices; // by kernel
+    std::vector<std::unique_ptr<Matrix>> matrices; // by kernel; null: one of instructions
+    std::unique_ptr<IsaImage> isa;                 // null: matrices alone
+
+    const isa::Kernel *isa_kernel(uint32_t kernel) const
+    {
+        return isa ? isa->kernel(kernel) : nullptr;
+    }
+    const isa::Program *isa_program(uint32_t unit) const
+    {
+        return isa ? isa->program(unit) : nullptr;
+    }
 };
 
 class CrossbarEngine final : public Engine
 {
 public:
-    explicit CrossbarEngine(const Config &config) : config_(config), scratch_(config.slots) {}
+    explicit CrossbarEngine(const Config &config)
+        : config_(config), scratch_(config.slots), machines_(config.slots),
+          tiles_used_(config.slots)
+    {
+    }
 
     EngineInfo info() const override
     {
@@ -68,12 +84,22 @@ public:
         return Error{-ENOMEM};
     }
 
-    // Cells of this form keep what they are given: there is nothing to hold per slot.
+    // Cells of this form keep what they are given: of matrices there is nothing to hold per slot.
     int load(uint32_t slot, const EngineProgram &program, uint32_t unit) override
-    {
-        return slot < config_.slots && unit < program.units.size() ? 0 : -EINVAL;
+    try {
+        if (slot >= config_.slots || unit >= program.units.size()) return -EINVAL;
+        const auto *isa = static_cast<const CrossbarProgram &>(program).isa_program(unit);
+        machines_[slot] = isa ? make_machine(config_, *isa) : nullptr;
+        tiles_used_[slot].store(isa ? isa->tiles : config_.tiles, std::memory_order_relaxed);
+        return 0;
+    } catch (const std::bad_alloc &) {
+        return -ENOMEM;
     }
-    void unload(uint32_t) override {}
+    void unload(uint32_t slot) override
+    {
+        machines_[slot].reset();
+        tiles_used_[slot].store(0, std::memory_order_relaxed);
+    }
 
     Result<std::vector<std::byte>> save(uint32_t slot, const EngineProgram &program,
                                         uint32_t unit) override;
@@ -94,6 +120,9 @@ public:
     try {
         const acc_status refused = check_dispatch(dispatch, program);
         if (refused != ACC_STATUS_OK) return refused;
+        if (const auto &own = static_cast<const CrossbarProgram &>(program);
+            own.isa_kernel(dispatch.kernel))
+            return execute_isa(own, dispatch);
         acc_mvm_args args;
         std::memcpy(&args, dispatch.kernargs.data(), sizeof(args));
         const Matrix &matrix =
@@ -110,8 +139,9 @@ public:
     {
         const auto &matrices = static_cast<const CrossbarProgram &>(program).matrices;
         acc_mvm_args args;
-        if (dispatch.kernel >= matrices.size() || dispatch.kernargs.size() != sizeof(args))
-            return 0; // refused at once
+        if (dispatch.kernel >= matrices.size()) return 0; // refused at once
+        if (!matrices[dispatch.kernel]) return 1'000'000; // instructions: nobody knows
+        if (dispatch.kernargs.size() != sizeof(args)) return 0;
         std::memcpy(&args, dispatch.kernargs.data(), sizeof(args));
         const Matrix &matrix = *matrices[dispatch.kernel];
         // About 16 products a nanosecond, and 20 ns for a column that may clip.
@@ -124,17 +154,69 @@ public:
 private:
     Result<std::unique_ptr<EngineProgram>> parse_image(std::span<const std::byte> image,
                                                        std::string &why) const;
+    Result<std::vector<program::XbarMatrix>>
+    read_image(const program::ProgramFile &file, CrossbarProgram &program, std::string &why) const;
     void fill_units(CrossbarProgram &program, std::span<const acc_unit_desc> descs,
                     std::span<const program::XbarMatrix> sources) const;
+    acc_status execute_isa(const CrossbarProgram &program, Dispatch &dispatch);
+    std::string no_room(const std::string &unit, uint32_t tiles) const;
 
     const Config config_;
-    std::vector<Scratch> scratch_; // by slot
+    std::vector<Scratch> scratch_;                   // by slot
+    std::vector<std::unique_ptr<Machine>> machines_; // by slot
+    std::vector<std::atomic<uint32_t>> tiles_used_;  // by slot
 };
 
 Error refuse(std::string &why, std::string text)
 {
     why = std::move(text);
     return Error{-EINVAL};
+}
+
+// The matrices by kernel, empty where one is of instructions, which go into the program.
+Result<std::vector<program::XbarMatrix>>
+CrossbarEngine::read_image(const program::ProgramFile &file, CrossbarProgram &program,
+                           std::string &why) const
+{
+    const auto image = file.image(ACC_TARGET_CROSSBAR);
+    const auto descs = file.kernels(ACC_TARGET_CROSSBAR);
+    if (image.size() < sizeof(acc_xbar_image) ||
+        program::load_struct<acc_xbar_image>(image).version != ACC_XBAR_VERSION_KINDS)
+        return program::parse_xbar_image(image, descs.size(), &why);
+    ACC_TRY(program.isa,
+            parse_isa_image(image, descs, file.units(ACC_TARGET_CROSSBAR).size(), config_, why));
+    std::vector<program::XbarMatrix> sources(descs.size());
+    for (uint32_t i = 0; i < descs.size(); i++) {
+        if (program.isa_kernel(i)) continue;
+        auto matrix = program::parse_xbar_matrix(image, program.isa->matrix_offset(i), &why);
+        if (!matrix) return refuse(why, "kernel " + std::to_string(i) + ": " + why);
+        sources[i] = *matrix;
+    }
+    return sources;
+}
+
+std::string CrossbarEngine::no_room(const std::string &unit, uint32_t tiles) const
+{
+    uint32_t free = 0;
+    for (const auto &used : tiles_used_)
+        free += used.load(std::memory_order_relaxed) == 0 ? config_.tiles : 0;
+    return "unit " + unit + ": needs " + std::to_string(tiles) + " tiles; expected at most " +
+           std::to_string(config_.tiles) + ", those of a slot (" + std::to_string(free) + " of " +
+           std::to_string(config_.slots * config_.tiles) + " tiles are free, in groups of " +
+           std::to_string(config_.tiles) + ")";
+}
+
+acc_status CrossbarEngine::execute_isa(const CrossbarProgram &program, Dispatch &dispatch)
+{
+    const isa::Kernel &kernel = *program.isa_kernel(dispatch.kernel);
+    const acc_status status = Machine::check_args(kernel, dispatch);
+    if (status != ACC_STATUS_OK) return status;
+    // A unit that outlived its program and was taken over has been loaded by nobody.
+    std::unique_ptr<Machine> &machine = machines_[dispatch.slot];
+    if (!machine)
+        machine =
+            make_machine(config_, *program.isa_program(program.kernels[dispatch.kernel].unit));
+    return machine->run(kernel, dispatch);
 }
 
 Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<const std::byte> image,
@@ -147,15 +229,17 @@ Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<con
 
     const auto descs = file.kernels(ACC_TARGET_CROSSBAR);
     const auto units = file.units(ACC_TARGET_CROSSBAR);
-    ACC_TRY(const auto sources,
-            program::parse_xbar_image(file.image(ACC_TARGET_CROSSBAR), descs.size(), &why));
     std::vector<uint64_t> needed(units.size());
     auto program = std::make_unique<CrossbarProgram>();
+    ACC_TRY(const auto sources, read_image(file, *program, why));
     for (size_t i = 0; i < descs.size(); i++) {
         const std::string name(program::name_of(descs[i].name));
-        if (std::string text = check_segments(descs[i], sizeof(acc_mvm_args)); !text.empty())
+        const isa::Kernel *isa = program->isa_kernel(static_cast<uint32_t>(i));
+        if (std::string text =
+                check_segments(descs[i], isa ? isa->kernarg_bytes() : sizeof(acc_mvm_args));
+            !text.empty())
             return refuse(why, text);
-        needed[descs[i].unit] += config_.arrays_of(sources[i].desc);
+        if (!isa) needed[descs[i].unit] += config_.arrays_of(sources[i].desc);
         program->kernels.push_back({.name = name,
                                     .unit = descs[i].unit,
                                     .kernarg_bytes = descs[i].kernarg_bytes,
@@ -168,6 +252,13 @@ Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<con
             return refuse(why, "unit " + std::string(program::name_of(units[u].name)) +
                                    ": expected slot class 0 or 1; found " +
                                    std::to_string(units[u].class_id));
+        if (const isa::Program *isa = program->isa_program(static_cast<uint32_t>(u))) {
+            needed[u] += isa->tiles * config_.arrays_per_tile();
+            if (isa->tiles > config_.tiles) {
+                why = no_room(std::string(program::name_of(units[u].name)), isa->tiles);
+                return Error{-ENOSPC};
+            }
+        }
         if (needed[u] > config_.arrays) {
             why = "unit " + std::string(program::name_of(units[u].name)) + ": expected at most " +
                   std::to_string(config_.arrays) + " arrays, those of a slot; found " +
@@ -176,6 +267,10 @@ Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<con
         }
     }
     for (size_t i = 0; i < descs.size(); i++) {
+        if (program->isa_kernel(static_cast<uint32_t>(i))) {
+            program->matrices.push_back(nullptr);
+            continue;
+        }
         auto matrix = Matrix::create(sources[i], config_, why);
         if (!matrix) {
             why = "kernel " + program->kernels[i].name + ": " + why;
@@ -185,6 +280,16 @@ Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<con
     }
     fill_units(*program, units, sources);
     return std::unique_ptr<EngineProgram>(std::move(program));
+}
+
+// How many matrices the cells of a unit hold, those of instructions among them.
+uint32_t cells_matrices(const CrossbarProgram &program, uint32_t unit)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < program.matrices.size(); i++)
+        count += program.kernels[i].unit == unit && program.matrices[i];
+    const isa::Program *isa = program.isa_program(unit);
+    return count + (isa ? static_cast<uint32_t>(isa->matrices.size()) : 0);
 }
 
 void CrossbarEngine::fill_units(CrossbarProgram &program, std::span<const acc_unit_desc> descs,
@@ -199,10 +304,9 @@ void CrossbarEngine::fill_units(CrossbarProgram &program, std::span<const acc_un
         Digest cells;
         const auto add = [&](const auto &part) { cells.add(std::as_bytes(std::span(&part, 1))); };
         const auto of_unit = [&](const Kernel &kernel) { return kernel.unit == u; };
-        add(cells_header(config_, static_cast<uint32_t>(std::count_if(
-                                      program.kernels.begin(), program.kernels.end(), of_unit))));
+        add(cells_header(config_, cells_matrices(program, static_cast<uint32_t>(u))));
         for (size_t i = 0; i < program.matrices.size(); i++) {
-            if (!of_unit(program.kernels[i])) continue;
+            if (!of_unit(program.kernels[i]) || !program.matrices[i]) continue;
             const Matrix &matrix = *program.matrices[i];
             unit.capacity += matrix.arrays();
             ns += matrix.program_ns();
@@ -210,6 +314,13 @@ void CrossbarEngine::fill_units(CrossbarProgram &program, std::span<const acc_un
             add(cells_matrix(static_cast<uint32_t>(i), matrix.rows(), matrix.cols(),
                              matrix.weight_bits()));
             cells.add(sources[i].weights);
+        }
+        if (const isa::Program *isa = program.isa_program(static_cast<uint32_t>(u))) {
+            unit.capacity += isa->tiles * config_.arrays_per_tile();
+            const LoadCost cost = load_cost(config_, *isa);
+            ns += cost.ns;
+            pj += cost.pj;
+            for_each_cells(*isa, [&](std::span<const std::byte> bytes) { cells.add(bytes); });
         }
         unit.load_ns = static_cast<uint64_t>(std::llround(ns));
         unit.load_pj = static_cast<uint64_t>(std::llround(pj));
@@ -226,17 +337,17 @@ Result<std::vector<std::byte>> CrossbarEngine::save(uint32_t slot, const EngineP
                                                     uint32_t unit)
 try {
     if (slot >= config_.slots || unit >= program.units.size()) return Error{-EINVAL};
-    const auto &matrices = static_cast<const CrossbarProgram &>(program).matrices;
+    const auto &own = static_cast<const CrossbarProgram &>(program);
+    const auto &matrices = own.matrices;
     std::vector<std::byte> state;
     const auto add = [&](const auto &part) {
         const auto bytes = std::as_bytes(std::span(&part, 1));
         state.insert(state.end(), bytes.begin(), bytes.end());
     };
     const auto of_unit = [&](const Kernel &kernel) { return kernel.unit == unit; };
-    add(cells_header(config_, static_cast<uint32_t>(std::count_if(
-                                  program.kernels.begin(), program.kernels.end(), of_unit))));
+    add(cells_header(config_, cells_matrices(own, unit)));
     for (size_t i = 0; i < matrices.size(); i++) {
-        if (!of_unit(program.kernels[i])) continue;
+        if (!of_unit(program.kernels[i]) || !matrices[i]) continue;
         const Matrix &matrix = *matrices[i];
         const CellsMatrix desc = cells_matrix(static_cast<uint32_t>(i), matrix.rows(),
                                               matrix.cols(), matrix.weight_bits());
@@ -252,6 +363,10 @@ try {
             }
         }
     }
+    if (const isa::Program *isa = own.isa_program(unit))
+        for_each_cells(*isa, [&](std::span<const std::byte> bytes) {
+            state.insert(state.end(), bytes.begin(), bytes.end());
+        });
     return state;
 } catch (const std::bad_alloc &) {
     return Error{-ENOMEM};

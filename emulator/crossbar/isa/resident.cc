@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "emulator/crossbar/isa/resident.h"
+
+#include "emulator/crossbar/cells.h"
+#include "program/text.h"
+
+#include <algorithm>
+
+namespace acc::emu::crossbar
+{
+namespace
+{
+
+Error refuse(std::string &why, std::string text)
+{
+    why = std::move(text);
+    return Error{-EINVAL};
+}
+
+} // namespace
+
+const isa::Kernel *IsaImage::kernel(uint32_t index) const
+{
+    const isa::ImageKernel &k = parsed.kernels[index];
+    return k.kind == ACC_XBAR_KIND_ISA ? &parsed.programs[k.program].kernels[k.kernel] : nullptr;
+}
+
+const isa::Program *IsaImage::program(uint32_t unit) const
+{
+    const uint32_t p = program_of_unit[unit];
+    return p == kNone ? nullptr : &parsed.programs[p];
+}
+
+Result<std::unique_ptr<IsaImage>> parse_isa_image(std::span<const std::byte> image,
+                                                  std::span<const acc_kernel_desc> kernels,
+                                                  size_t units, const Config &config,
+                                                  std::string &why)
+{
+    auto out = std::make_unique<IsaImage>();
+    ACC_TRY(out->parsed, isa::parse_image(image, kernels.size(), &why));
+    out->program_of_unit.assign(units, IsaImage::kNone);
+    std::vector<uint32_t> unit_of(out->parsed.programs.size(), IsaImage::kNone);
+    for (size_t k = 0; k < kernels.size(); k++) {
+        const isa::ImageKernel &kernel = out->parsed.kernels[k];
+        if (kernel.kind != ACC_XBAR_KIND_ISA) continue;
+        const uint32_t unit = kernels[k].unit;
+        uint32_t &program = out->program_of_unit[unit];
+        uint32_t &its = unit_of[kernel.program];
+        if ((program != IsaImage::kNone && program != kernel.program) ||
+            (its != IsaImage::kNone && its != unit))
+            return refuse(why, "kernel " + std::to_string(k) +
+                                   ": expected one program a unit and one unit a program; found "
+                                   "program " +
+                                   std::to_string(kernel.program) + " in unit " +
+                                   std::to_string(unit));
+        program = kernel.program;
+        its = unit;
+    }
+    for (size_t p = 0; p < out->parsed.programs.size(); p++) {
+        isa::Program &its = out->parsed.programs[p];
+        for (size_t k = 0; k < kernels.size(); k++) {
+            const isa::ImageKernel &kernel = out->parsed.kernels[k];
+            if (kernel.kind == ACC_XBAR_KIND_ISA && kernel.program == p)
+                its.kernels[kernel.kernel].name = program::name_of(kernels[k].name);
+        }
+        std::string wrong = isa::check_program(its, config);
+        if (!wrong.empty()) return refuse(why, "program " + std::to_string(p) + ": " + wrong);
+        if (config.timing_only) continue;
+        for (const isa::Matrix &m : its.matrices)
+            if (m.weights.empty())
+                return refuse(why, "program " + std::to_string(p) +
+                                       ": expected weights, for this device computes outputs "
+                                       "(timing_only=0); found none in tile " +
+                                       std::to_string(m.tile));
+    }
+    return out;
+}
+
+std::unique_ptr<Machine> make_machine(const Config &config, const isa::Program &program)
+{
+    std::vector<std::unique_ptr<Multiplier>> units;
+    if (!config.timing_only)
+        for (const isa::Matrix &m : program.matrices)
+            units.push_back(exact_multiplier(m.weights, m.rows, m.cols));
+    return std::make_unique<Machine>(config, program, std::move(units),
+                                     MachineOptions{.timing_only = config.timing_only});
+}
+
+LoadCost load_cost(const Config &config, const isa::Program &program)
+{
+    LoadCost cost;
+    const uint32_t arrays = config.arrays_per_unit();
+    for (const isa::Matrix &m : program.matrices) {
+        cost.ns += arrays * arch::program_ns(m.rows, config.costs);
+        cost.pj += arrays * arch::program_pj(m.rows, m.cols, config.costs);
+    }
+    return cost;
+}
+
+void for_each_cells(const isa::Program &program,
+                    const std::function<void(std::span<const std::byte>)> &add)
+{
+    for (const isa::Matrix &m : program.matrices) {
+        // No kernel, but a place among the tiles.
+        const uint32_t place = 1u << 31 | m.tile << 9 | m.core << 3 | m.unit;
+        const CellsMatrix head = cells_matrix(place, m.rows, m.cols, 16);
+        add(std::as_bytes(std::span(&head, 1)));
+        add(std::as_bytes(std::span(m.weights)));
+    }
+}
+
+} // namespace acc::emu::crossbar
