@@ -1,45 +1,43 @@
 // SPDX-License-Identifier: MIT
 #include "emulator/crossbar/config.h"
 
+#include "emulator/crossbar/device_models.h"
+#include "emulator/crossbar/wires.h"
+
+#include <charconv>
+#include <sstream>
+
 namespace acc::emu::crossbar
 {
 namespace
 {
 
-// What an arch may ask for and this engine doesn't model yet.
-std::string not_modelled(const arch::Arch &a)
+// What an arch may ask for and this build or a device of this kind can't do.
+std::string not_modelled(const Config &config)
 {
-    const auto only = [](const char *key, const std::string &one, std::string_view found) {
-        return "option " + std::string(key) + ": expected " + one +
-               ", the only one this engine models yet; found " + std::string(found);
-    };
-    if (a.dac_bits != 1) return only("dac_bits", "1", std::to_string(a.dac_bits));
-    if (a.sign != arch::Sign::Differential) return only("sign", "differential", name_of(a.sign));
-    if (a.adc_range != arch::AdcRange::Aligned)
-        return only("adc_range", "aligned", name_of(a.adc_range));
-    if (a.prog_model != arch::ProgModel::None)
-        return only("prog_model", "none", name_of(a.prog_model));
-    const struct {
-        const char *key;
-        double value;
-    } zero[] = {
-        {"g_off", a.g_off},
-        {"adc_offset_sigma", a.adc_offset_sigma},
-        {"adc_gain_sigma", a.adc_gain_sigma},
-        {"read_sigma", a.read_sigma},
-        {"drift_nu", a.drift_nu},
-        {"drift_sigma", a.drift_sigma},
-        {"p_stuck_on", a.p_stuck_on},
-        {"p_stuck_off", a.p_stuck_off},
-        {"r_wire_row", a.r_wire_row},
-        {"r_wire_col", a.r_wire_col},
-        {"r_driver", a.r_driver},
-        {"r_sense", a.r_sense},
-    };
-    if (a.row_gating) return only("row_gating", "false", "true");
-    for (const auto &one : zero)
-        if (one.value != 0) return only(one.key, "0", std::to_string(one.value));
+    if (config.has_wires() && !have_wires())
+        return "option r_wire_row and its like: expected 0, for this build has no Eigen to solve "
+               "the circuit; found a resistance";
+    if (std::string text = check_device(config); !text.empty()) return "option " + text;
     return {};
+}
+
+// Options that are no keys of an arch: of the emulator, not of the hardware.
+template <typename T>
+bool own_number(const Option &option, T least, T most, T &value, std::string &why)
+{
+    T parsed = 0;
+    const char *end = option.value.data() + option.value.size();
+    const auto result = std::from_chars(option.value.data(), end, parsed);
+    if (result.ec == std::errc() && result.ptr == end && parsed >= least && parsed <= most) {
+        value = parsed;
+        return true;
+    }
+    std::ostringstream text;
+    text << "option " << option.key << ": expected a number from " << least << " to " << most
+         << "; found '" << option.value << "'";
+    why = text.str();
+    return false;
 }
 
 } // namespace
@@ -67,9 +65,24 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
             config.timing_only = option.value == "1";
             continue;
         }
+        if (option.key == "threads") {
+            if (!own_number(option, 0u, 256u, config.threads, why)) return Error{-EINVAL};
+            continue;
+        }
+        if (option.key == "compensate") {
+            uint32_t flag = 0;
+            if (!own_number(option, 0u, 1u, flag, why)) return Error{-EINVAL};
+            config.compensate = flag == 1;
+            continue;
+        }
+        if (option.key == "age") {
+            if (!own_number(option, 0.0, 1e12, config.age, why)) return Error{-EINVAL};
+            continue;
+        }
         const int error = arch::set(config, option.key, option.value, why);
         if (error == -ENOENT) {
-            why = "unknown option '" + option.key + "': expected one of arch, timing_only";
+            why = "unknown option '" + option.key +
+                  "': expected one of arch, timing_only, threads, age, compensate";
             for (const arch::KeyInfo &key : arch::keys())
                 why += ", " + std::string(key.key);
             return Error{-EINVAL};

@@ -20,6 +20,9 @@ namespace acc::emu::crossbar
 // The arch that the device was made with; `arrays` is never 0.
 struct Config : arch::Arch {
     bool timing_only = false; // outputs are not computed, time and energy are
+    uint32_t threads = 0;     // that compute one dispatch; 0: as many as there are processors
+    double age = 0;           // seconds from programming to the first read
+    bool compensate = false;  // drift, whenever the age of cells has changed
 
     // Unknown keys, bad values and what this form lacks are -EINVAL, named in `why`.
     static Result<Config> create(std::span<const Option> options, std::string &why);
@@ -41,18 +44,44 @@ struct Config : arch::Arch {
     // What the costs are computed for: an ideal ADC costs as much as an exact one.
     uint32_t priced_adc_bits() const { return adc_bits ? adc_bits : exact_adc_bits(); }
 
-    // Arrays of one polarity that hold the magnitudes 0 … 2^(weight_bits - 1).
+    // Conductance between two levels of a cell, µS: with v_read, the unit current.
+    double unit_conductance() const { return (g_on - g_off) / cell_max(); }
+    bool has_wires() const
+    {
+        return r_wire_row > 0 || r_wire_col > 0 || r_driver > 0 || r_sense > 0;
+    }
+
+    // Nothing but clipping between the device and the integer product, and pairs of arrays:
+    // what Matrix and ClippingColumns compute. All else is AnalogMatrix's.
+    bool ideal() const
+    {
+        return sign == arch::Sign::Differential && dac_bits == 1 && g_off == 0 &&
+               (adc_bits == 0 || (adc_range == arch::AdcRange::Aligned && adc_offset_sigma == 0 &&
+                                  adc_gain_sigma == 0)) &&
+               prog_model == arch::ProgModel::None && read_sigma == 0 && drift_nu == 0 &&
+               drift_sigma == 0 && p_stuck_on == 0 && p_stuck_off == 0 && !has_wires();
+    }
+
+    // Arrays that one position of a matrix takes.
+    uint32_t arrays_of_weight(uint32_t weight_bits) const
+    {
+        arch::Arch unit = *this;
+        unit.weight_bits = weight_bits;
+        return unit.arrays_per_unit();
+    }
+
+    // Slices of the magnitudes 0 … 2^(weight_bits - 1), of one polarity.
     uint32_t slices(uint32_t weight_bits) const
     {
         return (weight_bits + cell_bits - 1) / cell_bits;
     }
 
-    // Arrays of a matrix: row blocks * column blocks * slices * 2 polarities.
+    // Arrays of a matrix: row blocks * column blocks * those of a position.
     uint64_t arrays_of(const acc_xbar_matrix &matrix) const
     {
         const uint64_t row_blocks = (uint64_t{matrix.rows} + rows - 1) / rows;
         const uint64_t col_blocks = (uint64_t{matrix.cols} + cols - 1) / cols;
-        return row_blocks * col_blocks * slices(matrix.weight_bits) * 2;
+        return row_blocks * col_blocks * arrays_of_weight(matrix.weight_bits);
     }
 };
 

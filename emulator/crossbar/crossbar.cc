@@ -5,6 +5,7 @@
 #include "emulator/crossbar/cells.h"
 #include "emulator/crossbar/isa/resident.h"
 #include "emulator/crossbar/mvm.h"
+#include "emulator/crossbar/slot.h"
 #include "emulator/digest.h"
 #include "emulator/engine_checks.h"
 #include "program/program_file.h"
@@ -16,6 +17,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <new>
 
 namespace acc::emu
@@ -54,6 +56,8 @@ public:
         : config_(config), scratch_(config.slots), machines_(config.slots),
           tiles_used_(config.slots)
     {
+        for (uint32_t slot = 0; slot < config_.slots; slot++)
+            cells_.emplace_back(config_, slot);
     }
 
     EngineInfo info() const override
@@ -84,20 +88,21 @@ public:
         return Error{-ENOMEM};
     }
 
-    // Cells of this form keep what they are given: of matrices there is nothing to hold per slot.
     int load(uint32_t slot, const EngineProgram &program, uint32_t unit) override
     try {
         if (slot >= config_.slots || unit >= program.units.size()) return -EINVAL;
-        const auto *isa = static_cast<const CrossbarProgram &>(program).isa_program(unit);
+        const auto &own = static_cast<const CrossbarProgram &>(program);
+        const auto *isa = own.isa_program(unit);
         machines_[slot] = isa ? make_machine(config_, *isa) : nullptr;
         tiles_used_[slot].store(isa ? isa->tiles : config_.tiles, std::memory_order_relaxed);
-        return 0;
+        return load_cells(slot, own, unit);
     } catch (const std::bad_alloc &) {
         return -ENOMEM;
     }
     void unload(uint32_t slot) override
     {
         machines_[slot].reset();
+        cells_[slot].unload();
         tiles_used_[slot].store(0, std::memory_order_relaxed);
     }
 
@@ -125,11 +130,19 @@ public:
             return execute_isa(own, dispatch);
         acc_mvm_args args;
         std::memcpy(&args, dispatch.kernargs.data(), sizeof(args));
-        const Matrix &matrix =
-            *static_cast<const CrossbarProgram &>(program).matrices[dispatch.kernel];
+        const auto &own = static_cast<const CrossbarProgram &>(program);
+        const Matrix &matrix = *own.matrices[dispatch.kernel];
         const acc_status status = check_mvm(matrix, args, dispatch.text);
         if (status != ACC_STATUS_OK) return status;
-        return run_mvm(matrix, args, scratch_[dispatch.slot], dispatch);
+        SlotCells &cells = cells_[dispatch.slot];
+        // A unit that outlived its program and was taken over has been loaded by nobody.
+        if (!cells.holds(dispatch.kernel) &&
+            load_cells(dispatch.slot, own, program.kernels[dispatch.kernel].unit) < 0) {
+            dispatch.text = "expected memory for the cells of a matrix; found none";
+            return ACC_STATUS_ENGINE_ERROR;
+        }
+        return cells.run(dispatch.kernel, matrix, args, clock_.load(std::memory_order_relaxed),
+                         scratch_[dispatch.slot], dispatch);
     } catch (const std::bad_alloc &) {
         dispatch.text = "expected memory for the buffers of a dispatch; found none";
         return ACC_STATUS_ENGINE_ERROR;
@@ -145,8 +158,9 @@ public:
         std::memcpy(&args, dispatch.kernargs.data(), sizeof(args));
         const Matrix &matrix = *matrices[dispatch.kernel];
         // About 16 products a nanosecond, and 20 ns for a column that may clip.
+        const double cells = static_cast<double>(matrix.rows()) * matrix.cols();
         const double vector =
-            static_cast<double>(matrix.rows()) * matrix.cols() / 16 + 100 +
+            cells / 16 + 100 + (config_.ideal() ? 0 : 8 * cells) +
             20.0 * static_cast<double>(matrix.clipping().size()) * matrix.input_bits() / 8;
         return static_cast<uint64_t>(std::min(vector * static_cast<double>(args.vectors), 1e18));
     }
@@ -159,9 +173,12 @@ private:
     void fill_units(CrossbarProgram &program, std::span<const acc_unit_desc> descs,
                     std::span<const program::XbarMatrix> sources) const;
     acc_status execute_isa(const CrossbarProgram &program, Dispatch &dispatch);
+    int load_cells(uint32_t slot, const CrossbarProgram &program, uint32_t unit);
     std::string no_room(const std::string &unit, uint32_t tiles) const;
 
     const Config config_;
+    std::atomic<double> clock_{0};                   // seconds, for drift
+    std::deque<SlotCells> cells_;                    // by slot
     std::vector<Scratch> scratch_;                   // by slot
     std::vector<std::unique_ptr<Machine>> machines_; // by slot
     std::vector<std::atomic<uint32_t>> tiles_used_;  // by slot
@@ -171,6 +188,15 @@ Error refuse(std::string &why, std::string text)
 {
     why = std::move(text);
     return Error{-EINVAL};
+}
+
+int CrossbarEngine::load_cells(uint32_t slot, const CrossbarProgram &program, uint32_t unit)
+{
+    std::vector<UnitMatrix> matrices;
+    for (uint32_t i = 0; i < program.matrices.size(); i++)
+        if (program.kernels[i].unit == unit && program.matrices[i])
+            matrices.push_back({i, program.matrices[i].get()});
+    return cells_[slot].load(matrices, clock_.load(std::memory_order_relaxed));
 }
 
 // The matrices by kernel, empty where one is of instructions, which go into the program.

@@ -2,6 +2,7 @@
 #include "emulator/crossbar/matrix.h"
 
 #include "emulator/crossbar/costs.h"
+#include "emulator/crossbar/device_models.h"
 
 #include <algorithm>
 #include <limits>
@@ -77,8 +78,9 @@ void Matrix::pack(const program::XbarMatrix &source)
     }
 }
 
-void Matrix::price(const Config &config, uint32_t slices)
+void Matrix::price(const Config &config)
 {
+    const PulseEstimate pulses = expected_pulses(config, std::min(cols_, config.cols));
     // Blocks are full but for the last of each direction.
     const uint32_t col_blocks = (cols_ + config.cols - 1) / config.cols;
     for (uint32_t rb = 0; rb < row_blocks_; rb++) {
@@ -86,18 +88,23 @@ void Matrix::price(const Config &config, uint32_t slices)
             const ArrayUse use{
                 .rows = std::min(config.rows, rows_ - rb * config.rows),
                 .cols = std::min(config.cols, cols_ - cb * config.cols),
-                .arrays = 2 * slices,
+                .arrays = config.arrays_of_weight(weight_bits_),
                 .input_bits = input_bits_,
                 .adc_bits = config.priced_adc_bits(),
+                .dac_bits = config.dac_bits,
+                .adcs = config.adcs_per_array,
             };
-            vector_ns_ = std::max(vector_ns_, mvm_ns(use)); // in parallel
-            vector_pj_ += mvm_pj(use);
-            program_ns_ += use.arrays * crossbar::program_ns(use.rows); // one by one
-            program_pj_ += use.arrays * crossbar::program_pj(use.rows, use.cols);
+            vector_ns_ = std::max(vector_ns_, mvm_ns(use, config.costs)); // in parallel
+            vector_pj_ += mvm_pj(use, config.costs);
+            // One by one, each row as often as its slowest cell needs.
+            program_ns_ += use.arrays * crossbar::program_ns(use.rows, config.costs) * pulses.row;
+            program_pj_ +=
+                use.arrays * crossbar::program_pj(use.rows, use.cols, config.costs) * pulses.cell;
+            conversions_ += uint64_t{use.arrays} * use.cols * input_bits_;
         }
     }
-    vector_ns_ += reduce_ns(row_blocks_, std::min(cols_, config.cols));
-    vector_pj_ += reduce_pj(row_blocks_, cols_);
+    vector_ns_ += reduce_ns(row_blocks_, std::min(cols_, config.cols), config.costs);
+    vector_pj_ += reduce_pj(row_blocks_, cols_, config.costs);
 }
 
 Result<std::unique_ptr<Matrix>> Matrix::create(const program::XbarMatrix &source,
@@ -119,8 +126,8 @@ Result<std::unique_ptr<Matrix>> Matrix::create(const program::XbarMatrix &source
     }
     matrix->choose_kernel_limits(source.desc.weight_bits);
     matrix->pack(source);
-    matrix->price(config, config.slices(source.desc.weight_bits));
-    matrix->clipping_ = ClippingColumns(source, config);
+    matrix->price(config);
+    if (config.ideal()) matrix->clipping_ = ClippingColumns(source, config);
     return matrix;
 }
 

@@ -50,6 +50,7 @@ public:
     double vector_pj() const { return vector_pj_; }
     double program_ns() const { return program_ns_; }
     double program_pj() const { return program_pj_; }
+    uint64_t conversions() const { return conversions_; } // of one vector, 1-bit DACs
 
     // Packed weights of panel p (columns 16 p …), rows padded with zeros to an even number.
     uint32_t panels() const { return (cols_ + kPanelCols - 1) / kPanelCols; }
@@ -71,7 +72,7 @@ private:
     std::string check_outputs(const program::XbarMatrix &source) const;
     void choose_kernel_limits(uint32_t weight_bits);
     void pack(const program::XbarMatrix &source);
-    void price(const Config &config, uint32_t slices);
+    void price(const Config &config);
 
     struct Free {
         void operator()(int16_t *p) const { ::operator delete[](p, std::align_val_t{64}); }
@@ -81,7 +82,7 @@ private:
     uint32_t weight_bits_ = 0, input_bits_ = 0, output_bytes_ = 0;
     bool input_signed_ = false;
     uint32_t row_blocks_ = 0, block_rows_ = 0;
-    uint64_t arrays_ = 0;
+    uint64_t arrays_ = 0, conversions_ = 0;
     double vector_ns_ = 0, vector_pj_ = 0, program_ns_ = 0, program_pj_ = 0;
     bool split_input_ = false;
     uint32_t max_pairs_ = 0;

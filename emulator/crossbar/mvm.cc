@@ -247,16 +247,27 @@ private:
 
 acc_status check_mvm(const Matrix &matrix, const acc_mvm_args &args, std::string &text)
 {
-    if (args.vectors == 0)
+    const bool multiply = args.operation == ACC_MVM_MULTIPLY;
+    const bool reads = multiply || args.operation == ACC_MVM_CALIBRATE;
+    const bool stats = args.operation == ACC_MVM_STATS;
+    if (args.operation > ACC_MVM_STATS)
+        text = "expected an operation from 0 to 3; found " + std::to_string(args.operation);
+    else if (reads && args.vectors == 0)
         text = "expected at least 1 vector; found 0";
-    else if (args.reserved[0] || args.reserved[1] || args.reserved[2])
+    else if (args.reserved[0] || args.reserved[1])
         text = "expected reserved fields of 0; found another value";
-    if (text.empty())
+    else if (!reads && (args.input || args.vectors || args.input_stride))
+        text = "expected no input for operation " + std::to_string(args.operation) + "; found some";
+    else if (!multiply && (args.output_stride || (args.output && !stats)))
+        text = "expected no output vectors for operation " + std::to_string(args.operation) +
+               "; found some";
+    if (text.empty() && reads)
         text = check_range("input", args.input, args.vectors, args.input_stride, matrix.rows(),
                            matrix.input_bytes());
-    if (text.empty())
+    if (text.empty() && multiply)
         text = check_range("output", args.output, args.vectors, args.output_stride, matrix.cols(),
                            matrix.output_bytes());
+    if (text.empty() && stats) text = check_range("output", args.output, 1, 1, 1, sizeof(acc_u64));
     return text.empty() ? ACC_STATUS_OK : ACC_STATUS_INVALID_KERNARG;
 }
 

@@ -27,9 +27,41 @@ struct acc_mvm_args {
 	acc_u64 vectors;
 	acc_u64 input_stride;  /* elements from one vector to the next, >= rows */
 	acc_u64 output_stride; /* >= cols */
-	acc_u64 reserved[3];
+	acc_u64 operation;     /* enum acc_mvm_operation */
+	acc_u64 reserved[2];
 };
 ACC_ASSERT_SIZE(struct acc_mvm_args, 64);
+
+/* What a kernel does with its matrix. Of ideal devices calibration and compensation change
+ * nothing. Fields that an operation has no use for are 0. */
+enum acc_mvm_operation {
+	ACC_MVM_MULTIPLY = 0,
+	/* Fits the ranges of the ADCs to the currents that these input vectors make
+	 * (adc_range=calibrated). No output. */
+	ACC_MVM_CALIBRATE = 1,
+	/* Measures what drift has left of the currents of each array, with every row on, and
+	 * scales its codes by that from now on. No input, no output, no vectors. */
+	ACC_MVM_COMPENSATE = 2,
+	/* Writes struct acc_mvm_stats to `output`. No input, no vectors. */
+	ACC_MVM_STATS = 3,
+};
+
+/* Of one matrix in its slot, since it was programmed unless said otherwise. */
+struct acc_mvm_stats {
+	acc_u64 arrays;
+	acc_u64 activations;	 /* of arrays */
+	acc_u64 conversions;	 /* of ADCs */
+	acc_u64 clipped;	 /* of them */
+	acc_u64 stuck_cells;	 /* at one end or the other */
+	acc_u64 failed_cells;	 /* that write-verify gave up */
+	acc_u64 programmings;	 /* of its arrays, since the device came up: the most */
+	acc_u64 most_row_pulses; /* the same, pulses of a row of cells */
+	acc_u64 slot_row_pulses; /* of all rows of the slot, since the device came up */
+	acc_u64 age_ns;		 /* of its cells, on the device's clock */
+	acc_u64 memory_bytes;	 /* that the model takes for it; 0: not of its own */
+	acc_u64 reserved[5];
+};
+ACC_ASSERT_SIZE(struct acc_mvm_stats, 128);
 
 /*
  * A kernel of a crossbar's ISA program (docs/crossbar-isa.md): this header, then one struct

@@ -28,6 +28,9 @@ LIBRARIES = {
     "benchmark": r"benchmark/",
     "tomlplusplus": r"toml\+\+/",
     "systemd": r"systemd/",
+    "highway": r"hwy/",
+    "eigen": r"Eigen/",
+    "openblas": r"cblas\.h",
 }
 ALL = list(LIBRARIES)
 # What both a kernel and a plain C program have.
@@ -51,6 +54,12 @@ TABLE = {
     "emulator/": (
         ["common/", "arch/", "program/"] + UAPI + SHARED + FORMATS,
         ["spdlog", "hwloc", "sodium"],
+        ANY,
+    ),
+    # SIMD and linear algebra are the crossbar model's.
+    "emulator/crossbar/": (
+        ["common/", "arch/", "program/", "emulator/"] + UAPI + SHARED + FORMATS,
+        ["sodium", "highway", "eigen"],
         ANY,
     ),
     # The daemon: around the emulator's servers: emulator/server/server.h and, of cards, pci/pci.h.
@@ -87,6 +96,12 @@ TABLE = {
     "examples/": (PUBLIC, [], ANY),
     "examples/digits/": (PUBLIC + ["common/npy.h"], [], ANY),
     "benchmarks/": (["include/", "common/"], ["benchmark", "json", "cli11"], ANY),
+    # Below every launch: the model by itself.
+    "benchmarks/crossbar.cc": (
+        ["arch/", "common/", "emulator/crossbar/"],
+        ["json", "openblas"],
+        ANY,
+    ),
     "tests/": ([""], ALL, ANY),
 }
 

@@ -103,9 +103,13 @@ TEST(CrossbarEngine, RefusesOptionsByName)
     says("cols=none", "'none'");
     says("cell_bits=9", "cell_bits");
     says("adc_bits=17", "adc_bits");
-    says("dac_bits=2", "dac_bits: expected 1");
-    says("sign=offset", "expected differential");
-    says("sign=twos", "found twos");
+    says("dac_bits=17", "dac_bits");
+    says("g_off=10", "expected g_off below g_on, 10");
+    says("p_stuck_on=0.6,p_stuck_off=0.5", "p_stuck_off of at most 1; found 1.1");
+    says("prog_model=rram_milo", "g_off and g_on from 50 to 225 uS; found 0 and 10");
+    says("threads=257", "threads: expected a number from 0 to 256; found '257'");
+    says("age=-1", "age: expected a number from 0");
+    says("compensate=2", "compensate");
     says("sign=odd", "'odd'");
     says("arrays=0", "arrays");
     says("slots=65", "slots");
@@ -242,8 +246,22 @@ TEST(CrossbarEngine, RefusesArguments)
     spoil("input inside 64-bit", [](Args &a) { a.input_stride = ~0ull; });
     spoil("input inside 64-bit", [](Args &a) { a.input = ~0ull; });
     spoil("output inside 64-bit", [](Args &a) { a.output_stride = 1ull << 62; });
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         spoil("reserved", [=](Args &a) { a.reserved[i] = 1; });
+    spoil("operation from 0 to 3; found 4", [](Args &a) { a.operation = 4; });
+    spoil("no output vectors for operation 1", [](Args &a) { a.operation = 1; });
+    spoil("no input for operation 2", [](Args &a) { a.operation = 2; });
+    spoil("no input for operation 3", [](Args &a) { a.operation = 3; });
+    spoil("an address of output", [](Args &a) {
+        a = {};
+        a.operation = 3;
+    });
+    spoil("output aligned to 8", [](Args &a) {
+        const auto output = a.output;
+        a = {};
+        a.operation = 3;
+        a.output = (output & ~7ull) + 4;
+    });
 
     const auto wide = shape(8, 9, 8);
     Crossbar sixteen(10, 6, "", wide);

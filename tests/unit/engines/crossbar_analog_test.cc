@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+//
+// The analog model behind the engine: options, kernels' operations, threads and batches.
+#include "harness.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+namespace acc::emu::test
+{
+namespace
+{
+
+// A matrix of several arrays in each direction on a device with these options.
+class Device
+{
+public:
+    static constexpr uint32_t kRows = 70, kCols = 50;
+
+    explicit Device(const std::string &text, uint16_t output_bytes = 8, uint64_t weight_seed = 1)
+        : engine_(make(create_crossbar_engine, "rows=32,cols=24," + text)), weights_(kRows * kCols)
+    {
+        std::mt19937_64 random(weight_seed);
+        for (int16_t &w : weights_)
+            w = static_cast<int16_t>(static_cast<int8_t>(random()));
+        program::MatrixSpec spec;
+        spec.name = "m";
+        spec.rows = kRows;
+        spec.cols = kCols;
+        spec.weight_bits = spec.input_bits = 8;
+        spec.output_bytes = output_bytes;
+        spec.input_signed = true;
+        spec.weights = weights_;
+        std::string why;
+        const auto image = program::crossbar_program({&spec, 1}, &why);
+        EXPECT_TRUE(image) << why;
+        auto parsed = engine_->parse(*image, why);
+        EXPECT_TRUE(parsed) << why;
+        program_ = std::move(*parsed);
+        EXPECT_EQ(engine_->load(0, *program_, 0), 0);
+    }
+
+    void reload() { EXPECT_EQ(engine_->load(0, *program_, 0), 0); }
+
+    Outcome launch(acc_mvm_operation operation, const std::vector<int8_t> &inputs, uint64_t output)
+    {
+        acc_mvm_args args = {};
+        args.operation = operation;
+        args.output = output;
+        if (!inputs.empty()) {
+            args.input = memory.store(inputs, 0);
+            args.vectors = inputs.size() / kRows;
+            args.input_stride = kRows;
+        }
+        if (operation == ACC_MVM_MULTIPLY) args.output_stride = kCols;
+        return run(*engine_, *program_, 0, args, memory);
+    }
+
+    std::vector<int64_t> multiply(const std::vector<int8_t> &inputs, uint64_t *clipped = nullptr)
+    {
+        const size_t n = inputs.size() / kRows * kCols;
+        const uint64_t output = memory.store(std::vector<int64_t>(n), 0);
+        const Outcome outcome = launch(ACC_MVM_MULTIPLY, inputs, output);
+        EXPECT_EQ(outcome.status, ACC_STATUS_OK) << outcome.dispatch.text;
+        EXPECT_GT(outcome.dispatch.modelled_ns, 0u);
+        if (clipped) *clipped = outcome.dispatch.saturations;
+        return memory.load<int64_t>(output, n);
+    }
+
+    acc_mvm_stats stats()
+    {
+        const uint64_t output = memory.store(std::vector<acc_mvm_stats>(1), 0);
+        EXPECT_EQ(launch(ACC_MVM_STATS, {}, output).status, ACC_STATUS_OK);
+        return memory.load<acc_mvm_stats>(output, 1)[0];
+    }
+
+    std::vector<int64_t> product(const std::vector<int8_t> &inputs) const
+    {
+        std::vector<int64_t> out(inputs.size() / kRows * kCols);
+        for (size_t v = 0; v < inputs.size() / kRows; v++)
+            for (uint32_t k = 0; k < kRows; k++)
+                for (uint32_t n = 0; n < kCols; n++)
+                    out[v * kCols + n] += int64_t{inputs[v * kRows + k]} * weights_[k * kCols + n];
+        return out;
+    }
+
+    Engine &engine() { return *engine_; }
+    const EngineProgram &program() const { return *program_; }
+    PageMemory memory;
+
+private:
+    std::unique_ptr<Engine> engine_;
+    std::vector<int16_t> weights_;
+    std::unique_ptr<EngineProgram> program_;
+};
+
+std::vector<int8_t> random_inputs(size_t vectors)
+{
+    std::mt19937_64 random(9);
+    std::vector<int8_t> inputs(vectors * Device::kRows);
+    for (int8_t &x : inputs)
+        x = static_cast<int8_t>(random());
+    return inputs;
+}
+
+double error_of(const std::vector<int64_t> &a, const std::vector<int64_t> &b)
+{
+    double sum = 0;
+    for (size_t i = 0; i < a.size(); i++)
+        sum += std::pow(static_cast<double>(a[i] - b[i]), 2);
+    return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+const std::string noisy = "seed=5,g_off=1,prog_model=normal_abs,prog_sigma=0.02,read_sigma=0.02,"
+                          "p_stuck_on=0.001,adc_bits=4,";
+
+} // namespace
+
+TEST(CrossbarAnalog, SchemesAreExact)
+{
+    const auto inputs = random_inputs(5);
+    const struct {
+        const char *options;
+        uint64_t arrays;
+    } cases[] = {
+        {"sign=offset", 3 * 3 * 4},
+        {"sign=twos", 3 * 3 * 5},
+        {"sign=differential,g_off=1", 3 * 3 * 8},
+        {"sign=offset,dac_bits=3,adc_bits=10", 3 * 3 * 4},
+        {"sign=twos,cell_bits=3,g_off=2,adc_bits=0", 3 * 3 * 4},
+    };
+    for (const auto &k : cases) {
+        Device device(k.options);
+        uint64_t clipped = 1;
+        EXPECT_EQ(device.multiply(inputs, &clipped), device.product(inputs)) << k.options;
+        EXPECT_EQ(clipped, 0u);
+        EXPECT_EQ(device.program().units[0].capacity, k.arrays) << k.options;
+        EXPECT_EQ(device.stats().arrays, k.arrays);
+    }
+}
+
+// Outputs of 4 bytes saturate where noise pushes them out; these don't get there.
+TEST(CrossbarAnalog, NarrowOutputs)
+{
+    const auto inputs = random_inputs(2);
+    Device device("sign=offset", 4);
+    const uint64_t output = device.memory.store(std::vector<int32_t>(100), 0);
+    ASSERT_EQ(device.launch(ACC_MVM_MULTIPLY, inputs, output).status, ACC_STATUS_OK);
+    const auto narrow = device.memory.load<int32_t>(output, 100);
+    EXPECT_EQ(std::vector<int64_t>(narrow.begin(), narrow.end()), device.product(inputs));
+}
+
+TEST(CrossbarAnalog, SameBitsForAnyThreadsAndBatches)
+{
+    const auto inputs = random_inputs(12);
+    uint64_t clipped = 0;
+    const auto expected = Device(noisy + "threads=1").multiply(inputs, &clipped);
+    EXPECT_GT(clipped, 0u);
+    for (const char *threads : {"threads=1", "threads=2", "threads=4"}) {
+        Device device(noisy + threads);
+        uint64_t count = 0;
+        EXPECT_EQ(device.multiply(inputs, &count), expected) << threads;
+        EXPECT_EQ(count, clipped);
+        Device split(noisy + threads);
+        std::vector<int64_t> joined;
+        for (size_t at = 0, n = 1; at < 12; at += n, n = std::min<size_t>(n + 1, 12 - at)) {
+            const auto part =
+                split.multiply({inputs.begin() + static_cast<ptrdiff_t>(at * 70),
+                                inputs.begin() + static_cast<ptrdiff_t>((at + n) * 70)});
+            joined.insert(joined.end(), part.begin(), part.end());
+        }
+        EXPECT_EQ(joined, expected) << threads;
+    }
+    Device again(noisy);
+    EXPECT_EQ(again.multiply(inputs), expected);
+    EXPECT_NE(again.multiply(inputs), expected); // later vectors, other read noise
+    EXPECT_NE(Device("seed=6," + noisy.substr(7)).multiply(inputs), expected);
+}
+
+TEST(CrossbarAnalog, ReprogrammedCellsAreDrawnAgain)
+{
+    const auto inputs = random_inputs(4);
+    Device device("seed=5,adc_bits=0,prog_model=normal_rel,prog_sigma=0.05");
+    const auto first = device.multiply(inputs);
+    EXPECT_EQ(device.multiply(inputs), first); // no read noise
+    device.reload();
+    EXPECT_NE(device.multiply(inputs), first);
+    const acc_mvm_stats stats = device.stats();
+    EXPECT_EQ(stats.programmings, 2u);
+    EXPECT_EQ(stats.most_row_pulses, 2u);
+    EXPECT_EQ(stats.slot_row_pulses, 2u * 8 * 3 * 70);
+}
+
+TEST(CrossbarAnalog, Counters)
+{
+    const auto inputs = random_inputs(3);
+    Device device(noisy + "write_verify_tol=0.01,write_verify_max_iter=2");
+    uint64_t clipped = 0;
+    (void)device.multiply(inputs, &clipped);
+    const acc_mvm_stats stats = device.stats();
+    EXPECT_EQ(stats.activations, 3u * 72);
+    EXPECT_EQ(stats.conversions, 3u * 8 * 3 * 8 * 50); // rounds, row blocks, columns
+    EXPECT_EQ(stats.clipped, clipped);
+    EXPECT_GT(stats.clipped, 0u);
+    EXPECT_GT(stats.stuck_cells, 0u);
+    EXPECT_GT(stats.failed_cells, stats.stuck_cells);
+    EXPECT_EQ(stats.most_row_pulses, 2u);
+    EXPECT_GT(stats.memory_bytes, 0u);
+    EXPECT_EQ(stats.age_ns, 0u);
+    // Of ideal cells too.
+    Device ideal("adc_bits=5");
+    (void)ideal.multiply(inputs, &clipped);
+    EXPECT_EQ(ideal.stats().clipped, clipped);
+    EXPECT_EQ(ideal.stats().activations, 3u * 72);
+    EXPECT_EQ(ideal.stats().conversions, 3u * 8 * 3 * 8 * 50);
+    EXPECT_EQ(ideal.stats().stuck_cells, 0u);
+}
+
+TEST(CrossbarAnalog, Calibration)
+{
+    const auto inputs = random_inputs(8);
+    Device device("sign=offset,adc_bits=6,adc_range=calibrated");
+    const auto exact = device.product(inputs);
+    const double before = error_of(device.multiply(inputs), exact);
+    const Outcome outcome = device.launch(ACC_MVM_CALIBRATE, inputs, 0);
+    ASSERT_EQ(outcome.status, ACC_STATUS_OK) << outcome.dispatch.text;
+    EXPECT_GT(outcome.dispatch.energy_pj, 0u);
+    uint64_t clipped = 1;
+    EXPECT_LT(error_of(device.multiply(inputs, &clipped), exact), before * 0.8);
+    EXPECT_EQ(clipped, 0u);
+}
+
+TEST(CrossbarAnalog, AgeAndCompensation)
+{
+    const auto inputs = random_inputs(4);
+    const std::string year = "adc_bits=0,drift_nu=0.05,drift_sigma=0.002,age=31536000";
+    Device aged(year), kept(year + ",compensate=1");
+    const auto exact = aged.product(inputs);
+    const double loss = error_of(aged.multiply(inputs), exact);
+    EXPECT_LT(error_of(kept.multiply(inputs), exact), loss / 5);
+    ASSERT_EQ(aged.launch(ACC_MVM_COMPENSATE, {}, 0).status, ACC_STATUS_OK);
+    EXPECT_EQ(aged.multiply(inputs), kept.multiply(inputs));
+}
+
+TEST(CrossbarAnalog, StopsInTime)
+{
+    std::atomic<bool> stop{true};
+    Device device(noisy);
+    acc_mvm_args args = {};
+    args.input = device.memory.store(random_inputs(1), 0);
+    args.output = device.memory.store(std::vector<int64_t>(50), 0);
+    args.vectors = 1;
+    args.input_stride = 70;
+    args.output_stride = 50;
+    EXPECT_EQ(run(device.engine(), device.program(), 0, args, device.memory, &stop).status,
+              ACC_STATUS_TIMEOUT);
+    args.vectors = 1'000'000; // beyond what is bound
+    EXPECT_EQ(run(device.engine(), device.program(), 0, args, device.memory).status,
+              ACC_STATUS_INVALID_ADDRESS);
+}
+
+} // namespace acc::emu::test
