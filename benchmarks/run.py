@@ -6,6 +6,7 @@
 
   core    launches, throughput, one matrix product, memory, idleness
   hsa     what the HSA facade adds to a launch
+  crossbar  one MVM unit by each path of the analog model
   digits  the handwritten digits on both engines
   daemon  the same launches through accemud, many clients, sudden ends
   kernel  the same launches through the kernel driver, in a virtual machine (not among "all")
@@ -60,8 +61,18 @@ def hsa(build, short, folder):
     return read_metrics(out)
 
 
+def crossbar(build, short, folder):
+    out = os.path.join(folder, "crossbar.json")
+    program = os.path.join(build, "benchmarks", "acc-bench-crossbar")
+    if not os.path.exists(program):
+        print("bench: no emulator in this build; the crossbar's metrics are left out")
+        return {}
+    run([program, "--out", out] + (["--short"] if short else []))
+    return read_metrics(out)
+
+
 # The facade comes first: its part has a metric of core's too, and core's counts.
-PARTS = {"hsa": hsa, "core": core, "digits": digits, "daemon": daemon.measure}
+PARTS = {"hsa": hsa, "core": core, "crossbar": crossbar, "digits": digits, "daemon": daemon.measure}
 # Asked for by name alone: it needs packages that the others don't.
 MORE_PARTS = {"kernel": kernel.measure}
 
