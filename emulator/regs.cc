@@ -4,6 +4,7 @@
 #include "emulator/clock.h"
 #include "emulator/sync.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
@@ -15,6 +16,9 @@ namespace
 {
 
 constexpr auto heartbeat_period = std::chrono::milliseconds(100);
+// An interrupt message can be lost on its way into a virtual machine (QEMU's software emulation
+// does lose some). A cause that nobody has cleared for that long is told again.
+constexpr auto repeat_period = std::chrono::milliseconds(20);
 // Commands that wait at one time. More of them queue; a driver that has so many UNMAPs in
 // flight gets them one after the other.
 constexpr size_t most_workers = 16;
@@ -207,6 +211,7 @@ void RegisterFace::write_word(uint32_t offset, uint32_t value)
         if (!running) return;
         move_head(completions_, value);
         flush_completions();
+        if (completions_.head == completions_.tail) cause_ &= ~ACC_IRQ_ADMIN;
         fetch_wanted_.notify_one();
         return;
     case ACC_REG_EVENT_HEAD:
@@ -217,6 +222,7 @@ void RegisterFace::write_word(uint32_t offset, uint32_t value)
             lost.type = ACC_EVENT_LOST;
             events_lost_ = !put_event(lost);
         }
+        if (events_.head == events_.tail) cause_ &= ~ACC_IRQ_EVENT;
         return;
     case ACC_REG_IRQ_CAUSE:
         cause_ &= ~value;
@@ -294,6 +300,7 @@ void RegisterFace::cause(uint32_t bits)
 {
     const uint32_t news = bits & ~cause_;
     cause_ |= bits;
+    if (news) repeat_at_ = std::chrono::steady_clock::now() + repeat_period;
     send(news & ~mask_);
 }
 
@@ -402,9 +409,16 @@ void RegisterFace::fetch_loop()
             heartbeat_++;
             beat = Clock::now() + heartbeat_period;
         }
+        const bool untaken = cause_ & ~mask_;
+        if (untaken && Clock::now() >= repeat_at_) {
+            send(cause_ & ~mask_);
+            repeat_at_ = Clock::now() + repeat_period;
+        }
         Command command;
         if (!fetch(command)) {
-            if (beating)
+            if (untaken)
+                fetch_wanted_.wait_until(lock, beating ? std::min(beat, repeat_at_) : repeat_at_);
+            else if (beating)
                 fetch_wanted_.wait_until(lock, beat);
             else
                 fetch_wanted_.wait(lock);

@@ -16,7 +16,7 @@
 #include "emulator/emulator.h"
 #include "emulator/spec.h"
 
-#include <array>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -124,6 +124,7 @@ private:
     bool reset_wanted_ = false, stuck_ = false;
     uint32_t heartbeat_ = 0;
     uint32_t cause_ = 0, mask_ = ACC_IRQ_ALL;
+    std::chrono::steady_clock::time_point repeat_at_{}; // when causes that stay are told again
     uint64_t clock_latch_ = 0;
 
     // As written; taken over by RUN.

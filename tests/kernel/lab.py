@@ -247,6 +247,15 @@ def build_kunit(kernel, folder):
     return folder
 
 
+def build_kunit_suites(kernel, kunit, tree):
+    """acc_kunit.ko out of a copy of the driver's source (build_module's). Its path."""
+    folder = os.path.join(tree, "kunit")
+    run(["make", "-C", kernel.build, f"M={folder}",
+         f"KBUILD_EXTRA_SYMBOLS={kunit}/Module.symvers",
+         f"KCFLAGS=-DCONFIG_KUNIT_MODULE=1 -include {kunit}/lab.h", "modules"])
+    return os.path.join(folder, "acc_kunit.ko")
+
+
 def main():
     """Prints where a kernel's headers are, and parts of its source: KDIR=…, LINUX_SOURCE=…"""
     parser = argparse.ArgumentParser(description=main.__doc__)

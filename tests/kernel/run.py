@@ -40,6 +40,9 @@ class Lab:
         self.modules = self.kernel.module_files(lab.NEEDED_MODULES)
         self.modules.append(os.path.join(tree, "acc.ko"))
         self.module_names = [os.path.basename(path).removesuffix(".xz") for path in self.modules]
+        kunit = lab.build_kunit(self.kernel, os.path.join(self.work, "kunit"))
+        self.kunit = [os.path.join(kunit, "kunit.ko"),
+                      lab.build_kunit_suites(self.kernel, kunit, tree)]
         self.initrd = os.path.join(self.work, "initrd")
         self.pack()
 
@@ -66,6 +69,8 @@ class Lab:
                 files.program(self.path(name))
         for source, name in zip(self.modules, self.module_names):
             files.module("modules/" + name, source)
+        for source in self.kunit:
+            files.module("modules/" + os.path.basename(source), source)
         for name in DIGITS:
             files.file("digits/" + name, os.path.join(SOURCE, "examples/digits", name))
         files.file("digits/digits.accx", self.program("examples/digits.accx"))
@@ -78,12 +83,12 @@ class Lab:
 # (cards, steps) of each machine.
 SHORT = [
     (["crossbar", "fpga"], [
-        steps.load, steps.conformance(0), steps.conformance(1), steps.kernel_tests(0, 1),
-        steps.digits, steps.emulator_killed]),
+        steps.load, steps.kunit, steps.conformance(0), steps.conformance(1),
+        steps.kernel_tests(0, 1), steps.digits, steps.emulator_killed]),
 ]
 FULL = [
     (["crossbar", "fpga", "null"], [
-        steps.load, steps.conformance(0), steps.conformance(1), steps.conformance(2),
+        steps.load, steps.kunit, steps.conformance(0), steps.conformance(1), steps.conformance(2),
         steps.kernel_tests(0, 1), steps.kernel_tests(1, 2), steps.kernel_tests(2, 0),
         steps.digits, steps.device_reset, steps.stuck, steps.removal, steps.unload,
         steps.emulator_killed]),

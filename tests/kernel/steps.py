@@ -11,6 +11,8 @@ import tempfile
 
 Case = collections.namedtuple("Case", "name outcome text")
 _GTEST = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+?)(?:, where .*?)? \(\d+ ms\)$", re.M)
+_KTAP = re.compile(r"^\[[ \d.]+\] {5}\s*(?P<not>not )?ok \d+ (?:- )?(?P<name>[^#\n]+?)(?P<rest> *#.*)?$",
+                   re.M)
 OUTCOMES = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 
 
@@ -67,6 +69,29 @@ def load(lab, machine):
         cases.append(command(machine, f"a node for the {engine_of(spec)}",
                              f"test -c /dev/accel/accel{index}"))
     return [case for case in cases if case.outcome == "failed"] or cases[-len(machine.specs) - 1:]
+
+
+def ktap_cases(label, log):
+    """A case for each nested result of KTAP in the kernel's log: those of suites are sums."""
+    cases = []
+    for match in _KTAP.finditer(log):
+        skipped = "# SKIP" in (match.group("rest") or "")
+        outcome = "failed" if match.group("not") else "skipped" if skipped else "passed"
+        text = log[max(0, match.start() - 2000):match.start()] if outcome == "failed" else ""
+        cases.append(Case(f"{label}: {match.group('name')}", outcome, text))
+    if not cases:
+        cases.append(Case(label, "failed", f"no results in the log, which ends with\n{log[-2000:]}"))
+    return cases
+
+
+def kunit(_, machine):
+    """The driver's KUnit suites on the stock kernel."""
+    status, log = machine.run("dmesg -c >/dev/null; insmod /modules/kunit.ko enable=1 && "
+                              "insmod /modules/acc_kunit.ko; s=$?; dmesg; exit $s", 300)
+    cases = ktap_cases("kunit", log)
+    cases.append(check("kunit: loads", status == 0, log[-2000:]))
+    cases.append(command(machine, "kunit: unloads", "rmmod acc_kunit && rmmod kunit"))
+    return cases
 
 
 def conformance(index, arguments=""):

@@ -22,7 +22,7 @@ TROUBLE = re.compile(
 )
 AGENT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin HOME=/ LD_LIBRARY_PATH=/lib
+export PATH=/bin HOME=/ LD_LIBRARY_PATH=/lib GTEST_COLOR=no
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -185,22 +185,28 @@ class Machine:
         hits = [i for i, line in enumerate(lines) if TROUBLE.search(line)]
         return "\n".join(lines[max(0, hits[0] - 3): hits[0] + 40]) if hits else ""
 
+    def _receive(self, seconds):
+        """Some of what the agent says, into the buffer and a file beside the console's."""
+        self.agent.settimeout(seconds)
+        try:
+            data = self.agent.recv(65536)
+        except socket.timeout:
+            return
+        if not data:
+            raise Gone("the machine ended; the console ends with\n"
+                       + self.console_text()[-3000:] + self.qemu_text()[-2000:])
+        self.buffer += data
+        with open(os.path.join(self.cards.folder, "agent.log"), "ab") as log:
+            log.write(data)
+
     def _until(self, pattern, seconds):
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.buffer)):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Gone(f"no answer in {seconds} s; the console ends with\n"
-                           + self.console_text()[-3000:])
-            self.agent.settimeout(left)
-            try:
-                data = self.agent.recv(65536)
-            except socket.timeout:
-                continue
-            if not data:
-                raise Gone("the machine ended; the console ends with\n"
-                           + self.console_text()[-3000:] + self.qemu_text()[-2000:])
-            self.buffer += data
+                raise Gone(f"no answer in {seconds} s; it said {self.buffer[-2000:]!r}, and the "
+                           "console ends with\n" + self.console_text()[-3000:])
+            self._receive(left)
         before = self.buffer[:found.start()]
         self.buffer = self.buffer[found.end():]
         return before, found
@@ -223,12 +229,4 @@ class Machine:
         while not re.search(pattern.encode(), self.buffer):
             if time.monotonic() > deadline:
                 raise Gone(f"the guest did not say {pattern}; it said {self.buffer[-2000:]!r}")
-            self.agent.settimeout(1)
-            try:
-                data = self.agent.recv(65536)
-            except socket.timeout:
-                continue
-            if not data:
-                raise Gone("the machine ended; the console ends with\n"
-                           + self.console_text()[-3000:])
-            self.buffer += data
+            self._receive(1)

@@ -371,25 +371,35 @@ TEST_F(Registers, AMessageForEachCauseThatWasCleared)
 {
     run();
     Machine &machine = driver_.machine();
+    driver_.free_completions = false;
     ASSERT_EQ(driver_.create_space(1), 0);
     EXPECT_TRUE(machine.wait_messages(ACC_VECTOR_ADMIN, 1));
     EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), ACC_IRQ_ADMIN);
-    // A cause that nobody cleared sends no second message.
-    ASSERT_EQ(driver_.create_space(2), 0);
-    EXPECT_EQ(machine.messages(ACC_VECTOR_ADMIN), 1u);
     driver_.reg(ACC_REG_IRQ_CAUSE, ACC_IRQ_EVENT); // clears another
     EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), ACC_IRQ_ADMIN);
     driver_.reg(ACC_REG_IRQ_CAUSE, ACC_IRQ_ALL);
     EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), 0u);
-    ASSERT_EQ(driver_.create_space(3), 0);
-    EXPECT_TRUE(machine.wait_messages(ACC_VECTOR_ADMIN, 2));
+    ASSERT_EQ(driver_.create_space(2), 0);
+    EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), ACC_IRQ_ADMIN);
     EXPECT_EQ(machine.messages(ACC_VECTOR_EVENT), 0u);
+    // Taking all that was written is an answer, too; taking less is none.
+    driver_.reg(ACC_REG_ADMIN_HEAD, 1);
+    EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), ACC_IRQ_ADMIN);
+    driver_.reg(ACC_REG_ADMIN_HEAD, 2);
+    EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), 0u);
 
-    driver_.reg(ACC_REG_CONTROL, 0);
+    const unsigned before = machine.messages(ACC_VECTOR_ADMIN);
     driver_.reg(ACC_REG_ADMIN_HEAD, 99); // FATAL comes by the same vector
-    driver_.reg(ACC_REG_IRQ_CAUSE, ACC_IRQ_ADMIN);
-    EXPECT_TRUE(machine.wait_messages(ACC_VECTOR_ADMIN, 3));
+    EXPECT_TRUE(machine.wait_messages(ACC_VECTOR_ADMIN, before + 1));
     EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), ACC_IRQ_FATAL);
+}
+
+TEST_F(Registers, AMessageThatNobodyAnswersIsRepeated)
+{
+    run();
+    driver_.free_completions = false;
+    ASSERT_EQ(driver_.create_space(1), 0);
+    EXPECT_TRUE(driver_.machine().wait_messages(ACC_VECTOR_ADMIN, 4));
 }
 
 TEST_F(Registers, EventsHaveAVectorOfTheirOwn)
@@ -407,15 +417,14 @@ TEST_F(Registers, AMaskedCauseIsSentWhenItIsUnmasked)
 {
     run(4, ACC_IRQ_ALL);
     Machine &machine = driver_.machine();
+    driver_.free_completions = false;
     ASSERT_EQ(driver_.create_space(1), 0);
     EXPECT_EQ(driver_.reg(ACC_REG_IRQ_CAUSE), ACC_IRQ_ADMIN);
     EXPECT_EQ(machine.messages(ACC_VECTOR_ADMIN), 0u);
     driver_.reg(ACC_REG_IRQ_MASK, ACC_IRQ_ADMIN);
     EXPECT_EQ(machine.messages(ACC_VECTOR_ADMIN), 0u);
     driver_.reg(ACC_REG_IRQ_MASK, 0);
-    EXPECT_EQ(machine.messages(ACC_VECTOR_ADMIN), 1u);
-    driver_.reg(ACC_REG_IRQ_MASK, 0); // nothing new
-    EXPECT_EQ(machine.messages(ACC_VECTOR_ADMIN), 1u);
+    EXPECT_GE(machine.messages(ACC_VECTOR_ADMIN), 1u);
 }
 
 // ----------------------------------------------------------------------- reset
