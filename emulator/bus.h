@@ -21,6 +21,10 @@ public:
     // The driver keeps it valid until the device has completed the command that named it,
     // or, for MAP, the UNMAP. Thread safe.
     virtual std::byte *page(uint64_t bus_address) = 0;
+
+    // The file behind a page that page() gave, and where in it, for processes that are to map
+    // it. -1: there is none. Borrowed, like the page. Thread safe.
+    virtual int file_of(const std::byte * /*page*/, uint64_t & /*offset*/) { return -1; }
 };
 
 // Where the device's event records go. Called from any device thread, with no lock of the

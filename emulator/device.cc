@@ -326,6 +326,7 @@ int Device::destroy_space(uint32_t asid)
     for (auto &[base, program] : programs)
         residency_.forget(*program);
     scheduler_.remove_space(asid, space->kick.get());
+    engine_->client_gone(asid);
     std::unique_lock lock(spaces_mutex_);
     spaces_.erase(asid);
     return 0;
@@ -363,6 +364,7 @@ int Device::unmap(Space &space, const acc_admin_cmd &command)
     if (!args.pages || (args.address & (ACC_PAGE_BYTES - 1))) return -EINVAL;
     const uint64_t before = space.timeouts.load(std::memory_order_relaxed);
     space.memory.unmap(args.address, args.pages);
+    engine_->unmapping(space.asid, args.address, args.pages << ACC_PAGE_SHIFT);
     bool impatient = false;
     space.memory.synchronize(args.timeout_ns, [&] {
         // Whatever still runs has outlived the bound: its queue faults.
@@ -371,6 +373,7 @@ int Device::unmap(Space &space, const acc_admin_cmd &command)
             if (queue.executing()) queue.request_stop(ACC_STATUS_TIMEOUT);
         });
     });
+    engine_->unmapped(space.asid);
     return impatient || space.timeouts.load(std::memory_order_relaxed) != before ? -ETIME : 0;
 }
 

@@ -68,6 +68,7 @@ int Device::load_program(Space &space, const acc_admin_cmd &command, acc_admin_c
     program->asid = space.asid;
     program->id = command.object;
     program->engine = std::move(*parsed);
+    program->engine->client = space.asid;
     program->persistent = persistent;
     const auto &kernels = program->engine->kernels;
     const auto &units = program->engine->units;

@@ -11,6 +11,7 @@
 #include "acc/abi.h"
 #include "acc/program.h"
 #include "common/result.h"
+#include "common/unique_fd.h"
 
 #include <atomic>
 #include <cstddef>
@@ -23,6 +24,15 @@
 
 namespace acc::emu
 {
+
+// A file that lies behind a piece of a client's memory.
+struct Backing {
+    UniqueFd fd;         // opened for what `write` says; none: nothing is bound there
+    uint64_t offset = 0; // in the file, of
+    uint64_t start = 0;  // the device address, with
+    uint64_t bytes = 0;  // behind it: whole pages
+    bool write = false;
+};
 
 // One client's memory as the device sees it while a packet executes. Pages are
 // scattered: a span is never longer than the contiguous memory behind it.
@@ -38,10 +48,20 @@ public:
     virtual std::span<std::byte> span(uint64_t address, size_t bytes, Access access) = 0;
 
     // Whole copies. False on a fault, after which memory before it may have changed.
-    [[nodiscard]] bool read(void *destination, uint64_t address, size_t bytes);
-    [[nodiscard]] bool write(uint64_t address, const void *source, size_t bytes);
+    [[nodiscard]] virtual bool read(void *destination, uint64_t address, size_t bytes);
+    [[nodiscard]] virtual bool write(uint64_t address, const void *source, size_t bytes);
     // True when every byte is accessible: engines check big ranges before they work.
     [[nodiscard]] bool check(uint64_t address, uint64_t bytes, Access access);
+
+    // What another process may map to reach `address` and as much around it as lies in one
+    // file. No descriptor: it is not bound with this access, or no file is behind it.
+    virtual Backing backing(uint64_t /*address*/, Access) { return {}; }
+    // What somebody else has read and written, who had a backing.
+    void account(uint64_t read, uint64_t written)
+    {
+        bytes_read_ += read;
+        bytes_written_ += written;
+    }
 
     uint64_t fault_address() const { return fault_address_; }
 
@@ -58,6 +78,7 @@ protected:
 // One kernel dispatch on its way through an engine.
 struct Dispatch {
     // in
+    uint32_t client = 0; // its address space
     uint32_t slot = 0;
     uint32_t kernel = 0;                 // index in the engine's program
     std::span<const std::byte> kernargs; // private copy, kernarg_bytes long
@@ -72,6 +93,7 @@ struct Dispatch {
     uint64_t saturations = 0; // ADC conversions that clipped
     uint64_t mvms = 0;        // array activations
     std::string text;         // of an error: what was expected and what was found
+    bool slot_fault = false;  // what is loaded in the slot can't be trusted any more
 
     // True when the engine must return now: ask at least every millisecond of work.
     bool should_stop() const;
@@ -108,6 +130,7 @@ class EngineProgram
 {
 public:
     virtual ~EngineProgram() = default;
+    uint32_t client = 0; // whose it is: set by the device once it is parsed
     std::vector<Unit> units;
     std::vector<Kernel> kernels;
 };
@@ -139,6 +162,14 @@ public:
     // Makes a unit callable in a slot. 0 or -errno. The program outlives its residency.
     virtual int load(uint32_t slot, const EngineProgram &program, uint32_t unit) = 0;
     virtual void unload(uint32_t slot) = 0;
+
+    // For engines that let others map a client's memory. A range is being unmapped: nothing that
+    // starts from now on may reach it. Then what was in flight has ended, and it must be
+    // unreachable when unmapped() returns. Never concurrent with itself for one client.
+    virtual void unmapping(uint32_t /*client*/, uint64_t /*address*/, uint64_t /*bytes*/) {}
+    virtual void unmapped(uint32_t /*client*/) {}
+    // Its programs are unloaded and nothing of it runs; its number may be another's next.
+    virtual void client_gone(uint32_t /*client*/) {}
 
     // Of non-volatile engines. The state of the cells of a slot where this unit has been
     // loaded: bytes that mean something to the engine alone. And back, on a device that has

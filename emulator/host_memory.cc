@@ -61,6 +61,15 @@ uint64_t MemoryObject::place(uint64_t page) const
     return (chunks_ - 1 - chunk) * chunk_pages_ + page % chunk_pages_;
 }
 
+bool MemoryObject::offset_of(const std::byte *page, uint64_t &offset) const
+{
+    if (page < pages_base_ || page >= pages_base_ + mapped_bytes_) return false;
+    const auto at = static_cast<uint64_t>(page - pages_base_) >> ACC_PAGE_SHIFT;
+    // place() is its own inverse.
+    offset = place(at) << ACC_PAGE_SHIFT;
+    return offset < bytes_;
+}
+
 int MemoryObject::map(bool scatter)
 {
     struct stat status;
@@ -115,6 +124,14 @@ void HostMemory::remove(const MemoryObject &object)
 {
     std::unique_lock lock(mutex_);
     objects_.erase(object.bus_start);
+}
+
+int HostMemory::file_of(const std::byte *page, uint64_t &offset)
+{
+    std::shared_lock lock(mutex_);
+    for (const auto &[start, object] : objects_)
+        if (object->offset_of(page, offset)) return object->fd();
+    return -1;
 }
 
 std::byte *HostMemory::page(uint64_t bus_address)

@@ -45,6 +45,8 @@ public:
     // What makes two descriptors one object.
     std::pair<dev_t, ino_t> identity() const { return identity_; }
     std::byte *page(uint64_t index) const { return pages_base_ + place(index) * ACC_PAGE_BYTES; }
+    // Where in the file a page of page() is; false if it is another object's.
+    bool offset_of(const std::byte *page, uint64_t &offset) const;
     // Host pointer of a byte; valid to the end of its page.
     std::byte *at(uint64_t offset) const
     {
@@ -75,6 +77,7 @@ public:
     void add(MemoryObject &object);
     void remove(const MemoryObject &object);
     std::byte *page(uint64_t bus_address) override;
+    int file_of(const std::byte *page, uint64_t &offset) override;
 
 private:
     std::shared_mutex mutex_;

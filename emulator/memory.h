@@ -7,6 +7,7 @@
 // map() and unmap() may run on any thread. docs/protocols.md, "unmap".
 #pragma once
 
+#include "emulator/bus.h"
 #include "emulator/engine.h"
 #include "emulator/sync.h"
 
@@ -143,11 +144,15 @@ void AddressSpace::synchronize(uint64_t timeout_ns, F impatient)
 class SpaceMemory final : public Memory
 {
 public:
-    explicit SpaceMemory(const AddressSpace &space) : space_(space) {}
+    explicit SpaceMemory(const AddressSpace &space, Bus *bus = nullptr) : space_(space), bus_(bus)
+    {
+    }
     std::span<std::byte> span(uint64_t address, size_t bytes, Access access) override;
+    Backing backing(uint64_t address, Access access) override; // none without a bus
 
 private:
     const AddressSpace &space_;
+    Bus *const bus_;
 };
 
 } // namespace acc::emu

@@ -235,8 +235,9 @@ Queue::Step Queue::do_dispatch(Outcome &outcome)
 void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outcome)
 {
     const Kernel &kernel = program.engine->kernels[index];
-    SpaceMemory memory(space_->memory);
+    SpaceMemory memory(space_->memory, &device_.bus_);
     Dispatch dispatch;
+    dispatch.client = space_->asid;
     dispatch.slot = *lease_;
     dispatch.kernel = index;
     dispatch.kernargs = {kernargs_.data(), kernel.kernarg_bytes};
@@ -308,7 +309,8 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
         outcome.text = "the queue was stopped while the kernel ran";
     } else if (dispatch.deadline_ns && outcome.end_ns >= dispatch.deadline_ns) {
         outcome.status = ACC_STATUS_TIMEOUT;
-        outcome.text = "the kernel ran longer than the queue's timeout_ns";
+        if (outcome.text.empty())
+            outcome.text = "the kernel ran longer than the queue's timeout_ns";
         space_->timeouts.fetch_add(1, std::memory_order_relaxed);
     }
 }
