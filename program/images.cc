@@ -30,6 +30,13 @@ constexpr Sized kRoles[] = {
     {ACC_ROLE_CLIP_F32, sizeof(acc_elementwise_f32_args)},
     {ACC_ROLE_SOFTMAX_F32, sizeof(acc_softmax_args)},
     {ACC_ROLE_GEMM_I8, sizeof(acc_gemm_i8_args)},
+    {ACC_ROLE_NOOP, 0},
+    {ACC_ROLE_FFT_F32, sizeof(acc_fft_args)},
+    {ACC_ROLE_SHA256, sizeof(acc_sha256_args)},
+    {ACC_ROLE_SORT_I32, sizeof(acc_sort_args)},
+    {ACC_ROLE_HISTOGRAM_U8, sizeof(acc_histogram_args)},
+    {ACC_ROLE_FIR_I32, sizeof(acc_fir_args)},
+    {ACC_ROLE_AES_CTR, sizeof(acc_aes_ctr_args)},
 };
 
 constexpr Sized kNullOps[] = {
@@ -167,6 +174,10 @@ Result<std::vector<std::string_view>> parse_fpga_image(std::span<const std::byte
                                                        size_t kernels, std::string *why)
 {
     static_assert(sizeof(acc_fpga_kernel) == ACC_NAME_BYTES);
+    if (is_fpga_native(image)) {
+        ACC_TRY(FpgaNative native, parse_fpga_native(image, kernels, why));
+        return std::move(native.roles);
+    }
     const std::string text =
         check_header(image, ACC_FPGA_MAGIC, "fpga", kernels, sizeof(acc_fpga_kernel));
     if (!text.empty()) return refuse(why, -EINVAL, text);

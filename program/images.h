@@ -41,9 +41,25 @@ Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> imag
 Result<XbarMatrix> parse_xbar_matrix(std::span<const std::byte> image, uint64_t offset,
                                      std::string *why);
 
-// The role of each kernel, as views into the image. Roles may be unknown: the engine says.
+// The role of each kernel, as views into the image, of either version. Roles may be unknown: the
+// engine says.
 Result<std::vector<std::string_view>> parse_fpga_image(std::span<const std::byte> image,
                                                        size_t kernels, std::string *why);
+
+// An image of version 2. Views into it; names and numbers are checked, the code is anybody's.
+struct FpgaNative {
+    uint32_t kind = 0;                   // enum acc_fpga_code
+    std::vector<std::string_view> roles; // by kernel
+    std::vector<acc_fpga_register> registers;
+    std::vector<acc_fpga_stage> stages;
+    std::vector<acc_fpga_edge> edges;
+    std::span<const std::byte> code;
+};
+bool is_fpga_native(std::span<const std::byte> image);
+Result<FpgaNative> parse_fpga_native(std::span<const std::byte> image, size_t kernels,
+                                     std::string *why);
+// And back.
+std::vector<std::byte> encode_fpga_native(const FpgaNative &native);
 
 // The op of each kernel, as views into the image. Ops may be unknown: the engine says.
 Result<std::vector<std::string_view>> parse_null_image(std::span<const std::byte> image,

@@ -40,6 +40,11 @@ public:
     // The index of a kernel among its target's, if it is there.
     std::optional<uint32_t> find_kernel(uint32_t target, std::string_view name) const;
 
+    // All of them, by name; the section of names too.
+    const std::map<std::string, std::span<const std::byte>, std::less<>> &sections() const
+    {
+        return sections_;
+    }
     // Empty when absent. No alignment is promised: copy structs out.
     std::span<const std::byte> section(std::string_view name) const;
     std::span<const std::byte> image(uint32_t target) const;

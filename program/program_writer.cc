@@ -109,6 +109,32 @@ Result<std::vector<std::byte>> write_elf(std::vector<Section> &sections, std::st
 
 } // namespace
 
+Result<std::vector<std::byte>> with_section(std::span<const std::byte> file, std::string_view name,
+                                            std::span<const std::byte> bytes, std::string *why)
+try {
+    ACC_TRY(const ProgramFile checked, ProgramFile::parse(file, why)); // bounds for what follows
+    const auto h = load_struct<Elf64_Ehdr>(file);
+    const auto names = load_struct<Elf64_Shdr>(file, h.e_shoff + h.e_shstrndx * sizeof(Elf64_Shdr));
+    std::vector<Section> sections;
+    for (size_t i = 1; i < h.e_shnum; i++) {
+        const auto s = load_struct<Elf64_Shdr>(file, h.e_shoff + i * sizeof(Elf64_Shdr));
+        const auto *text = reinterpret_cast<const char *>(file.data() + names.sh_offset);
+        if (i == h.e_shstrndx || name == text + s.sh_name) continue;
+        const auto content = file.subspan(s.sh_offset, s.sh_size);
+        sections.push_back({text + s.sh_name,
+                            s.sh_type,
+                            std::max<uint64_t>(s.sh_addralign, 1),
+                            {content.begin(), content.end()}});
+    }
+    sections.push_back({std::string(name), SHT_PROGBITS, 8, {bytes.begin(), bytes.end()}});
+    auto out = write_elf(sections, why);
+    if (!out) return out;
+    ACC_TRY([[maybe_unused]] const ProgramFile again, ProgramFile::parse(*out, why));
+    return out;
+} catch (const std::bad_alloc &) {
+    return refuse(why, -ENOMEM, "expected memory for a program file; found none");
+}
+
 uint32_t ProgramWriter::add_unit(const acc_unit_desc &unit)
 {
     const auto same = [&](const acc_unit_desc &u) { return u.target == unit.target; };
@@ -142,6 +168,7 @@ try {
         compat.target = t;
         compat.abi_major = ACC_ABI_MAJOR;
         compat.abi_minor = ACC_ABI_MINOR;
+        if (t == ACC_TARGET_FPGA) std::copy(shell_, shell_ + sizeof(shell_), compat.shell);
         for (const acc_unit_desc &u : units_)
             compat.units += u.target == t;
         for (const acc_kernel_desc &k : kernels_)
@@ -170,6 +197,8 @@ try {
         add_bytes(ACC_SECTION_IMAGE + target_name(t), images_[t]);
     if (model_) add_bytes(ACC_SECTION_MODEL, encode_model(*model_));
     add_bytes(ACC_SECTION_CONST, consts_);
+    for (const auto &[name, bytes] : extra_)
+        add_bytes(name, bytes);
     const auto *report = reinterpret_cast<const std::byte *>(report_.data());
     add_bytes(ACC_SECTION_REPORT, {report, report + report_.size()});
 

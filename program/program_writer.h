@@ -8,6 +8,7 @@
 #include "common/result.h"
 #include "program/model.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace acc::program
@@ -41,7 +43,17 @@ public:
     // -ENOMEM or -EIO; `why` (may be null) says what was expected and what was found.
     [[nodiscard]] Result<std::vector<std::byte>> finish(std::string *why = nullptr) const;
 
+    // Of the FPGA's compat note: the shell that it insists on; all zero, as without a call: any.
+    void set_shell(const uint8_t (&shell)[16]) { std::copy(shell, shell + 16, shell_); }
+    // A section that readers of networks don't know: `.acc.rtl`.
+    void add_section(std::string name, std::vector<std::byte> bytes)
+    {
+        extra_.emplace_back(std::move(name), std::move(bytes));
+    }
+
 private:
+    uint8_t shell_[16] = {};
+    std::vector<std::pair<std::string, std::vector<std::byte>>> extra_;
     std::string name_ = "program";
     std::vector<acc_unit_desc> units_;
     std::vector<acc_kernel_desc> kernels_;
@@ -51,5 +63,12 @@ private:
     std::string report_;
     bool bad_target_ = false;
 };
+
+// The same file with one section more, or with other bytes in it. What it returns has passed
+// ProgramFile::parse(). -EINVAL for a file that does not, -ENOMEM or -EIO.
+[[nodiscard]] Result<std::vector<std::byte>> with_section(std::span<const std::byte> file,
+                                                          std::string_view name,
+                                                          std::span<const std::byte> bytes,
+                                                          std::string *why = nullptr);
 
 } // namespace acc::program

@@ -117,6 +117,13 @@ ACC_ASSERT_SIZE(struct acc_xisa_tile_stats, 192);
 #define ACC_ROLE_CLIP_F32 "clip_f32"
 #define ACC_ROLE_SOFTMAX_F32 "softmax_f32"
 #define ACC_ROLE_GEMM_I8 "gemm_i8"
+#define ACC_ROLE_NOOP "noop" /* no arguments: what a launch costs */
+#define ACC_ROLE_FFT_F32 "fft_f32"
+#define ACC_ROLE_SHA256 "sha256"
+#define ACC_ROLE_SORT_I32 "sort_i32"
+#define ACC_ROLE_HISTOGRAM_U8 "histogram_u8"
+#define ACC_ROLE_FIR_I32 "fir_i32"
+#define ACC_ROLE_AES_CTR "aes_ctr"
 
 /* quantize: dst = clamp(round_half_even(src / scale) + zero_point, -128, 127).
  * dequantize: dst = (src - zero_point) * scale. */
@@ -247,6 +254,98 @@ struct acc_gemm_i8_args {
 	__u32 batch; /* 0 counts as 1 */
 };
 ACC_ASSERT_SIZE(struct acc_gemm_i8_args, 48);
+
+/* For each of a batch: dst[k] = sum over n of src[n] * exp(-2 pi i n k / 2^log2_points), of complex
+ * floats (re, im); with `inverse` the exponent is positive. Not scaled. Radix 2, decimation in
+ * time, twiddles rounded to float from double. */
+struct acc_fft_args {
+	acc_u64 src;	   /* float [batch][2^log2_points][2] */
+	acc_u64 dst;	   /* may be src */
+	__u32 log2_points; /* 1 ... 15 */
+	__u32 batch;	   /* at least 1 */
+	__u32 inverse;	   /* 0 or 1 */
+	__u32 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_fft_args, 32);
+
+/* The SHA-256 (FIPS 180-4) of `bytes` bytes, which may be 0; padding is the role's. */
+struct acc_sha256_args {
+	acc_u64 src;
+	acc_u64 dst; /* 32 bytes */
+	acc_u64 bytes;
+	acc_u64 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_sha256_args, 32);
+
+/* dst = the int32 of src in ascending order. */
+struct acc_sort_args {
+	acc_u64 src;
+	acc_u64 dst;   /* may be src */
+	acc_u64 count; /* 1 ... 2^17 */
+	acc_u64 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_sort_args, 32);
+
+/* dst[v] = how many of the bytes at src are v, u32 [256], modulo 2^32. */
+struct acc_histogram_args {
+	acc_u64 src;
+	acc_u64 dst;
+	acc_u64 count;
+	acc_u64 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_histogram_args, 32);
+
+/* dst[n] = sum over k of taps[k] * src[n - k], int32 modulo 2^32; src before its start is 0. */
+struct acc_fir_args {
+	acc_u64 src;
+	acc_u64 dst;  /* not src */
+	acc_u64 taps; /* int32 */
+	acc_u64 count;
+	__u32 tap_count; /* 1 ... 256 */
+	__u32 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_fir_args, 40);
+
+/* dst = src xor the key stream of AES (FIPS 197) in counter mode (NIST SP 800-38A, 6.5): block j
+ * is encrypted from iv + j, a big-endian number of 128 bits. */
+struct acc_aes_ctr_args {
+	acc_u64 src;
+	acc_u64 dst; /* may be src */
+	acc_u64 bytes;
+	__u32 key_bytes; /* 16 or 32 */
+	__u32 reserved;
+	__u8 key[32]; /* zero behind key_bytes */
+	__u8 iv[16];
+};
+ACC_ASSERT_SIZE(struct acc_aes_ctr_args, 80);
+
+/* ------------------------------------------------------------- FPGA, graphs */
+
+/* A kernel with stages (acc_fpga_stage): items go from `input` through all of its stages to
+ * `output`, each a token of the stages' size. */
+struct acc_graph_args {
+	acc_u64 input;
+	acc_u64 output;
+	acc_u64 items;	  /* 1 ... 2^40 */
+	acc_u64 counters; /* struct acc_graph_counters[edges], or 0 */
+	acc_u64 log;	  /* u64 [stages][items]: the cycle in which each was taken, or 0 */
+	acc_u64 stall_seed;
+	__u32 stall_most; /* random waits of 0 ... stall_most cycles before each take: a test aid */
+	__u32 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_graph_args, 56);
+
+/* Of one edge. */
+struct acc_graph_counters {
+	acc_u64 pushed; /* tokens */
+	acc_u64 popped; /* firings of the stage behind it */
+	acc_u64 full;	/* cycles in which there was no room for another: stalls of the stage before
+			 */
+	acc_u64 empty;	/* cycles in which there was nothing to take */
+	acc_u64 most;	/* tokens at a time */
+	acc_u64 cycles; /* of the dispatch */
+};
+ACC_ASSERT_SIZE(struct acc_graph_counters, 48);
 
 /* -------------------------------------------------------------------- null */
 

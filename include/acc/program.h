@@ -11,6 +11,8 @@
  *   .acc.model          a compiled network: struct acc_model_header and its tables
  *   .acc.const          constants of the model (biases, multipliers, shifts)
  *   .acc.report         the placement report, JSON text
+ *   .acc.rtl            sources of a design, for a rebuild
+ *   .acc.sig            struct acc_signature
  *
  * A reader refuses whatever does not lie wholly inside the file. All tables are
  * arrays of fixed-size structs; strings are NUL-padded and NUL-terminated.
@@ -35,6 +37,8 @@
 #define ACC_SECTION_MODEL ".acc.model"
 #define ACC_SECTION_CONST ".acc.const"
 #define ACC_SECTION_REPORT ".acc.report"
+#define ACC_SECTION_RTL ".acc.rtl"
+#define ACC_SECTION_SIGNATURE ".acc.sig"
 
 #define ACC_NAME_BYTES 48
 
@@ -80,6 +84,17 @@ struct acc_kernel_desc {
 	__u32 private_bytes;
 	__u32 reserved;
 	char name[ACC_NAME_BYTES]; /* unique within a target */
+};
+
+/* Ed25519 (RFC 8032) over the text ACC_SIGNATURE_CONTEXT with its NUL and the 32-byte
+ * BLAKE2b (RFC 7693) of all other sections but the one of names: in the order of their names,
+ * each as name, NUL, size as a u64, bytes. */
+#define ACC_SIGNATURE_CONTEXT "acc program signature 1"
+struct acc_signature {
+	__u32 version; /* 1 */
+	__u32 reserved;
+	__u8 key[32];
+	__u8 signature[64];
 };
 
 /* ---------------------------------------------------------- .acc.image.null */
@@ -216,6 +231,58 @@ struct acc_fpga_kernel {
 	char role[ACC_NAME_BYTES]; /* of the behavioural library, acc/kernels.h */
 };
 
+/* Who made the machine code of an image of version 2. */
+enum acc_fpga_code {
+	ACC_FPGA_BEHAVIOURAL = 0, /* none: version 1 */
+	ACC_FPGA_RTL = 1,	  /* a design: signed, or refused */
+	ACC_FPGA_COMPILED = 2,	  /* of a client: never in the device's process */
+};
+
+/* Version 2: roles that the image brings along, as a shared object with the symbol of
+ * acc/role.h. Kernel k is role k; an argument without a register is lost. */
+struct acc_fpga_native {
+	__u32 magic;
+	__u32 version; /* 2 */
+	__u32 kernels;
+	__u32 kind; /* enum acc_fpga_code, not BEHAVIOURAL */
+	__u32 registers;
+	__u32 stages; /* of dataflow graphs */
+	__u32 edges;
+	__u32 reserved;
+	acc_u64 code_offset; /* in the section, a multiple of 64 */
+	acc_u64 code_bytes;
+	/* struct acc_fpga_kernel[kernels], acc_fpga_register[registers],
+	 * acc_fpga_stage[stages], acc_fpga_edge[edges]; at code_offset the object */
+};
+
+/* Where a part of a kernel's arguments goes. */
+struct acc_fpga_register {
+	__u32 kernel;
+	__u32 argument; /* byte in the kernargs, a multiple of 4 */
+	__u32 offset;	/* in the role's registers, a multiple of 4, >= 0x10 */
+	__u32 bytes;	/* 4 or 8 */
+};
+
+/* A kernel with stages is a graph: the stages are its roles. */
+struct acc_fpga_stage {
+	__u32 kernel;
+	__u32 reserved;
+	char role[ACC_NAME_BYTES];
+};
+
+#define ACC_FPGA_MEMORY 0xffffffffu /* instead of a stage: acc_graph_args' buffers */
+
+/* A FIFO of `depth` tokens from an output stream to an input stream of stages of one kernel,
+ * counted from the kernel's first. */
+struct acc_fpga_edge {
+	__u32 kernel;
+	__u32 from_stage; /* or ACC_FPGA_MEMORY: filled from acc_graph_args.input */
+	__u32 from_stream;
+	__u32 to_stage; /* or ACC_FPGA_MEMORY: drained to acc_graph_args.output */
+	__u32 to_stream;
+	__u32 depth; /* 1 ... 65536 */
+};
+
 /* --------------------------------------------------------------- .acc.model */
 
 #define ACC_MODEL_MAGIC 0x4c444d41u /* "AMDL" */
@@ -296,6 +363,11 @@ ACC_ASSERT_SIZE(struct acc_xisa_data, 24);
 ACC_ASSERT_SIZE(struct acc_xisa_port, 72);
 ACC_ASSERT_SIZE(struct acc_fpga_image, 16);
 ACC_ASSERT_SIZE(struct acc_fpga_kernel, 48);
+ACC_ASSERT_SIZE(struct acc_signature, 104);
+ACC_ASSERT_SIZE(struct acc_fpga_native, 48);
+ACC_ASSERT_SIZE(struct acc_fpga_register, 16);
+ACC_ASSERT_SIZE(struct acc_fpga_stage, 56);
+ACC_ASSERT_SIZE(struct acc_fpga_edge, 24);
 ACC_ASSERT_SIZE(struct acc_model_header, 88);
 ACC_ASSERT_SIZE(struct acc_model_tensor, 104);
 ACC_ASSERT_SIZE(struct acc_model_step, 80);
