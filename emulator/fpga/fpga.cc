@@ -4,6 +4,8 @@
 // docs/fpga.md says what is modelled and how.
 #include "emulator/engine_checks.h"
 #include "emulator/fpga/config.h"
+#include "emulator/fpga/native.h"
+#include "emulator/fpga/native_image.h"
 #include "emulator/fpga/role.h"
 #include "program/images.h"
 #include "program/program_file.h"
@@ -13,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
+#include <optional>
 
 namespace acc::emu
 {
@@ -23,6 +26,7 @@ using namespace fpga;
 
 constexpr uint32_t kDeviceId = 0x0201;
 constexpr uint32_t kRegionClass = 1;
+constexpr uint64_t kProcessNs = 4000; // about what a dispatch in a process of its own takes
 // The shell interface that a program may insist on; it changes with the roles' arguments.
 constexpr uint8_t kShell[16] = {0xc8, 0x31, 0x7e, 0x05, 0x1b, 0x92, 0x4d, 0x6a,
                                 0xa4, 0x70, 0x2e, 0xf9, 0x84, 0x63, 0x0c, 0xd5};
@@ -30,7 +34,8 @@ constexpr uint8_t kShell[16] = {0xc8, 0x31, 0x7e, 0x05, 0x1b, 0x92, 0x4d, 0x6a,
 class FpgaProgram final : public EngineProgram
 {
 public:
-    std::vector<const Role *> roles; // by kernel
+    std::vector<const Role *> roles;     // by kernel, of the behavioural library
+    std::optional<NativeProgram> native; // or machine code that the image brought along
 };
 
 Error refuse(std::string &why, std::string text)
@@ -42,7 +47,11 @@ Error refuse(std::string &why, std::string text)
 class FpgaEngine final : public Engine
 {
 public:
-    explicit FpgaEngine(Config config) : config_(std::move(config)) {}
+    explicit FpgaEngine(Config config)
+        : config_(std::move(config)), isolate_all_(config_.isolation == "all"),
+          native_(config_.regions, config_.trace)
+    {
+    }
 
     EngineInfo info() const override
     {
@@ -71,28 +80,55 @@ public:
         return Error{-ENOMEM};
     }
 
-    // Behavioural roles have no state: there is nothing to hold per region.
+    // Behavioural roles have no state: in the device's process there is nothing to hold for them.
     int load(uint32_t slot, const EngineProgram &program, uint32_t unit) override
     {
-        return slot < config_.regions && unit < program.units.size() ? 0 : -EINVAL;
+        if (slot >= config_.regions || unit >= program.units.size()) return -EINVAL;
+        const auto &mine = static_cast<const FpgaProgram &>(program);
+        if (!mine.native && !isolate_all_) return 0;
+        native_.load(slot, program.client, image_of(mine));
+        return 0;
     }
-    void unload(uint32_t) override {}
+    void unload(uint32_t slot) override { native_.unload(slot); }
+    void unmapping(uint32_t client, uint64_t address, uint64_t bytes) override
+    {
+        native_.unmapping(client, address, bytes);
+    }
+    void unmapped(uint32_t client) override { native_.unmapped(client); }
+    void client_gone(uint32_t client) override { native_.client_gone(client); }
 
     acc_status execute(const EngineProgram &program, Dispatch &dispatch) override
     try {
+        const auto &mine = static_cast<const FpgaProgram &>(program);
         const acc_status refused = check_dispatch(dispatch, program);
         if (refused != ACC_STATUS_OK) return refused;
-        const Role &role = *static_cast<const FpgaProgram &>(program).roles[dispatch.kernel];
         const uint64_t bytes = dispatch.memory->bytes_read() + dispatch.memory->bytes_written();
-        Pass pass(dispatch);
-        const acc_status status = role.run(pass);
+        uint64_t busy = 0;
+        double luts = 0;
+        acc_status status;
+        if (mine.native) {
+            luts =
+                static_cast<double>(program.units[program.kernels[dispatch.kernel].unit].capacity);
+            status = native_.run(dispatch, mine.native->image, mine.native->order(dispatch.kernel),
+                                 busy);
+        } else {
+            const Role &role = *mine.roles[dispatch.kernel];
+            Pass pass(dispatch);
+            luts = role.luts;
+            if (isolate_all_) {
+                const RunOrder order{role.name, {}};
+                status = native_.run(dispatch, behavioural_, order, busy);
+            } else {
+                status = role.run(pass);
+            }
+            busy = cycles(role, role.elements(pass));
+        }
         if (status != ACC_STATUS_OK) return status;
-        const uint64_t busy = cycles(role, role.elements(pass));
         const uint64_t moved =
             dispatch.memory->bytes_read() + dispatch.memory->bytes_written() - bytes;
         dispatch.modelled_ns = config_.busy_ns(busy);
         dispatch.energy_pj = static_cast<uint64_t>(
-            std::llround(std::min(static_cast<double>(busy) * role.luts * kPjPerLutCycle +
+            std::llround(std::min(static_cast<double>(busy) * luts * kPjPerLutCycle +
                                       static_cast<double>(moved) * kPjPerByte,
                                   1e18)));
         return ACC_STATUS_OK;
@@ -103,7 +139,9 @@ public:
 
     uint64_t estimate_ns(const EngineProgram &program, const Dispatch &dispatch) const override
     {
-        const auto &roles = static_cast<const FpgaProgram &>(program).roles;
+        const auto &mine = static_cast<const FpgaProgram &>(program);
+        const auto &roles = mine.roles;
+        if (mine.native || isolate_all_) return kProcessNs; // another process is asked: timed
         if (dispatch.kernel >= roles.size() ||
             dispatch.kernargs.size() != roles[dispatch.kernel]->kernarg_bytes)
             return 0; // refused at once
@@ -121,7 +159,15 @@ private:
     std::string fill_unit(const acc_unit_desc &desc, std::span<const Role *const> roles,
                           Unit &unit) const;
 
+    const Image &image_of(const FpgaProgram &program) const
+    {
+        return program.native ? program.native->image : behavioural_;
+    }
+
     const Config config_;
+    const bool isolate_all_;
+    const Image behavioural_; // the code that the device's program has already
+    NativeRegions native_;
 };
 
 // What a unit takes is the roles' to say; the container may ask for more, not for less.
@@ -160,6 +206,16 @@ Result<std::unique_ptr<EngineProgram>> FpgaEngine::parse_image(std::span<const s
     if (std::string text = check_shell(*compat, kShell); !text.empty()) return refuse(why, text);
     const auto descs = file.kernels(ACC_TARGET_FPGA);
     const auto units = file.units(ACC_TARGET_FPGA);
+    if (program::is_fpga_native(file.image(ACC_TARGET_FPGA))) {
+        NativeLimits limits;
+        limits.keys = config_.keys;
+        limits.region_class = kRegionClass;
+        limits.load_ns = [this](uint64_t load_bytes) { return config_.load_ns(load_bytes); };
+        limits.load_pj = [this](uint64_t ns) { return config_.load_pj(ns); };
+        auto program = std::make_unique<FpgaProgram>();
+        ACC_TRY(program->native, parse_native(file, limits, *program, why));
+        return std::unique_ptr<EngineProgram>(std::move(program));
+    }
     ACC_TRY(const auto names,
             program::parse_fpga_image(file.image(ACC_TARGET_FPGA), descs.size(), &why));
 

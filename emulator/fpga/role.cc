@@ -4,6 +4,7 @@
 #include "emulator/engine_checks.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace acc::emu::fpga
 {
@@ -54,6 +55,38 @@ uint64_t gemm_elements(const Pass &pass)
     return saturating_product(pair, std::max(args.batch, 1u), 1);
 }
 
+// Butterflies.
+uint64_t fft_elements(const Pass &pass)
+{
+    const auto args = pass.args<acc_fft_args>();
+    const uint32_t log2 = std::min(args.log2_points, 32u);
+    return saturating_product(args.batch, log2, (uint64_t{1} << log2) / 2);
+}
+
+// A round a cycle, and the sum: 65 for each block of the padded message.
+uint64_t sha256_elements(const Pass &pass)
+{
+    return saturating_product(pass.args<acc_sha256_args>().bytes / 64 + 1, 65);
+}
+
+// A merge pass of all elements for each bit of their number.
+uint64_t sort_elements(const Pass &pass)
+{
+    const uint64_t count = pass.args<acc_sort_args>().count;
+    return saturating_product(count, static_cast<uint64_t>(std::bit_width(count)));
+}
+
+uint64_t fir_elements(const Pass &pass)
+{
+    const auto args = pass.args<acc_fir_args>();
+    return saturating_product(args.count, args.tap_count);
+}
+
+uint64_t aes_elements(const Pass &pass)
+{
+    return pass.args<acc_aes_ctr_args>().bytes;
+}
+
 constexpr auto quantize_elements = count_of<acc_quantize_args>;
 constexpr auto add_elements = count_of<acc_add_i8_args>;
 constexpr auto clip_elements = count_of<acc_clip_i8_args>;
@@ -89,6 +122,15 @@ constexpr Role table[] = {
     {ACC_ROLE_SOFTMAX_F32, sizeof(acc_softmax_args), 14500, 4, 96, 5.0f, softmax_elements,
      softmax_f32},
     {ACC_ROLE_GEMM_I8, sizeof(acc_gemm_i8_args), 18200, 256, 40, 0.25f, gemm_elements, gemm_i8},
+    {ACC_ROLE_NOOP, 0, 100, 1, 1, 0, [](const Pass &) { return uint64_t{0}; },
+     [](Pass &) { return ACC_STATUS_OK; }},
+    {ACC_ROLE_FFT_F32, sizeof(acc_fft_args), 16800, 1, 60, 6.0f, fft_elements, fft_f32},
+    {ACC_ROLE_SHA256, sizeof(acc_sha256_args), 5600, 1, 80, 6.0f, sha256_elements, sha256},
+    {ACC_ROLE_SORT_I32, sizeof(acc_sort_args), 9400, 1, 40, 4.0f, sort_elements, sort_i32},
+    {ACC_ROLE_HISTOGRAM_U8, sizeof(acc_histogram_args), 2600, 16, 12, 0.5f,
+     count_of<acc_histogram_args>, histogram_u8},
+    {ACC_ROLE_FIR_I32, sizeof(acc_fir_args), 21000, 64, 20, 0.3f, fir_elements, fir_i32},
+    {ACC_ROLE_AES_CTR, sizeof(acc_aes_ctr_args), 7800, 16, 20, 8.0f, aes_elements, aes_ctr},
 };
 
 } // namespace

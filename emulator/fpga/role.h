@@ -114,5 +114,11 @@ acc_status clip_f32(Pass &);
 acc_status softmax_i8_f32(Pass &);
 acc_status softmax_f32(Pass &);
 acc_status gemm_i8(Pass &);
+acc_status fft_f32(Pass &);
+acc_status sha256(Pass &);
+acc_status sort_i32(Pass &);
+acc_status histogram_u8(Pass &);
+acc_status fir_i32(Pass &);
+acc_status aes_ctr(Pass &);
 
 } // namespace acc::emu::fpga

@@ -11,7 +11,7 @@ import tree
 # Groups of headers that the table speaks of.
 UAPI = ["include/uapi/"]
 SHARED = ["include/acc/abi.h", "include/acc/regs.h", "include/acc/check.h"]
-FORMATS = ["include/acc/program.h", "include/acc/kernels.h"]
+FORMATS = ["include/acc/program.h", "include/acc/kernels.h", "include/acc/role.h"]
 PUBLIC = ["include/acc/"]
 
 # Headers of other projects, by library. What is not here is the system's.
@@ -31,6 +31,7 @@ LIBRARIES = {
     "highway": r"hwy/",
     "eigen": r"Eigen/",
     "openblas": r"cblas\.h",
+    "verilator": r"verilated(_\w+)?\.h",
 }
 ALL = list(LIBRARIES)
 # What both a kernel and a plain C program have.
@@ -46,9 +47,13 @@ TABLE = {
     "include/acc/check.h": (UAPI + SHARED, [], KERNEL_BASICS),
     "include/acc/program.h": (SHARED + FORMATS, [], KERNEL_BASICS),
     "include/acc/kernels.h": (SHARED + FORMATS, [], KERNEL_BASICS),
+    "include/acc/role.h": (SHARED + FORMATS, [], KERNEL_BASICS),
+    # Around a Verilated design, which it is compiled with.
+    "tools/accrole/role_rtl.hpp": (PUBLIC, ["verilator"], ANY),
     "include/acc/": (PUBLIC, [], ANY),
     "kernel_driver/": (UAPI + SHARED, [], r"(linux|uapi|drm|kunit|asm|trace)/.*"),
     "common/": (UAPI, [], ANY),
+    "program/signature.cc": (["common/", "program/"] + SHARED + FORMATS, ["sodium"], ANY),
     "arch/": (["common/"], ["tomlplusplus"], ANY),
     "program/": (["common/", "arch/"] + SHARED + FORMATS, ["libelf"], ANY),
     "emulator/": (
@@ -76,7 +81,12 @@ TABLE = {
         ANY,
     ),
     "libacc/interop/": (PUBLIC, ["spdlog"], ANY),
-    "tools/accctl/": (PUBLIC + ["common/"], ["cli11", "json"], ANY),
+    "tools/accctl/": (
+        PUBLIC + ["common/", "tools/accrole/role_tool.h"],
+        ["cli11", "json"],
+        ANY,
+    ),
+    "tools/accrole/": (["common/", "program/"] + SHARED + FORMATS, ["tomlplusplus"], ANY),
     # A tool of the build: writes the programs that examples, self-tests and benchmarks dispatch.
     "tools/mkimage/": (
         ["common/", "program/", "examples/", "tools/accctl/selftest.h"] + SHARED + FORMATS,

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#include "emulator/fpga/native.h"
+
+#include "acc/program.h"
+#include <cerrno>
+
+#include <cstring>
+#include <fcntl.h>
+
+namespace acc::emu::fpga
+{
+
+NativeRegions::NativeRegions(uint32_t slots, const std::string &trace) : slots_(slots)
+{
+    if (!trace.empty())
+        trace_.reset(open(trace.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+}
+
+std::unique_ptr<RegionProcess> NativeRegions::start(const Image &image, std::string &why)
+{
+    std::unique_ptr<RegionProcess> process = pool_.take(why);
+    UniqueFd trace;
+    if (image.kind == ACC_FPGA_RTL) {
+        std::lock_guard lock(trace_mutex_);
+        trace = std::move(trace_);
+    }
+    if (process && process->load(image, trace.get(), why)) process.reset();
+    return process;
+}
+
+void NativeRegions::load(uint32_t index, uint32_t client, const Image &image)
+{
+    unload(index);
+    std::string why;
+    std::unique_ptr<RegionProcess> process = start(image, why);
+    Slot &slot = slots_[index];
+    std::lock_guard lock(slot.mutex);
+    slot.process = std::move(process);
+    slot.failure = std::move(why);
+    slot.client = client;
+    slot.trusted = image.trusted;
+    std::memcpy(slot.digest, image.digest, sizeof slot.digest);
+}
+
+void NativeRegions::unload(uint32_t index)
+{
+    std::unique_ptr<RegionProcess> gone; // ended outside of the lock
+    std::lock_guard lock(slots_[index].mutex);
+    gone = std::move(slots_[index].process);
+    slots_[index].marks.clear();
+    slots_[index].failure.clear();
+}
+
+// Under the slot's lock. What a client's code may have kept a descriptor of it can map again: such
+// a process ends. A signed role is asked.
+void NativeRegions::drop_marked(Slot &slot)
+{
+    for (const Range &range : slot.marks) {
+        if (!slot.process || !slot.process->maps(range.address, range.bytes)) continue;
+        if (!slot.trusted || !slot.process->forget(range.address, range.bytes))
+            slot.process.reset();
+    }
+    slot.marks.clear();
+}
+
+acc_status NativeRegions::run(Dispatch &dispatch, const Image &image, const RunOrder &order,
+                              uint64_t &cycles)
+{
+    Slot &slot = slots_[dispatch.slot];
+    std::unique_lock lock(slot.mutex);
+    drop_marked(slot);
+    const bool mine = slot.client == dispatch.client &&
+                      std::memcmp(slot.digest, image.digest, sizeof slot.digest) == 0;
+    if (!mine || ((!slot.process || slot.process->broken()) && slot.failure.empty())) {
+        lock.unlock();
+        load(dispatch.slot, dispatch.client, image);
+        lock.lock();
+        drop_marked(slot); // it has no window yet: only forgets the marks
+    }
+    if (!slot.process) {
+        dispatch.text = std::move(slot.failure);
+        slot.failure.clear();
+        dispatch.slot_fault = true;
+        return ACC_STATUS_ENGINE_ERROR;
+    }
+    slot.running = true;
+    RegionProcess &process = *slot.process;
+    lock.unlock();
+    const acc_status status = process.run(dispatch, order, cycles);
+    lock.lock();
+    slot.running = false;
+    if (process.broken()) {
+        dispatch.slot_fault = true;
+        slot.process.reset();
+    }
+    return status;
+}
+
+void NativeRegions::unmapping(uint32_t client, uint64_t address, uint64_t bytes)
+{
+    for (Slot &slot : slots_) {
+        std::lock_guard lock(slot.mutex);
+        if (slot.process && slot.client == client) slot.marks.push_back({address, bytes});
+    }
+}
+
+// Whoever runs now began after unmapping() and has dropped the range first; who began before has
+// ended.
+void NativeRegions::unmapped(uint32_t client)
+{
+    for (Slot &slot : slots_) {
+        std::lock_guard lock(slot.mutex);
+        if (slot.client == client && !slot.running) drop_marked(slot);
+    }
+}
+
+void NativeRegions::client_gone(uint32_t client)
+{
+    for (Slot &slot : slots_) {
+        std::unique_ptr<RegionProcess> gone;
+        std::lock_guard lock(slot.mutex);
+        if (slot.process && slot.client == client && !slot.running) gone = std::move(slot.process);
+    }
+}
+
+} // namespace acc::emu::fpga

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// Regions whose roles are machine code: which process runs which image for whom.
+//
+// Thread safety: load(), unload() and run() of one slot never run concurrently; everything else is
+// any thread's at any time.
+#pragma once
+
+#include "emulator/fpga/process/region_process.h"
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace acc::emu::fpga
+{
+
+class NativeRegions
+{
+public:
+    // `trace`: a file for the waveform of the first design that is loaded; empty: none.
+    NativeRegions(uint32_t slots, const std::string &trace);
+
+    // Starts a process for (image, client) in a slot, in the place of what was there. What goes
+    // wrong is foreign code's: the next dispatch says it, and its region faults.
+    void load(uint32_t slot, uint32_t client, const Image &image);
+    // Ends whatever runs there; does not wait for it to agree.
+    void unload(uint32_t slot);
+
+    // A dispatch. A slot that another client used before gets a fresh process first. Sets
+    // dispatch.slot_fault when the process is gone or was ended.
+    acc_status run(Dispatch &dispatch, const Image &image, const RunOrder &order, uint64_t &cycles);
+
+    // See Engine.
+    void unmapping(uint32_t client, uint64_t address, uint64_t bytes);
+    void unmapped(uint32_t client);
+    void client_gone(uint32_t client);
+
+private:
+    struct Range {
+        uint64_t address, bytes;
+    };
+    struct Slot {
+        std::mutex mutex; // of all that follows; the process is its runner's while `running`
+        bool running = false;
+        std::unique_ptr<RegionProcess> process;
+        uint32_t client = 0;
+        bool trusted = false;
+        std::string failure; // of the load, for the dispatch that it was for
+        uint8_t digest[32] = {};
+        std::vector<Range> marks; // being unmapped, and not yet dropped by the process
+    };
+    std::unique_ptr<RegionProcess> start(const Image &image, std::string &why);
+    void drop_marked(Slot &slot);
+
+    std::mutex trace_mutex_;
+    UniqueFd trace_; // until it is given away
+    ProcessPool pool_;
+    std::vector<Slot> slots_;
+};
+
+} // namespace acc::emu::fpga

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+#include "emulator/fpga/process/region_process.h"
+
+#include "acc/program.h"
+#include "emulator/clock.h"
+#include "emulator/engine_checks.h"
+#include "emulator/fpga/process/message.h"
+#include "emulator/memory.h"
+#include "emulator/sync.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+namespace acc::emu::fpga
+{
+namespace
+{
+
+constexpr uint64_t kLoadNs = 5'000'000'000; // for constructors and create(), on a busy machine
+constexpr uint64_t kForgetNs = 100'000'000; // before a process that doesn't answer is ended
+constexpr uint64_t kSpinNs = 20'000;        // worth it where processors are to spare
+constexpr uint64_t kFirstNapNs = 1'000'000; // between looks at who wants it to stop
+constexpr uint64_t kLongestNapNs = 4'000'000;
+
+// At most one spinner for two processors, and the client that waits is one already: on two
+// processors three that spin starve each other.
+class SpinTicket
+{
+public:
+    SpinTicket()
+    {
+        static const int most = static_cast<int>(std::thread::hardware_concurrency()) / 2 - 1;
+        mine_ = spinners_.fetch_add(1, std::memory_order_relaxed) < most;
+    }
+    ~SpinTicket() { spinners_.fetch_sub(1, std::memory_order_relaxed); }
+    SpinTicket(const SpinTicket &) = delete;
+    SpinTicket &operator=(const SpinTicket &) = delete;
+    bool mine() const { return mine_; }
+
+private:
+    static inline std::atomic<int> spinners_{0};
+    bool mine_ = false;
+};
+
+// What a process wrote, as a text of its own.
+std::string text_of(const char (&text)[kTextBytes])
+{
+    char copy[kTextBytes];
+    std::memcpy(copy, text, sizeof copy);
+    std::string out(copy, strnlen(copy, sizeof copy));
+    for (char &c : out)
+        if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+    return out;
+}
+
+} // namespace
+
+RegionProcess::~RegionProcess()
+{
+    kill();
+    if (pidfd_) {
+        // It is gone in a moment; who waits for any child may have been faster.
+        siginfo_t info = {};
+        while (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) < 0 &&
+               errno == EINTR) {
+        }
+    }
+    if (control_) munmap(control_, sizeof(Control));
+}
+
+void RegionProcess::kill()
+{
+    broken_ = true;
+    if (pidfd_) syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+}
+
+RegionProcess::Waited RegionProcess::give(Order order, const std::function<bool()> &stop)
+{
+    control_->to_process.order = order;
+    give_turn(*control_, kTurnProcess);
+    {
+        const SpinTicket ticket;
+        const uint64_t end = ticket.mine() ? now_ns() + kSpinNs : 0;
+        while (end && control_->turn.load(std::memory_order_acquire) != kTurnDevice &&
+               now_ns() < end)
+            cpu_relax();
+    }
+    uint64_t nap = kFirstNapNs;
+    for (;;) {
+        if (control_->turn.load(std::memory_order_acquire) == kTurnDevice) return Waited::Answered;
+        futex_wait(control_->turn, kTurnProcess, nap);
+        if (control_->turn.load(std::memory_order_acquire) == kTurnDevice) return Waited::Answered;
+        nap = std::min(nap * 2, kLongestNapNs);
+        pollfd ended{pidfd_.get(), POLLIN, 0};
+        if (poll(&ended, 1, 0) > 0) {
+            // Its last word may have come just before its end.
+            if (control_->turn.load(std::memory_order_acquire) == kTurnDevice)
+                return Waited::Answered;
+            return Waited::Ended;
+        }
+        if (stop()) return Waited::Stopped;
+    }
+}
+
+bool RegionProcess::give_for(Order order, uint64_t ns)
+{
+    const uint64_t end = now_ns() + ns;
+    return give(order, [end] { return now_ns() >= end; }) == Waited::Answered &&
+           control_->to_device.answer == Answer::Ready;
+}
+
+int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
+{
+    control_->to_process.kind = image.kind;
+    control_->to_process.traced = trace_fd >= 0;
+    const char byte = 1;
+    // An open of its own: a position that processes share would be read by several at once.
+    const std::string path = "/proc/self/fd/" + std::to_string(image.fd.get());
+    const UniqueFd own(image.fd ? open(path.c_str(), O_RDONLY | O_CLOEXEC) : -1);
+    if (image.fd && (!own || send_message(socket_.get(), &byte, 1, own.get()))) {
+        why = "the region's process took no image: " + how_it_ended();
+        broken_ = true;
+        return -EIO;
+    }
+    if (trace_fd >= 0) (void)send_message(socket_.get(), &byte, 1, trace_fd);
+    const uint64_t end = now_ns() + kLoadNs;
+    const Waited waited = give(Order::Load, [end] { return now_ns() >= end; });
+    if (waited == Waited::Answered && control_->to_device.answer == Answer::Ready) return 0;
+    int error = -EIO;
+    if (waited == Waited::Ended) {
+        why = "the image ended its process while it was loaded: " + how_it_ended();
+    } else if (waited == Waited::Stopped) {
+        why = "expected the image to be ready in " + std::to_string(kLoadNs / 1'000'000'000) +
+              " s; found it busy";
+        error = -ETIME;
+    } else if (control_->to_device.answer == Answer::Fault) {
+        Dispatch unused;
+        (void)fault(unused);
+        why = "while the image was loaded, " + unused.text;
+    } else {
+        why = text_of(control_->to_device.text);
+        error = -EINVAL;
+    }
+    kill();
+    return error;
+}
+
+// The answer to "what is bound at `address`?". False: its socket is gone.
+bool RegionProcess::serve_window(Dispatch &dispatch)
+{
+    const uint64_t address = control_->to_device.address;
+    const bool write = control_->to_device.write != 0;
+    Backing found =
+        dispatch.memory->backing(address, write ? Memory::Access::Write : Memory::Access::Read);
+    control_->to_process.order = Order::NoWindow;
+    if (!found.fd) return true;
+    WindowMessage message;
+    message.start = found.start;
+    message.bytes = found.bytes;
+    message.offset = found.offset;
+    message.write = found.write;
+    given_.push_back({found.start, found.start + found.bytes});
+    control_->to_process.order = Order::Window;
+    return send_message(socket_.get(), &message, sizeof message, found.fd.get()) == 0;
+}
+
+acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles)
+{
+    auto &to = control_->to_process;
+    to.kernarg_bytes =
+        static_cast<uint32_t>(std::min(dispatch.kernargs.size(), sizeof to.kernargs));
+    std::memcpy(to.kernargs, dispatch.kernargs.data(), to.kernarg_bytes);
+    std::memcpy(to.grid, dispatch.grid, sizeof to.grid);
+    std::memset(to.role, 0, sizeof to.role);
+    std::memcpy(to.role, order.role.data(), std::min(order.role.size(), sizeof to.role - 1));
+    to.registers = static_cast<uint32_t>(std::min(order.registers.size(), kMaxRegisters));
+    std::copy_n(order.registers.data(), to.registers, to.map);
+    to.stages = static_cast<uint32_t>(std::min(order.stages.size(), kMaxStages));
+    std::copy_n(order.stages.data(), to.stages, to.stage);
+    to.edges = static_cast<uint32_t>(std::min(order.edges.size(), kMaxEdges));
+    std::copy_n(order.edges.data(), to.edges, to.edge);
+    control_->cycle.store(0, std::memory_order_relaxed);
+    control_->waits_for[0] = 0;
+
+    Order next = Order::Run;
+    for (;;) {
+        const Waited waited = give(next, [&] { return dispatch.should_stop(); });
+        if (waited == Waited::Stopped) {
+            // What it waits for first: the log keeps 63 bytes.
+            dispatch.text = text_of(control_->waits_for);
+            dispatch.text += (dispatch.text.empty() ? "stopped after " : "; stopped after ") +
+                             std::to_string(control_->cycle.load(std::memory_order_relaxed)) +
+                             " cycles";
+            kill();
+            return ACC_STATUS_TIMEOUT;
+        }
+        if (waited == Waited::Ended) {
+            dispatch.text = "the role ended its process: " + how_it_ended();
+            broken_ = true;
+            return ACC_STATUS_ENGINE_ERROR;
+        }
+        const Answer answer = control_->to_device.answer;
+        if (answer == Answer::Window) {
+            if (!serve_window(dispatch)) {
+                kill();
+                dispatch.text = "the region's process took no window";
+                return ACC_STATUS_ENGINE_ERROR;
+            }
+            next = control_->to_process.order;
+            continue;
+        }
+        if (answer == Answer::Fault) {
+            const acc_status status = fault(dispatch);
+            kill();
+            return status;
+        }
+        if (answer != Answer::Done) {
+            dispatch.text = text_of(control_->to_device.text);
+            kill();
+            return ACC_STATUS_ENGINE_ERROR;
+        }
+        break;
+    }
+    const auto &from = control_->to_device;
+    const uint32_t status = from.status;
+    cycles = std::min<uint64_t>(from.cycles, uint64_t{1} << 60);
+    dispatch.memory->account(from.bytes_read, from.bytes_written);
+    if (status == ACC_STATUS_OK) return ACC_STATUS_OK;
+    dispatch.text = text_of(from.text);
+    switch (status) {
+    case ACC_STATUS_INVALID_ADDRESS:
+        // The device's own table says whether it is so, and remembers where.
+        (void)dispatch.memory->span(from.address, 1, Memory::Access::Write);
+        if (dispatch.text.empty())
+            dispatch.text = "expected memory of this client; found address " + hex(from.address);
+        return ACC_STATUS_INVALID_ADDRESS;
+    case ACC_STATUS_INVALID_KERNARG:
+    case ACC_STATUS_INVALID_DIMENSIONS:
+    case ACC_STATUS_MISALIGNED:
+        return static_cast<acc_status>(status);
+    default:
+        if (dispatch.text.empty()) dispatch.text = "the role failed without a reason";
+        return ACC_STATUS_ENGINE_ERROR;
+    }
+}
+
+// What Answer::Fault says.
+acc_status RegionProcess::fault(Dispatch &dispatch)
+{
+    const auto &from = control_->to_device;
+    const Fault fault = from.fault;
+    const uint64_t address = from.address;
+    const int number = from.number;
+    switch (fault) {
+    case Fault::Memory:
+        if (address >= arena_start && address < arena_end && dispatch.memory) {
+            (void)dispatch.memory->span(address, 1,
+                                        number ? Memory::Access::Write : Memory::Access::Read);
+            dispatch.text = std::string("the role ") + (number ? "wrote" : "read") +
+                            " out of its windows at " + hex(address);
+            return ACC_STATUS_INVALID_ADDRESS;
+        }
+        dispatch.text = "the role crashed: segmentation fault at " + hex(address);
+        return ACC_STATUS_ENGINE_ERROR;
+    case Fault::Stack:
+        dispatch.text = "the role crashed: a work-item's stack overflowed at " + hex(address);
+        return ACC_STATUS_ENGINE_ERROR;
+    case Fault::Illegal:
+        dispatch.text = std::string("the role crashed: ") +
+                        (number == SIGFPE ? "arithmetic" : "illegal instruction") + " at " +
+                        hex(address);
+        return ACC_STATUS_ENGINE_ERROR;
+    case Fault::System:
+        dispatch.text = "the role tried a refused system call: " + system_call_name(number);
+        return ACC_STATUS_ENGINE_ERROR;
+    case Fault::Barrier:
+        dispatch.text = "divergent barrier: work-items of a group came to different barriers";
+        return ACC_STATUS_ENGINE_ERROR;
+    default:
+        dispatch.text = "the role crashed";
+        return ACC_STATUS_ENGINE_ERROR;
+    }
+}
+
+std::string RegionProcess::how_it_ended()
+{
+    siginfo_t info = {};
+    if (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG | WNOWAIT) ||
+        !info.si_pid)
+        return "not known how";
+    if (info.si_code == CLD_EXITED) return "exit status " + std::to_string(info.si_status);
+    return std::string("signal ") + std::to_string(info.si_status) + " (" +
+           strsignal(info.si_status) + ")";
+}
+
+bool RegionProcess::maps(uint64_t address, uint64_t bytes) const
+{
+    return std::any_of(given_.begin(), given_.end(), [&](const Range &range) {
+        return range.start < address + bytes && range.end > address;
+    });
+}
+
+bool RegionProcess::forget(uint64_t address, uint64_t bytes)
+{
+    control_->to_process.address = address;
+    control_->to_process.bytes = bytes;
+    if (!give_for(Order::Forget, kForgetNs)) return false;
+    std::erase_if(given_, [&](const Range &range) {
+        return range.start < address + bytes && range.end > address;
+    });
+    return true;
+}
+
+bool RegionProcess::reset()
+{
+    return give_for(Order::Reset, kForgetNs);
+}
+
+} // namespace acc::emu::fpga

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+//
+// The device's side of a region's process: starting it, giving it orders, ending it.
+//
+// Thread safety: a RegionProcess is used by one thread at a time, but kill() is any thread's. A
+// ProcessPool is any thread's.
+#pragma once
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "emulator/engine.h"
+#include "emulator/fpga/process/control.h"
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <thread>
+#include <vector>
+
+namespace acc::emu::fpga
+{
+
+// Machine code of a program, sealed: what was checked is what a process maps.
+struct Image {
+    uint32_t kind = 0; // enum acc_fpga_code
+    bool trusted = false;
+    UniqueFd fd; // a memfd; none for the behavioural library
+    uint8_t digest[32] = {};
+};
+
+struct RunOrder {
+    std::string_view role;
+    std::span<const Register> registers;
+    std::span<const GraphStage> stages; // of a graph
+    std::span<const GraphEdge> edges;
+};
+
+std::string system_call_name(int number);
+
+class RegionProcess
+{
+public:
+    ~RegionProcess();
+    RegionProcess(const RegionProcess &) = delete;
+    RegionProcess &operator=(const RegionProcess &) = delete;
+
+    // Maps an image and creates its roles. `trace_fd` < 0: no waveform. 0; -EINVAL for what is
+    // no library of roles, -EIO when it ended, -ETIME when it took too long; `why` says.
+    int load(const Image &image, int trace_fd, std::string &why);
+
+    // One dispatch: status, cycles and text as an engine's execute(). What the role touches of
+    // the client's memory is mapped on the way. dispatch.slot_fault... see `broken()`.
+    acc_status run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles);
+
+    // Drops its mappings of a range. False: it did not answer in time; it is to be ended.
+    bool forget(uint64_t address, uint64_t bytes);
+    bool reset();
+    // Whether a window that it was given meets the range.
+    bool maps(uint64_t address, uint64_t bytes) const;
+
+    // It has ended, or must not be used any more.
+    bool broken() const { return broken_; }
+    void kill();
+
+private:
+    friend class ProcessPool;
+    RegionProcess() = default;
+
+    enum class Waited { Answered, Stopped, Ended };
+    Waited give(Order order, const std::function<bool()> &stop);
+    bool give_for(Order order, uint64_t ns);
+    bool serve_window(Dispatch &dispatch);
+    std::string how_it_ended();
+    acc_status fault(Dispatch &dispatch);
+
+    pid_t pid_ = -1;
+    UniqueFd pidfd_, socket_;
+    Control *control_ = nullptr;
+    bool broken_ = false;
+    struct Range {
+        uint64_t start, end;
+    };
+    std::vector<Range> given_;
+};
+
+// Processes that have started and belong to nobody yet.
+class ProcessPool
+{
+public:
+    ProcessPool() = default;
+    ~ProcessPool();
+    ProcessPool(const ProcessPool &) = delete;
+    ProcessPool &operator=(const ProcessPool &) = delete;
+
+    // A fresh one, which the next caller does not get. Null and `why`: it could not be started.
+    std::unique_ptr<RegionProcess> take(std::string &why);
+
+private:
+    void serve();
+    std::unique_ptr<RegionProcess> spawn(std::string &why);
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::unique_ptr<RegionProcess> spare_;
+    std::string why_;
+    unsigned wanted_ = 0;
+    bool failed_ = false, ending_ = false;
+    UniqueFd program_; // what a process executes
+    // The one thread that is a parent: processes die with it, whatever kills the device.
+    std::thread thread_;
+};
+
+} // namespace acc::emu::fpga

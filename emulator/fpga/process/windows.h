@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+//
+// The client's memory in a region's process: pieces of its buffers, each mapped at its device
+// address inside the reserved arena when it is touched for the first time.
+//
+// Thread safety: none but what is said; one thread runs a role. request() is safe in a signal
+// handler of that thread.
+#pragma once
+
+#include "emulator/engine.h"
+#include "emulator/fpga/process/control.h"
+
+#include <array>
+
+namespace acc::emu::fpga
+{
+
+class Windows final : public Memory
+{
+public:
+    // Reserves the arena. False: something lies there.
+    [[nodiscard]] bool reserve();
+    void attach(Control &control) { control_ = &control; }
+
+    std::span<std::byte> span(uint64_t address, size_t bytes, Access access) override;
+
+    // Asks the device for what is bound at `address`, and maps it. False: nothing is. From a
+    // dispatch alone: the device answers only then.
+    [[nodiscard]] bool request(uint64_t address, bool write);
+    void forget(uint64_t address, uint64_t bytes);
+
+    static bool in_arena(uint64_t address);
+
+private:
+    struct Window {
+        uint64_t start = 0, end = 0;
+        bool write = false;
+    };
+    const Window *find(uint64_t address, bool write) const;
+    void reserve_again(const Window &window);
+
+    Control *control_ = nullptr;
+    std::array<Window, 256> windows_; // no allocation: a signal handler adds to it
+    size_t count_ = 0;
+    size_t last_ = 0; // where the last one was found
+    size_t oldest_ = 0;
+};
+
+} // namespace acc::emu::fpga
