@@ -116,7 +116,7 @@ public:
             Pass pass(dispatch);
             luts = role.luts;
             if (isolate_all_) {
-                const RunOrder order{role.name, {}};
+                const RunOrder order{role.name, {}, {}, {}};
                 status = native_.run(dispatch, behavioural_, order, busy);
             } else {
                 status = role.run(pass);

@@ -37,6 +37,9 @@ int run(int argc, char **argv)
     add_device_commands(app, context);
     add_client_commands(app, context);
     add_program_commands(app, context);
+#ifdef ACC_HAVE_ROLES
+    add_role_commands(app, context);
+#endif
     add_run_command(app, context);
     add_validate_command(app, context);
 

@@ -128,12 +128,13 @@ bool fill(ProgramWriter &writer, std::string_view name)
     } else if (name == "gemm") {
         add_matrix(writer, "gemm", GEMM_K, GEMM_N, gemm_weight);
     } else if (name == "bench") {
-        add_null(writer, {{"noop", ACC_NULL_NOOP, 0},
-                          {"copy", ACC_NULL_COPY, sizeof(acc_null_args)}});
+        add_null(writer,
+                 {{"noop", ACC_NULL_NOOP, 0}, {"copy", ACC_NULL_COPY, sizeof(acc_null_args)}});
         add_matrix(writer, "mvm128", 128, 128, [](uint32_t row, uint32_t col) {
             // Any full range of weights does: a multiplicative hash.
             return static_cast<int>((row * 128 + col) * 2654435761u >> 24) - 128;
         });
+        add_role(writer, ACC_ROLE_NOOP, ACC_ROLE_NOOP, 0);
     } else {
         return false;
     }
