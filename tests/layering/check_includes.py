@@ -82,7 +82,7 @@ TABLE = {
     ),
     "libacc/interop/": (PUBLIC, ["spdlog"], ANY),
     "tools/accctl/": (
-        PUBLIC + ["common/", "tools/accrole/role_tool.h"],
+        PUBLIC + ["common/", "arch/", "tools/accrole/role_tool.h"],
         ["cli11", "json"],
         ANY,
     ),

@@ -41,11 +41,11 @@ Fidelity fidelity_of(const acc_device_info &info)
             "ADCs of the resolution in config: clipping, counted as saturations",
             "time and energy of products and of programming the cells, from docs/crossbar.md",
             "slots, loading and eviction",
+            "tiles' instruction streams and the network between them, from docs/crossbar-isa.md",
         };
         fidelity.not_modelled = {
             "noise, drift, stuck cells, spread of conductances, wire resistance",
             "wear of the cells",
-            "tiles' instruction streams and the network between them",
         };
         break;
     case ACC_ENGINE_FPGA:

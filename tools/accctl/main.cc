@@ -41,6 +41,7 @@ int run(int argc, char **argv)
     add_role_commands(app, context);
 #endif
     add_run_command(app, context);
+    add_explore_command(app, context);
     add_validate_command(app, context);
 
     try {

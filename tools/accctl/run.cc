@@ -162,6 +162,7 @@ bool check_tensors(const Options &options, const std::vector<Npy> &arrays,
 struct Counters {
     std::string uri;
     std::string engine;
+    uint64_t used = 0; // of the capacity of all slots
     acc_device_counters before, after;
 };
 
@@ -179,6 +180,10 @@ bool read_counters(const std::vector<Device> &devices, std::vector<Counters> &al
         }
         all[i].uri = acc_device_uri(devices[i].get());
         all[i].engine = engine_name(info.engine);
+        all[i].used = 0;
+        acc_slot_info slot = ACC_INIT(acc_slot_info);
+        for (uint32_t index = 0; acc_device_get_slot(devices[i].get(), index, &slot) == 0; ++index)
+            all[i].used += slot.used;
     }
     return true;
 }
@@ -216,8 +221,10 @@ int report(const Context &context, const Options &options, const Json &image,
     const double rate = stats.wall_ns ? static_cast<double>(stats.samples) / seconds : 0;
     Json devices = Json::array();
     for (const Counters &c : counters)
-        devices.push_back(
-            {{"uri", c.uri}, {"engine", c.engine}, {"counters", counters_json(difference(c))}});
+        devices.push_back({{"uri", c.uri},
+                           {"engine", c.engine},
+                           {"used", c.used},
+                           {"counters", counters_json(difference(c))}});
     Json tensors = Json::array();
     for (size_t i = 0; i < outputs.size(); ++i) {
         Json tensor = {{"name", outputs[i].name},
