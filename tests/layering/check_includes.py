@@ -108,8 +108,14 @@ TABLE = {
     "benchmarks/": (["include/", "common/"], ["benchmark", "json", "cli11"], ANY),
     # Below every launch: the model by itself.
     "benchmarks/crossbar.cc": (
-        ["arch/", "common/", "emulator/crossbar/"],
+        ["arch/", "common/", "emulator/crossbar/", "benchmarks/crossbar_isa.h"],
         ["json", "openblas"],
+        ANY,
+    ),
+    "benchmarks/crossbar_isa.cc": (
+        ["arch/", "common/", "emulator/crossbar/", "benchmarks/crossbar_isa.h", "program/isa/"]
+        + FORMATS,
+        [],
         ANY,
     ),
     "tests/": ([""], ALL, ANY),
