@@ -56,8 +56,10 @@ TABLE = {
     "program/signature.cc": (["common/", "program/"] + SHARED + FORMATS, ["sodium"], ANY),
     "arch/": (["common/"], ["tomlplusplus"], ANY),
     "program/": (["common/", "arch/"] + SHARED + FORMATS, ["libelf"], ANY),
+    # Policies of slots and the replay of traces: the device's very code, without a device.
+    "policy/": (["common/"], [], ANY),
     "emulator/": (
-        ["common/", "arch/", "program/"] + UAPI + SHARED + FORMATS,
+        ["common/", "arch/", "program/", "policy/"] + UAPI + SHARED + FORMATS,
         ["spdlog", "hwloc", "sodium"],
         ANY,
     ),
@@ -82,7 +84,7 @@ TABLE = {
     ),
     "libacc/interop/": (PUBLIC, ["spdlog"], ANY),
     "tools/accctl/": (
-        PUBLIC + ["common/", "arch/", "tools/accrole/role_tool.h"],
+        PUBLIC + ["common/", "arch/", "policy/", "tools/accrole/role_tool.h"],
         ["cli11", "json"],
         ANY,
     ),
