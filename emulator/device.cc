@@ -20,14 +20,15 @@ namespace acc::emu
 Device::Device(std::unique_ptr<Engine> engine, const DeviceOptions &options, Bus &bus,
                EventSink &events, unsigned workers, std::unique_ptr<CellStore> cells)
     : engine_(std::move(engine)), info_(engine_->info()), options_(options), bus_(bus),
-      events_(events),
-      residency_(*engine_, info_.engine != DRM_ACC_ENGINE_CROSSBAR, std::move(cells)),
+      events_(events), clock_(uint32_t(engine_->slots().size())),
+      residency_(*engine_,
+                 {.evict_foreign = info_.engine != DRM_ACC_ENGINE_CROSSBAR,
+                  .recovers = info_.recovers,
+                  .pace_real = options.pace_real,
+                  .policy = options.policy},
+                 clock_, std::move(cells)),
       scheduler_(workers), workers_(workers)
 {
-    const uint32_t slots = residency_.slots();
-    slot_free_ns_ = std::make_unique<std::atomic<uint64_t>[]>(slots);
-    for (uint32_t i = 0; i < slots; i++)
-        slot_free_ns_[i].store(0, std::memory_order_relaxed);
 }
 
 Result<std::unique_ptr<Device>> Device::create(std::unique_ptr<Engine> engine,
@@ -172,7 +173,7 @@ drm_acc_identity Device::identity() const
     out.device_id = info_.device_id;
     out.abi_major = ACC_ABI_MAJOR;
     out.abi_minor = ACC_ABI_MINOR;
-    out.features = DRM_ACC_FEATURE_ATOMICS | DRM_ACC_FEATURE_EMULATED;
+    out.features = DRM_ACC_FEATURE_ATOMICS | DRM_ACC_FEATURE_EMULATED | DRM_ACC_FEATURE_TRACE;
     if (info_.modelled) out.features |= DRM_ACC_FEATURE_MODELLED;
     if (options_.pace_real) out.features |= DRM_ACC_FEATURE_PACE_REAL;
     if (options_.scatter) out.features |= DRM_ACC_FEATURE_SCATTER;
@@ -193,6 +194,7 @@ int Device::identify(const acc_admin_cmd &command)
         drm_acc_counters counters;
         drm_acc_clock clock;
         drm_acc_client client;
+        drm_acc_trace trace;
         std::byte bytes[ACC_IDENTIFY_BYTES];
     } out;
     std::memset(&out, 0, sizeof out);
@@ -228,10 +230,14 @@ int Device::identify(const acc_admin_cmd &command)
     case ACC_IDENTIFY_CLOCK:
         out.clock.device_ns = out.clock.monotonic_ns = now_ns();
         out.clock.device_hz = 1'000'000'000;
-        out.clock.modelled_ns = model_now_ns_.load(std::memory_order_relaxed);
+        out.clock.modelled_ns = clock_.now_ns();
         break;
     case ACC_IDENTIFY_CLIENT:
         if (const int error = describe_client(command.asid, out.client)) return error;
+        break;
+    case ACC_IDENTIFY_TRACE:
+        if (const int error = residency_.trace(command.identify.index, command.asid, out.trace))
+            return error;
         break;
     default:
         return -EINVAL;
@@ -291,7 +297,9 @@ int Device::create_space(uint32_t asid, uint32_t weight)
     if (!asid || weight > ACC_WEIGHT_MAX) return -EINVAL;
     auto space = std::make_shared<Space>();
     space->asid = asid;
+    space->slot_share.client = asid;
     space->slot_share.weight = weight ? weight : ACC_WEIGHT_DEFAULT;
+    space->slot_share.quota = options_.slot_quota;
     space->kick.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!space->kick) return -errno;
     std::unique_lock lock(spaces_mutex_);
@@ -540,30 +548,6 @@ int Device::reset_device()
     injecting_.store(false);
     lost_.store(false);
     return 0;
-}
-
-// ------------------------------------------------------- the model's clock
-
-uint64_t Device::begin_modelled(uint32_t slot, uint64_t ready_ns, uint64_t load_ns)
-{
-    uint64_t start = std::max(ready_ns, slot_free_ns_[slot].load(std::memory_order_relaxed));
-    if (!load_ns) return start;
-    // One load at a time: there is one configuration port.
-    uint64_t port = port_free_ns_.load(std::memory_order_relaxed);
-    uint64_t end;
-    do {
-        end = std::max(port, start) + load_ns;
-    } while (!port_free_ns_.compare_exchange_weak(port, end, std::memory_order_relaxed));
-    return end;
-}
-
-void Device::end_modelled(uint32_t slot, uint64_t end_ns)
-{
-    slot_free_ns_[slot].store(end_ns, std::memory_order_relaxed);
-    uint64_t now = model_now_ns_.load(std::memory_order_relaxed);
-    while (now < end_ns &&
-           !model_now_ns_.compare_exchange_weak(now, end_ns, std::memory_order_relaxed)) {
-    }
 }
 
 } // namespace acc::emu

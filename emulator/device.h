@@ -24,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <string>
 #include <vector>
 
 namespace acc::emu
@@ -35,6 +36,8 @@ struct DeviceOptions {
     unsigned workers = 0;   // 0: slots + 2, at least 4
     bool pace_real = false; // modelled time delays real time
     bool scatter = false;   // reported only; the driver's memory does it
+    std::string policy{policy::policy_names().front()}; // of the slots, one of policy_names()
+    uint32_t slot_quota = 0; // most slots that a client may occupy while others wait; 0: all
     uint64_t memory_bytes = 8ull << 30;
 };
 
@@ -129,15 +132,12 @@ private:
     void raise(const acc_event &event);
     bool take_injected(std::atomic<uint32_t> &count);
 
-    // On the model's clock: when the configuration port and each slot are free.
-    uint64_t begin_modelled(uint32_t slot, uint64_t ready_ns, uint64_t load_ns);
-    void end_modelled(uint32_t slot, uint64_t end_ns);
-
     const std::unique_ptr<Engine> engine_;
     const EngineInfo info_;
     const DeviceOptions options_;
     Bus &bus_;
     EventSink &events_;
+    ModelClock clock_;
     Residency residency_;
     Scheduler scheduler_;
     const unsigned workers_;
@@ -149,10 +149,6 @@ private:
     drm_acc_counters retired_ = {}; // of queues that are gone
     std::atomic<uint64_t> fault_count_{0};
     std::atomic<bool> lost_{false};
-
-    std::unique_ptr<std::atomic<uint64_t>[]> slot_free_ns_;
-    std::atomic<uint64_t> port_free_ns_{0};
-    std::atomic<uint64_t> model_now_ns_{0};
 
     std::atomic<bool> injecting_{false};
     std::atomic<uint32_t> inject_errors_{0}, inject_hangs_{0}, inject_dropped_events_{0},

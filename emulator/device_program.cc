@@ -86,8 +86,9 @@ int Device::load_program(Space &space, const acc_admin_cmd &command, acc_admin_c
     }
     for (const Unit &unit : units) {
         if (residency_.can_ever_hold(unit)) continue;
-        why = "unit " + unit.name + " needs capacity " + std::to_string(unit.capacity) +
-              ": no slot of its class is that big";
+        why = "unit " + unit.name + ": expected a capacity of at most " +
+              std::to_string(residency_.biggest(unit.class_id)) + " in its class; found " +
+              std::to_string(unit.capacity);
         return refuse(-ENOSPC);
     }
     program->loads.resize(units.size());
@@ -170,7 +171,7 @@ int Device::prefetch_program(Space &space, const acc_admin_cmd &command)
     const auto units = units_of(*program, command.program.kernel);
     if (units.empty()) return -EINVAL;
     for (const uint32_t unit : units)
-        (void)residency_.prefetch(program, unit); // a hint
+        (void)residency_.prefetch(program, unit, clock_.now_ns()); // a hint
     return 0;
 }
 

@@ -4,8 +4,8 @@
 // slots and executes kernels. The device does the rest (queues, memory, residency,
 // faults, time). emulator/null/ is the template for a new engine.
 //
-// Threading: parse() may run on any thread, concurrently. For one slot, load(),
-// unload() and execute() never run concurrently; for different slots they do.
+// Threading: parse() may run on any thread, concurrently. For one slot, load(), reset(),
+// unload(), blank() and execute() never run concurrently; for different slots they do.
 #pragma once
 
 #include "acc/abi.h"
@@ -93,7 +93,9 @@ struct Dispatch {
     uint64_t saturations = 0; // ADC conversions that clipped
     uint64_t mvms = 0;        // array activations
     std::string text;         // of an error: what was expected and what was found
-    bool slot_fault = false;  // what is loaded in the slot can't be trusted any more
+    // With an error: what is loaded in the slot is not to be trusted any more (it hangs,
+    // crashed, reached out of its window). The slot is blanked, and the unit loaded again.
+    bool slot_fault = false;
 
     // True when the engine must return now: ask at least every millisecond of work.
     bool should_stop() const;
@@ -144,6 +146,7 @@ struct EngineInfo {
     uint8_t shell[16] = {};
     bool modelled = false;
     bool non_volatile = false; // save() and restore() work
+    bool recovers = false;     // a dispatch that is cut short is a slot_fault
 };
 
 class Engine
@@ -162,6 +165,16 @@ public:
     // Makes a unit callable in a slot. 0 or -errno. The program outlives its residency.
     virtual int load(uint32_t slot, const EngineProgram &program, uint32_t unit) = 0;
     virtual void unload(uint32_t slot) = 0;
+    // Behind load(): lets the unit come out of reset, and returns when it is ready, within a
+    // bound of the engine's own. An error is that of a load.
+    virtual int reset(uint32_t /*slot*/, const EngineProgram &, uint32_t /*unit*/) { return 0; }
+    // Takes away what is loaded, whatever it does, within a bound of the engine's own. After
+    // an error the slot is out of use until it is reset.
+    virtual int blank(uint32_t slot)
+    {
+        unload(slot);
+        return 0;
+    }
 
     // For engines that let others map a client's memory. A range is being unmapped: nothing that
     // starts from now on may reach it. Then what was in flight has ended, and it must be

@@ -163,6 +163,19 @@ int File::dev_query(drm_acc_dev_query &args)
         return ask(ACC_IDENTIFY_CLOCK, &args.clock, sizeof args.clock);
     case DRM_ACC_QUERY_CLIENT:
         return driver_->describe_client(*this, args.index, args.client);
+    case DRM_ACC_QUERY_TRACE: {
+        // Who may reset the device may see what it does.
+        std::lock_guard lock(staging_mutex_);
+        acc_admin_cmd command = {};
+        command.op = ACC_ADMIN_IDENTIFY;
+        command.asid = options_.privileged ? 0 : asid_;
+        command.identify.data = staging_->bus_start;
+        command.identify.what = ACC_IDENTIFY_TRACE;
+        command.identify.index = args.index;
+        if (const int error = driver_->device_->admin(command).status) return error;
+        std::memcpy(&args.trace, staging_->page(0), sizeof args.trace);
+        return 0;
+    }
     default:
         return identify(ACC_ADMIN_LOG, 0, 0, args.index, &args.fault, sizeof args.fault);
     }

@@ -48,7 +48,7 @@ void OptionReader::text(std::string_view key, std::string &value)
 }
 
 void OptionReader::choice(std::string_view key, std::string &value,
-                          std::initializer_list<std::string_view> values)
+                          std::span<const std::string_view> values)
 {
     const Option *option = find(key);
     if (!option) return;

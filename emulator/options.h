@@ -7,6 +7,7 @@
 #include "emulator/engine.h"
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,8 +25,12 @@ public:
     // Each leaves `value` alone when the key is absent.
     void number(std::string_view key, uint64_t &value, uint64_t least, uint64_t most);
     void text(std::string_view key, std::string &value); // not empty
+    void choice(std::string_view key, std::string &value, std::span<const std::string_view> values);
     void choice(std::string_view key, std::string &value,
-                std::initializer_list<std::string_view> values);
+                std::initializer_list<std::string_view> values)
+    {
+        choice(key, value, std::span(values.begin(), values.size()));
+    }
     // False when anything was refused, an unknown key among it. Call last.
     bool finish();
 

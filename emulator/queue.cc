@@ -130,7 +130,8 @@ Scheduler::Finish Queue::run()
     service_from_ns_ = now_ns();
 
     for (unsigned done = 0;;) {
-        switch (step()) {
+        const Step taken = step();
+        switch (taken) {
         case Step::Consumed:
             if (lease_ && turn_is_over()) share_lease();
             if (++done % slice_packets == 0 || lengthy_ns_ >= slice_ns) {
@@ -156,6 +157,7 @@ Scheduler::Finish Queue::run()
         case Step::WaitSlot:
             release_lease();
             flush_wakes();
+            if (taken == Step::WaitSignal) look_ahead();
             check_space();
             return Scheduler::Finish::Waiting;
         case Step::Empty:
@@ -169,6 +171,7 @@ Scheduler::Finish Queue::run()
                 sleeping.store(1, std::memory_order_relaxed);
                 check_space(); // its fence is the one the announcement needs, too
                 if (!has_packet() && (error_ || !stop_.load(std::memory_order_relaxed))) {
+                    rest();
                     QueueCounters::add(counters_.sleeps, 1);
                     return Scheduler::Finish::Idle;
                 }

@@ -88,8 +88,8 @@ private:
     Queue(Device &device, std::shared_ptr<Space> space, const Config &config)
         : device_(device), space_(std::move(space)), config_(config)
     {
-        slot_priority = config.priority;
-        slot_share = &space_->slot_share;
+        priority = config.priority;
+        share = &space_->slot_share;
     }
 
     acc_packet *slot_at(uint64_t index) const;
@@ -114,6 +114,10 @@ private:
     void release_lease();
     bool turn_is_over();
     void share_lease();
+    void look_ahead();
+    void rest();
+    uint64_t backlog() const;
+    std::shared_ptr<LoadedProgram> program_of(uint64_t kernel_object);
     void do_vendor(Outcome &outcome);
     void do_copy(Outcome &outcome);
     void do_fill(Outcome &outcome);
@@ -141,9 +145,10 @@ private:
     std::optional<uint32_t> lease_;
     std::shared_ptr<LoadedProgram> lease_program_;
     uint32_t lease_unit_ = 0;
-    uint64_t lease_busy_ns_ = 0, lease_dispatches_ = 0;
-    uint64_t lease_last_ns_ = 0; // the dispatches that are not paid for yet
-    uint64_t lease_load_ns_ = 0; // modelled, of the load that the lease caused
+    Residency::Use lease_use_;
+    Residency::After lease_after_ = Residency::After::Fine;
+    uint64_t lease_load_ns_ = 0;  // modelled, of the load that the lease caused
+    uint64_t lease_ready_ns_ = 0; // with pace=real: when that load is over
     std::vector<std::byte> kernargs_;
 
     std::atomic<bool> stop_{false};

@@ -7,6 +7,7 @@
 #include "emulator/sync.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <thread>
 
@@ -115,6 +116,20 @@ Queue::Step Queue::do_barrier(Outcome &outcome)
 
 // ---------------------------------------------------------------- dispatches
 
+// Null: no kernel of a loaded program.
+std::shared_ptr<LoadedProgram> Queue::program_of(uint64_t object)
+{
+    const auto has = [&](const LoadedProgram &program) {
+        return object >= program.base && object - program.base < program.engine->kernels.size();
+    };
+    if (program_ && has(*program_)) return program_;
+    std::lock_guard lock(space_->mutex);
+    auto found = space_->programs.upper_bound(object);
+    if (found == space_->programs.begin()) return nullptr;
+    --found;
+    return has(*found->second) ? found->second : nullptr;
+}
+
 bool Queue::find_kernel(uint64_t object, Outcome &outcome)
 {
     Space &space = *space_;
@@ -141,18 +156,29 @@ bool Queue::find_kernel(uint64_t object, Outcome &outcome)
 void Queue::release_lease()
 {
     if (!lease_) return;
-    device_.residency_.release(*this, *lease_, lease_busy_ns_, lease_dispatches_, lease_last_ns_);
+    // Who is being destroyed wants nothing any more.
+    const bool reload = !stop_.load(std::memory_order_acquire) ||
+                        stop_code_.load(std::memory_order_relaxed) != ACC_STATUS_CANCELLED;
+    device_.residency_.release(*this, *lease_, lease_use_,
+                               std::exchange(lease_after_, Residency::After::Fine), reload);
     lease_.reset();
     lease_program_.reset();
-    lease_busy_ns_ = lease_dispatches_ = lease_last_ns_ = 0;
+    lease_use_ = {};
+}
+
+// How many packets the client has published from the next one on, as far as it says.
+uint64_t Queue::backlog() const
+{
+    const uint64_t written = shared(control_->write_index).load(std::memory_order_relaxed);
+    return written > read_index_ ? std::min<uint64_t>(written - read_index_, config_.packets) : 1;
 }
 
 // True when the slot is to be shared. What the queue did while nobody wanted the slot is free.
 bool Queue::turn_is_over()
 {
-    if (lease_last_ns_ < turn_ns) return false;
+    if (lease_use_.unpaid_ns < turn_ns) return false;
     if (device_.residency_.contended()) return true;
-    lease_last_ns_ = 0;
+    lease_use_.pay();
     return false;
 }
 
@@ -162,10 +188,45 @@ void Queue::share_lease()
 {
     const bool again =
         !error_ && fetch() && (packet_.header & ACC_HEADER_TYPE_MASK) == ACC_PACKET_DISPATCH;
-    const bool yield = device_.residency_.must_yield(*this, *lease_, lease_last_ns_,
-                                                     again ? lease_program_ : nullptr, lease_unit_);
-    lease_last_ns_ = 0;
+    const bool yield = device_.residency_.must_yield(
+        *this, *lease_, lease_use_, again ? lease_program_ : nullptr, lease_unit_, backlog());
+    lease_use_.pay();
     if (yield) release_lease();
+}
+
+// Tells the residency manager which units the packets behind the next one want. Reads of
+// packets whose bodies may still change: what is found is a hint.
+void Queue::look_ahead()
+{
+    if (!device_.residency_.looks_ahead()) return;
+    constexpr uint64_t packets_ahead = 8;
+    std::array<Residency::UnitOf, 4> units;
+    size_t count = 0;
+    for (uint64_t i = read_index_ + 1; i <= read_index_ + packets_ahead && count < units.size();
+         i++) {
+        if (i - read_index_ >= config_.packets) break;
+        acc_packet *packet = slot_at(i);
+        const uint32_t publish = shared(packet->raw.publish).load(std::memory_order_acquire);
+        const uint32_t type = publish & ACC_HEADER_TYPE_MASK;
+        if (type == ACC_PACKET_INVALID) break;
+        if (type != ACC_PACKET_DISPATCH) continue;
+        const uint64_t object =
+            shared(packet->dispatch.kernel_object).load(std::memory_order_relaxed);
+        std::shared_ptr<LoadedProgram> program = program_of(object);
+        if (!program) break; // it will fault there
+        const uint32_t unit = program->engine->kernels[object - program->base].unit;
+        const Residency::UnitOf found(std::move(program), unit);
+        if (std::find(units.begin(), units.begin() + count, found) == units.begin() + count)
+            units[count++] = found;
+    }
+    if (!count && !interested) return;
+    device_.residency_.look_ahead(*this, std::span(units).first(count), model_ns_);
+}
+
+// Has nothing to do for now.
+void Queue::rest()
+{
+    if (interested || planned_ns) device_.residency_.cancel(*this);
 }
 
 // Leases a slot in which the unit is resident; the lease is kept from packet to packet
@@ -176,13 +237,15 @@ bool Queue::lease_slot(const std::shared_ptr<LoadedProgram> &program, uint32_t u
     if (lease_ && lease_program_ == program && lease_unit_ == unit) return true;
     release_lease();
     flush_wakes(); // a load may last
-    const Residency::Grant grant = device_.residency_.acquire(*this, program, unit);
+    const Residency::Grant grant = device_.residency_.acquire(*this, program, unit, backlog());
     switch (grant.outcome) {
     case Residency::Outcome::Granted:
         lease_ = grant.slot;
         lease_program_ = program;
         lease_unit_ = unit;
         lease_load_ns_ = grant.load_ns;
+        lease_ready_ns_ = grant.ready_ns;
+        look_ahead();
         return true;
     case Residency::Outcome::Wait:
         step = Step::WaitSlot;
@@ -251,18 +314,22 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
     const bool lengthy =
         injecting || device_.options_.pace_real ||
         device_.engine_->estimate_ns(*program.engine, dispatch) >= short_dispatch_ns;
+    executing_.store(&program, std::memory_order_relaxed);
+    const auto over = [&] { return dispatch.should_stop(); };
+    if (lease_ready_ns_) sleep_until_ns(std::exchange(lease_ready_ns_, 0), over);
+    const bool begun = !over();
     if (lengthy || packet_.raw.completion_signal) outcome.start_ns = now_ns();
     if (lengthy) {
         dispatch.deadline_ns = outcome.start_ns + config_.timeout_ns;
         flush_wakes();
     }
 
-    executing_.store(&program, std::memory_order_relaxed);
     acc_status status = ACC_STATUS_OK;
-    const auto over = [&] { return dispatch.should_stop(); };
     if (injecting && device_.take_injected(device_.inject_delays_))
         sleep_until_ns(outcome.start_ns + device_.inject_delay_ns_.load(), over);
-    if (injecting && device_.take_injected(device_.inject_hangs_)) {
+    if (!begun) {
+        status = ACC_STATUS_TIMEOUT;
+    } else if (injecting && device_.take_injected(device_.inject_hangs_)) {
         sleep_until_ns(~0ull, over);
         status = ACC_STATUS_TIMEOUT;
     } else if (injecting && device_.take_injected(device_.inject_errors_)) {
@@ -271,24 +338,24 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
     } else {
         status = device_.engine_->execute(*program.engine, dispatch);
     }
-    const uint64_t modelled_start = device_.begin_modelled(*lease_, model_ns_, lease_load_ns_);
-    const uint64_t load_ns = std::exchange(lease_load_ns_, 0);
-    model_ns_ = modelled_start + dispatch.modelled_ns;
-    device_.end_modelled(*lease_, model_ns_);
-    if (device_.options_.pace_real)
-        sleep_until_ns(outcome.start_ns + load_ns + dispatch.modelled_ns, over);
+    model_ns_ = device_.clock_.begin(*lease_, model_ns_, std::exchange(lease_load_ns_, 0)) +
+                dispatch.modelled_ns;
+    device_.clock_.end(*lease_, model_ns_);
+    if (device_.options_.pace_real) sleep_until_ns(outcome.start_ns + dispatch.modelled_ns, over);
     executing_.store(nullptr, std::memory_order_release);
 
     if (lengthy || packet_.raw.completion_signal) {
         outcome.end_ns = now_ns();
         lengthy_ns_ += outcome.end_ns - outcome.start_ns;
-        lease_last_ns_ += outcome.end_ns - outcome.start_ns;
-        lease_busy_ns_ += outcome.end_ns - outcome.start_ns;
+        lease_use_.unpaid_ns += outcome.end_ns - outcome.start_ns;
+        lease_use_.busy_ns += outcome.end_ns - outcome.start_ns;
         QueueCounters::add(counters_.busy_ns, outcome.end_ns - outcome.start_ns);
     } else {
-        lease_last_ns_ += unmeasured_ns;
+        lease_use_.unpaid_ns += unmeasured_ns;
     }
-    lease_dispatches_++;
+    lease_use_.unpaid_modelled_ns += dispatch.modelled_ns;
+    lease_use_.unpaid++;
+    lease_use_.dispatches++;
     outcome.energy_pj = dispatch.energy_pj;
     QueueCounters::add(counters_.bytes_read, memory.bytes_read());
     QueueCounters::add(counters_.bytes_written, memory.bytes_written());
@@ -304,10 +371,15 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
     outcome.address = status == ACC_STATUS_INVALID_ADDRESS ? memory.fault_address() : 0;
     outcome.text = std::move(dispatch.text);
     outcome.status = status;
+    const bool late = dispatch.deadline_ns && outcome.end_ns >= dispatch.deadline_ns;
+    if (dispatch.slot_fault)
+        lease_after_ = Residency::After::Broken;
+    else if (begun && status == ACC_STATUS_TIMEOUT)
+        lease_after_ = Residency::After::CutShort;
     if (stop_.load(std::memory_order_acquire)) {
         outcome.status = acc_status(stop_code_.load(std::memory_order_relaxed));
         outcome.text = "the queue was stopped while the kernel ran";
-    } else if (dispatch.deadline_ns && outcome.end_ns >= dispatch.deadline_ns) {
+    } else if (late) {
         outcome.status = ACC_STATUS_TIMEOUT;
         if (outcome.text.empty())
             outcome.text = "the kernel ran longer than the queue's timeout_ns";
@@ -335,7 +407,8 @@ void Queue::do_vendor(Outcome &outcome)
         release_lease();
         flush_wakes();
         (void)device_.residency_.prefetch(
-            program_, program_->engine->kernels[outcome.kernel_object - program_->base].unit);
+            program_, program_->engine->kernels[outcome.kernel_object - program_->base].unit,
+            model_ns_);
         break;
     default: {
         auto *word =

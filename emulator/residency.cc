@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+//
+// Who gets a slot when. What happens to the slots is in residency_slot.cc.
 #include "emulator/residency.h"
 
 #include "emulator/clock.h"
@@ -11,20 +13,38 @@ namespace acc::emu
 
 namespace
 {
-constexpr uint64_t patience = 1000; // turns of others of one's own priority
 constexpr uint64_t kept_credit_ns = 5'000'000;
-constexpr uint64_t least_turn_ns = 1000; // what a turn costs: short dispatches are not measured
+static_assert(policy::default_weight == ACC_WEIGHT_DEFAULT);
+static_assert(policy::priorities == DRM_ACC_PRIORITY_HIGH + 1);
+
+// Equal keys for what same_unit() says is the same whoever loaded it; what is compared by its
+// cells has several, which makes a prediction worse and nothing else.
+uint64_t key_of(const LoadedProgram &program, uint32_t index)
+{
+    const Unit &unit = program.engine->units[index];
+    static constexpr uint8_t none[sizeof unit.hash] = {};
+    if (std::memcmp(unit.hash, none, sizeof none) == 0) return (program.serial << 24 | index) << 1;
+    uint64_t key;
+    std::memcpy(&key, unit.hash, sizeof key);
+    return key | 1;
+}
 } // namespace
 
-Residency::Residency(Engine &engine, bool evict_foreign, std::unique_ptr<CellStore> cells)
-    : engine_(engine), evict_foreign_(evict_foreign), cells_(std::move(cells))
+Residency::Residency(Engine &engine, const ResidencyOptions &options, ModelClock &clock,
+                     std::unique_ptr<CellStore> cells)
+    : engine_(engine), options_(options), clock_(clock), cells_(std::move(cells)),
+      slots_(engine.slots().size()),
+      arbiter_(*this, policy::make_policy(options.policy), slots_.size())
 {
-    for (const SlotInfo &info : engine.slots()) {
-        slots_.emplace_back();
-        slots_.back().info = info;
+    const std::vector<SlotInfo> infos = engine.slots();
+    for (size_t i = 0; i < slots_.size(); i++) {
+        slots_[i].info = infos[i];
+        sync(slots_[i]);
     }
     restore_cells();
 }
+
+// ------------------------------------------------------------- what is the case
 
 bool Residency::same_unit(const LoadedProgram &a, uint32_t unit_a, const LoadedProgram &b,
                           uint32_t unit_b)
@@ -39,6 +59,14 @@ bool Residency::same_unit(const LoadedProgram &a, uint32_t unit_a, const LoadedP
     return equal(one.hash, other.hash) || ((a.orphan || b.orphan) && equal(one.cells, other.cells));
 }
 
+void Residency::fill(Want &want, const std::shared_ptr<const LoadedProgram> &program, uint32_t unit)
+{
+    want.program = program;
+    want.index = unit;
+    want.unit = key_of(*program, unit);
+    want.reload_ns = program->engine->units[unit].load_ns;
+}
+
 bool Residency::fits(const Slot &slot, const Unit &unit) const
 {
     return (!unit.class_id || unit.class_id == slot.info.class_id) &&
@@ -51,10 +79,39 @@ bool Residency::can_ever_hold(const Unit &unit) const
                        [&](const Slot &slot) { return fits(slot, unit); });
 }
 
-bool Residency::evictable(const Slot &slot, const LoadedProgram &for_program) const
+uint64_t Residency::biggest(uint32_t class_id) const
 {
-    return slot.pins.empty() && (evict_foreign_ || !slot.program || slot.program->unloaded ||
-                                 slot.program->asid == for_program.asid || has_twin(slot));
+    uint64_t capacity = 0;
+    for (const Slot &slot : slots_)
+        if (!class_id || class_id == slot.info.class_id)
+            capacity = std::max(capacity, slot.info.capacity);
+    return capacity;
+}
+
+bool Residency::holds(const Slot &slot, const LoadedProgram &program, uint32_t unit) const
+{
+    return slot.program && slot.state != DRM_ACC_SLOT_FAULT &&
+           same_unit(*slot.program, slot.unit, program, unit);
+}
+
+bool Residency::holds(const policy::Request &request, uint32_t slot) const
+{
+    const Want &want = static_cast<const Want &>(request);
+    return want.program && holds(slots_[slot], *want.program, want.index);
+}
+
+bool Residency::fits(const policy::Request &request, uint32_t slot) const
+{
+    const Want &want = static_cast<const Want &>(request);
+    return fits(slots_[slot], want.program->engine->units[want.index]);
+}
+
+bool Residency::may_evict(const policy::Request &request, uint32_t index) const
+{
+    const Want &want = static_cast<const Want &>(request);
+    const Slot &slot = slots_[index];
+    return options_.evict_foreign || !slot.program || slot.program->unloaded ||
+           slot.program->asid == want.program->asid || has_twin(slot);
 }
 
 // Whether the unit is elsewhere, too: whoever owns it loses nothing but the second copy, which
@@ -67,431 +124,173 @@ bool Residency::has_twin(const Slot &slot) const
     });
 }
 
-// The slot to use: where the unit is, else an empty one, else the least recently used.
-// Null with may_wait: a suitable one is only busy.
-Residency::Slot *Residency::choose(const LoadedProgram &program, uint32_t unit, bool &may_wait)
-{
-    may_wait = false;
-    for (Slot &slot : slots_) {
-        if (!slot.program || !same_unit(*slot.program, slot.unit, program, unit)) continue;
-        if (slot.state == DRM_ACC_SLOT_READY) return &slot;
-        if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING) may_wait = true;
-    }
-    Slot *best = nullptr;
-    for (Slot &slot : slots_) {
-        if (!fits(slot, program.engine->units[unit])) continue;
-        switch (slot.state) {
-        case DRM_ACC_SLOT_EMPTY:
-            // A unit that is busy elsewhere may have a second copy where there is room.
-            if (!best || best->state != DRM_ACC_SLOT_EMPTY) best = &slot;
-            break;
-        case DRM_ACC_SLOT_READY:
-            if (evictable(slot, program) &&
-                (!best || (best->state == DRM_ACC_SLOT_READY && slot.last_use < best->last_use)))
-                best = &slot;
-            break;
-        case DRM_ACC_SLOT_BUSY:
-        case DRM_ACC_SLOT_LOADING:
-            if (evictable(slot, program)) may_wait = true;
-            break;
-        default:
-            break;
-        }
-    }
-    // Evicting somebody to make a second copy of a unit that only has to be waited for
-    // would thrash: wait.
-    if (best && best->state == DRM_ACC_SLOT_READY && may_wait) {
-        for (const Slot &slot : slots_)
-            if (slot.program && same_unit(*slot.program, slot.unit, program, unit)) return nullptr;
-    }
-    return best;
-}
-
-// True when it is the turn of `a` rather than of `b`. At equal right who waits goes before
-// who does not.
-bool Residency::before(const SlotClient &a, const SlotClient &b) const
-{
-    const uint32_t priority = a.slot_priority;
-    if (priority != b.slot_priority) return priority > b.slot_priority;
-    const uint64_t turns = priorities_[priority].turns;
-    const bool a_late = a.ticket_ && turns - a.turns_at_ > patience;
-    const bool b_late = b.ticket_ && turns - b.turns_at_ > patience;
-    if (a_late != b_late) return a_late;
-    const uint64_t a_ns = a.slot_share->virtual_ns[priority];
-    const uint64_t b_ns = b.slot_share->virtual_ns[priority];
-    if (!a_late && a_ns != b_ns) return a_ns < b_ns;
-    return a.ticket_ && (!b.ticket_ || a.ticket_ < b.ticket_);
-}
-
-// True when somebody whose turn it is rather waits and could be served now.
-bool Residency::behind_others(const SlotClient &client)
-{
-    for (const SlotClient *other : waiters_) {
-        bool may_wait = false;
-        if (other != &client && before(*other, client) &&
-            choose(*other->wants_, other->wants_unit_, may_wait))
-            return true;
-    }
-    return false;
-}
-
-// A client that comes anew has no credit of the time when it wanted nothing: it begins where
-// those are who are being served, or with the first of those who wait if they are further back.
-// It keeps a little, because one that lets a slot go to whom it is due is away for a moment too.
-void Residency::enter(SlotClient &client)
-{
-    const uint32_t priority = client.slot_priority;
-    uint64_t now = priorities_[priority].virtual_now;
-    for (const SlotClient *other : waiters_)
-        if (other->slot_priority == priority)
-            now = std::min(now, other->slot_share->virtual_ns[priority]);
-    const uint64_t credit = kept_credit_ns * ACC_WEIGHT_DEFAULT / client.slot_share->weight;
-    uint64_t &virtual_ns = client.slot_share->virtual_ns[priority];
-    virtual_ns = std::max(virtual_ns, now - std::min(now, credit));
-}
-
-void Residency::take_turn(const SlotClient &client)
-{
-    auto &priority = priorities_[client.slot_priority];
-    const uint64_t virtual_ns = client.slot_share->virtual_ns[client.slot_priority];
-    priority.virtual_now = std::max(priority.virtual_now, virtual_ns);
-    priority.turns++;
-}
-
-void Residency::charge(SlotClient &client, uint64_t ns)
-{
-    SlotShare &share = *client.slot_share;
-    share.virtual_ns[client.slot_priority] +=
-        std::max(ns, least_turn_ns) * ACC_WEIGHT_DEFAULT / share.weight;
-}
-
-int Residency::load_into(std::unique_lock<std::mutex> &lock, Slot &slot,
-                         const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
-{
-    const auto index = uint32_t(&slot - slots_.data());
-    const bool evict = slot.program != nullptr;
-    const Unit &what = program->engine->units[unit];
-    slot.state = DRM_ACC_SLOT_LOADING;
-    slot.program = program;
-    slot.unit = unit;
-    bool fail = false;
-    for (uint32_t left = fail_loads_.load(); left && !fail;)
-        fail = fail_loads_.compare_exchange_weak(left, left - 1);
-
-    const bool kept = std::exchange(slot.kept, false), keep_it = must_keep(slot, *program);
-
-    lock.unlock();
-    // What is replaced stays kept until the new is; what is overwritten goes first.
-    if (kept && !keep_it) (void)cells_->erase(index);
-    if (evict) engine_.unload(index);
-    int error = fail ? -EIO : engine_.load(index, *program->engine, unit);
-    if (!error && keep_it) {
-        error = keep(index, *program, unit);
-        if (error) engine_.unload(index);
-    }
-    if (error && keep_it) (void)cells_->erase(index);
-    lock.lock();
-
-    slot.kept = keep_it && !error && slot.program; // null: the device was reset meanwhile
-    if (evict) evictions_.fetch_add(1, std::memory_order_relaxed);
-    if (error) {
-        slot.state = DRM_ACC_SLOT_EMPTY;
-        slot.program.reset();
-        return error;
-    }
-    slot.state = DRM_ACC_SLOT_READY;
-    slot.loads++;
-    slot.load_ns += what.load_ns;
-    slot.last_use = ++uses_;
-    program->loads[unit]++;
-    total_loads_.fetch_add(1, std::memory_order_relaxed);
-    load_ns_.fetch_add(what.load_ns, std::memory_order_relaxed);
-    load_pj_.fetch_add(what.load_pj, std::memory_order_relaxed);
-    return 0;
-}
+// -------------------------------------------------------------------- turns
 
 Residency::Grant Residency::acquire(SlotClient &client,
-                                    const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
+                                    const std::shared_ptr<LoadedProgram> &program, uint32_t unit,
+                                    uint64_t backlog)
 {
-    std::unique_lock lock(mutex_);
+    Lock lock(mutex_);
     Grant grant;
-    bool may_wait = false;
-    if (!client.ticket_) enter(client);
-    Slot *slot = choose(*program, unit, may_wait);
-    if (!slot && !may_wait) {
+    fill(client, program, unit);
+    if (!client.waits()) arbiter_.enter(client, kept_credit_ns);
+    arbiter_.plan(client, backlog);
+    const Choice choice = arbiter_.choose(client);
+    Slot *slot = choice.slot == policy::no_slot ? nullptr : &slots_[choice.slot];
+    if (!slot && !choice.may_wait) {
         grant.outcome = Outcome::NoSlot;
-    } else if (!slot || behind_others(client)) {
+        tell(DRM_ACC_TRACE_REFUSE, choice.reason, nullptr, &client);
+    } else if (!slot || arbiter_.ahead_of(client)) {
+        if (!client.waits())
+            tell(DRM_ACC_TRACE_WAIT, slot ? policy::Reason::Behind : choice.reason, nullptr,
+                 &client);
         wait(client, program, unit);
         if (slot) wake_waiters(); // this one stands back: the better one must know
         return grant;             // Wait
     } else {
-        grant.slot = uint32_t(slot - slots_.data());
+        grant.slot = choice.slot;
         grant.outcome = Outcome::Granted;
-        take_turn(client);
-        if (slot->program && same_unit(*slot->program, slot->unit, *program, unit)) {
+        if (choice.resident && client.waits())
+            tell(DRM_ACC_TRACE_GRANT, arbiter_.grant_reason(client), slot, &client);
+        arbiter_.take_turn(client);
+        if (choice.resident) {
             if (take_over(lock, *slot, program, unit)) grant.outcome = Outcome::LoadError;
         } else {
             const uint64_t start = now_ns();
-            if (load_into(lock, *slot, program, unit)) {
+            tell(DRM_ACC_TRACE_LOAD, choice.reason, slot, &client, &choice);
+            if (load_into(lock, *slot, client, program, nullptr))
                 grant.outcome = Outcome::LoadError;
-            } else {
+            else
                 grant.load_ns = program->engine->units[unit].load_ns;
-                grant.load_pj = program->engine->units[unit].load_pj;
-            }
-            charge(client, now_ns() - start);
+            const uint64_t end = now_ns();
+            arbiter_.charge(client, std::max(end, slot->ready_ns) - start);
         }
         if (grant.outcome == Outcome::Granted) {
-            slot->state = DRM_ACC_SLOT_BUSY;
-            slot->last_use = ++uses_;
+            go(*slot, DRM_ACC_SLOT_BUSY);
+            arbiter_.use(choice.slot);
+            grant.ready_ns = slot->ready_ns;
         }
     }
-    if (client.ticket_) stop_waiting(client);
+    if (client.waits()) stop_waiting(client);
     // Others may have been told to try while this one stood before them.
     wake_waiters();
     return grant;
 }
 
-void Residency::release(SlotClient &client, uint32_t index, uint64_t busy_ns, uint64_t dispatches,
-                        uint64_t last_ns)
+void Residency::release(SlotClient &client, uint32_t index, const Use &use, After after,
+                        bool reload)
 {
-    std::unique_lock lock(mutex_);
+    Lock lock(mutex_);
     Slot &slot = slots_[index];
-    slot.busy_ns += busy_ns;
-    slot.dispatches += dispatches;
-    slot.state = DRM_ACC_SLOT_READY;
-    if (last_ns) charge(client, last_ns);
-    if (slot.fault_pending) fail(slot);
+    slot.busy_ns += use.busy_ns;
+    slot.dispatches += use.dispatches;
+    if (use.unpaid) charge(client, use);
+    const bool recovers = after == After::Broken || (after == After::CutShort && options_.recovers);
+    if (slot.fault_pending)
+        fail(slot);
+    else if (recovers)
+        recover(lock, slot, after == After::Broken ? DRM_ACC_REASON_ROLE : DRM_ACC_REASON_TIMEOUT,
+                reload);
+    else
+        go(slot, DRM_ACC_SLOT_READY);
     if (slot.kept && slot.program->unloaded && slot.pins.empty()) orphan(slot);
     wake_waiters();
 }
 
-bool Residency::must_yield(SlotClient &client, uint32_t index, uint64_t last_ns,
-                           const std::shared_ptr<LoadedProgram> &next, uint32_t unit)
+bool Residency::must_yield(SlotClient &client, uint32_t index, const Use &use,
+                           const std::shared_ptr<LoadedProgram> &next, uint32_t unit,
+                           uint64_t backlog)
 {
-    std::unique_lock lock(mutex_);
-    Slot &slot = slots_[index];
-    if (slot.fault_pending) return true;
-    charge(client, last_ns);
-    slot.state = DRM_ACC_SLOT_READY; // as it would be
-    const bool yield = behind_others(client);
-    slot.state = DRM_ACC_SLOT_BUSY;
-    if (!yield)
-        take_turn(client);
-    else if (next)
-        wait(client, next, unit);
-    return yield;
+    Lock lock(mutex_);
+    if (slots_[index].fault_pending) return true;
+    charge(client, use);
+    arbiter_.plan(client, backlog);
+    const policy::Request *whom = nullptr;
+    const bool yield = arbiter_.must_yield(client, index, use.dispatches, whom);
+    if (!yield) {
+        arbiter_.take_turn(client);
+        return false;
+    }
+    tell(DRM_ACC_TRACE_YIELD, arbiter_.grant_reason(*whom), &slots_[index], &client);
+    if (next) wait(client, next, unit);
+    return true;
 }
 
-// What was resident is gone, and so are its pins.
-void Residency::fail(Slot &slot)
+// The client pays, and the policy learns what a dispatch of its unit takes.
+void Residency::charge(SlotClient &client, const Use &use)
 {
-    erase_cells(slot);
-    if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
-    slot.program.reset();
-    end_pins(slot);
-    slot.fault_pending = false;
-    slot.state = DRM_ACC_SLOT_FAULT;
+    arbiter_.charge(client, use.unpaid_ns);
+    if (use.unpaid)
+        arbiter_.ran(client, std::max<uint64_t>(use.unpaid_ns / use.unpaid, 1),
+                     use.unpaid_modelled_ns / use.unpaid);
 }
 
 // Tells the waiter whose turn it is of those that could be served now. Its own acquire()
 // tells the next. Under the lock, so that nobody who is told has cancelled.
 void Residency::wake_waiters()
 {
-    SlotClient *best = nullptr;
-    for (SlotClient *client : waiters_) {
-        if (best && !before(*client, *best)) continue;
-        bool may_wait = false;
-        if (choose(*client->wants_, client->wants_unit_, may_wait) || !may_wait) best = client;
-    }
-    if (best) best->slot_available();
+    if (policy::Request *next = arbiter_.next()) static_cast<SlotClient *>(next)->slot_available();
+}
+
+// Whether there is a slot for somebody who waits, whom a hint must not be in the way of.
+bool Residency::taken_by_waiter() const
+{
+    return std::any_of(
+        arbiter_.waiters().begin(), arbiter_.waiters().end(),
+        [&](const policy::Request *r) { return arbiter_.choose(*r).slot != policy::no_slot; });
 }
 
 void Residency::wait(SlotClient &client, const std::shared_ptr<LoadedProgram> &program,
                      uint32_t unit)
 {
-    if (!client.ticket_) {
-        client.ticket_ = ++tickets_;
-        client.turns_at_ = priorities_[client.slot_priority].turns;
-        waiters_.push_back(&client);
-        waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
-    }
-    client.wants_ = program;
-    client.wants_unit_ = unit;
+    fill(client, program, unit);
+    arbiter_.wait(client, now_ns());
+    waiting_.store(uint32_t(arbiter_.waiters().size()), std::memory_order_relaxed);
 }
 
 void Residency::stop_waiting(SlotClient &client)
 {
-    std::erase(waiters_, &client);
-    waiting_.store(uint32_t(waiters_.size()), std::memory_order_relaxed);
-    client.ticket_ = 0;
-    client.wants_.reset();
+    arbiter_.stop_waiting(client);
+    waiting_.store(uint32_t(arbiter_.waiters().size()), std::memory_order_relaxed);
 }
 
 void Residency::cancel(SlotClient &client)
 {
-    std::unique_lock lock(mutex_);
-    if (!client.ticket_) return;
+    Lock lock(mutex_);
+    arbiter_.expect(client, {});
+    arbiter_.plan(client, 0);
+    client.program.reset();
+    if (!client.waits()) return;
     stop_waiting(client);
     wake_waiters();
 }
 
-int Residency::prefetch(const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
+void Residency::look_ahead(SlotClient &client, std::span<const UnitOf> units, uint64_t model_ns)
 {
-    std::unique_lock lock(mutex_);
-    bool may_wait = false;
-    Slot *slot = choose(*program, unit, may_wait);
-    if (!slot) return 0;
-    // A hint takes no slot from somebody who waits for one.
-    for (const SlotClient *waiter : waiters_) {
-        bool later = false;
-        if (choose(*waiter->wants_, waiter->wants_unit_, later)) return 0;
-    }
-    // A hint: the dispatch will report what goes wrong.
-    if (slot->program && same_unit(*slot->program, slot->unit, *program, unit))
-        (void)take_over(lock, *slot, program, unit);
-    else
-        (void)load_into(lock, *slot, program, unit);
-    if (slot->fault_pending) fail(*slot);
-    wake_waiters();
-    return 0;
-}
-
-int Residency::pin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit,
-                   uint32_t quota_left)
-{
-    std::unique_lock lock(mutex_);
-    if (program->pins[unit]) {
-        program->pins[unit]++;
-        return 0;
-    }
-    if (!quota_left) return -E2BIG;
-    bool may_wait = false;
-    Slot *slot = nullptr;
-    for (Slot &candidate : slots_) // busy with this very unit will do
-        if (candidate.program && same_unit(*candidate.program, candidate.unit, *program, unit) &&
-            candidate.state != DRM_ACC_SLOT_FAULT)
-            slot = &candidate;
-    if (!slot) slot = choose(*program, unit, may_wait);
-    // One slot of each class stays free of pins.
-    const auto may_pin = [&](const Slot &candidate) {
-        uint32_t unpinned = 0;
-        for (const Slot &other : slots_)
-            unpinned += other.info.class_id == candidate.info.class_id && other.pins.empty();
-        return !candidate.pins.empty() || unpinned >= 2;
-    };
-    if (slot && !may_pin(*slot)) return -ENOSPC;
-    if (!slot) {
-        const bool later = std::any_of(slots_.begin(), slots_.end(), [&](const Slot &candidate) {
-            return fits(candidate, program->engine->units[unit]) && may_pin(candidate);
-        });
-        return may_wait && later ? -EBUSY : -ENOSPC;
-    }
-    // Before the load, which lets go of the lock: others count this one.
-    slot->pins.emplace_back(program.get(), unit);
-    program->pins[unit] = 1;
-    int error = 0;
-    const bool resident = slot->program && same_unit(*slot->program, slot->unit, *program, unit);
-    if (!resident || slot->state == DRM_ACC_SLOT_READY) {
-        error = resident ? take_over(lock, *slot, program, unit)
-                         : load_into(lock, *slot, program, unit);
-        if (error) {
-            std::erase(slot->pins, std::pair(program.get(), unit));
-            program->pins[unit] = 0;
-        }
-        if (slot->fault_pending) {
-            fail(*slot);
-            error = -EIO;
-        }
-    }
-    wake_waiters();
-    return error;
-}
-
-int Residency::unpin(const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
-{
-    std::unique_lock lock(mutex_);
-    if (!program->pins[unit]) return -EINVAL;
-    if (--program->pins[unit]) return 0;
-    for (Slot &slot : slots_)
-        std::erase(slot.pins, std::pair(program.get(), unit));
-    wake_waiters();
-    return 0;
-}
-
-void Residency::end_pins(Slot &slot)
-{
-    for (const auto &[program, unit] : slot.pins)
-        program->pins[unit] = 0;
-    slot.pins.clear();
-}
-
-void Residency::forget(LoadedProgram &program)
-{
-    std::unique_lock lock(mutex_);
-    program.unloaded = true; // where a lease keeps it, whoever comes next may evict it
-    for (Slot &slot : slots_) {
-        std::erase_if(slot.pins, [&](const auto &pin) { return pin.first == &program; });
-        if (slot.program.get() != &program) continue;
-        program.orphan |= slot.kept; // under a lease or others' pins, too
-        if (!slot.pins.empty() || slot.state != DRM_ACC_SLOT_READY) continue;
-        if (slot.kept) {
-            orphan(slot);
-            continue;
-        }
-        engine_.unload(uint32_t(&slot - slots_.data()));
-        slot.program.reset();
-        slot.state = DRM_ACC_SLOT_EMPTY;
-    }
-    wake_waiters();
-}
-
-int Residency::reset_slot(uint32_t index, uint32_t asid, bool privileged)
-{
-    std::unique_lock lock(mutex_);
-    if (index >= slots_.size()) return -ENOENT;
-    Slot &slot = slots_[index];
-    const auto foreign = [&](const auto &pin) { return pin.first->asid != asid; };
-    if (!privileged && ((slot.program && slot.program->asid != asid && !slot.program->unloaded) ||
-                        std::any_of(slot.pins.begin(), slot.pins.end(), foreign)))
-        return -EACCES;
-    if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING) return -EBUSY;
-    erase_cells(slot);
-    if (slot.program) engine_.unload(index);
-    slot.program.reset();
-    end_pins(slot);
-    slot.state = DRM_ACC_SLOT_EMPTY;
-    wake_waiters();
-    return 0;
-}
-
-void Residency::reset_all()
-{
-    std::unique_lock lock(mutex_);
-    for (Slot &slot : slots_) {
-        end_pins(slot);
-        slot.fault_pending = false;
-        if (slot.kept) { // no reset reaches these cells
-            orphan(slot);
-            continue;
-        }
-        if (slot.program) engine_.unload(uint32_t(&slot - slots_.data()));
-        slot.program.reset();
-        slot.state = DRM_ACC_SLOT_EMPTY;
+    Lock lock(mutex_);
+    std::array<uint64_t, 4> keys = {};
+    for (size_t i = 0; i < std::min(units.size(), keys.size()); i++)
+        keys[i] = key_of(*units[i].first, units[i].second);
+    arbiter_.expect(client, keys);
+    if (options_.pace_real && port_free_ns_ > now_ns()) return; // the port is taken
+    for (const auto &[program, unit] : units.first(std::min(units.size(), keys.size()))) {
+        Want want;
+        want.share = client.share;
+        want.priority = client.priority;
+        fill(want, program, unit);
+        const Choice choice = arbiter_.choose_ahead(want);
+        if (choice.slot == policy::no_slot) continue;
+        Slot &slot = slots_[choice.slot];
+        tell(DRM_ACC_TRACE_PREFETCH, choice.reason, &slot, &want, &choice);
+        // The dispatch will report what goes wrong.
+        (void)load_into(lock, slot, want, program, &model_ns);
+        if (slot.fault_pending) fail(slot);
+        wake_waiters();
+        return; // one at a time
     }
 }
 
-int Residency::inject_slot_fault(uint32_t index)
-{
-    std::unique_lock lock(mutex_);
-    if (index >= slots_.size()) return -ENOENT;
-    Slot &slot = slots_[index];
-    if (slot.state == DRM_ACC_SLOT_BUSY || slot.state == DRM_ACC_SLOT_LOADING)
-        slot.fault_pending = true;
-    else
-        fail(slot);
-    wake_waiters();
-    return 0;
-}
+// ------------------------------------------------------------------ questions
 
 uint32_t Residency::resident_slot(const LoadedProgram &program, uint32_t unit) const
 {
@@ -528,6 +327,10 @@ drm_acc_slot Residency::slot_state(uint32_t index, uint32_t asid) const
     const Slot &slot = slots_[index];
     drm_acc_slot out = {};
     out.state = slot.state;
+    // With pace=real the engine has it already; the model is still at it.
+    if ((slot.state == DRM_ACC_SLOT_READY || slot.state == DRM_ACC_SLOT_BUSY) && slot.ready_ns &&
+        slot.ready_ns > now_ns())
+        out.state = DRM_ACC_SLOT_LOADING;
     out.class_id = slot.info.class_id;
     out.pins = uint32_t(slot.pins.size());
     out.capacity = slot.info.capacity;
@@ -542,6 +345,12 @@ drm_acc_slot Residency::slot_state(uint32_t index, uint32_t asid) const
             std::strncpy(out.resident, unit.name.c_str(), sizeof out.resident - 1);
     }
     return out;
+}
+
+int Residency::trace(uint32_t index, uint32_t asid, drm_acc_trace &out) const
+{
+    std::lock_guard lock(mutex_);
+    return trace_.read(index, asid, out) ? 0 : -ENOENT;
 }
 
 } // namespace acc::emu

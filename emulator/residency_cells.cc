@@ -48,8 +48,9 @@ void Residency::restore_cells()
         }
         unit->name = kept.unit;
         slot.program = nobodys(*unit);
-        slot.state = DRM_ACC_SLOT_READY;
+        slot.state = DRM_ACC_SLOT_READY; // it comes up so
         slot.kept = true;
+        sync(slot);
     }
 }
 
@@ -68,20 +69,22 @@ int Residency::keep(uint32_t slot, const LoadedProgram &program, uint32_t unit)
 
 // The unit is resident, in a READY slot. It becomes this program's if its owner is gone, and
 // is kept if this program wants that and its owner did not.
-int Residency::take_over(std::unique_lock<std::mutex> &lock, Slot &slot,
-                         const std::shared_ptr<LoadedProgram> &program, uint32_t unit)
+int Residency::take_over(Lock &lock, Slot &slot, const std::shared_ptr<LoadedProgram> &program,
+                         uint32_t unit)
 {
     if (slot.program->unloaded) {
         slot.program = program;
         slot.unit = unit;
+        sync(slot);
     }
     if (!must_keep(slot, *program)) return 0;
-    slot.state = DRM_ACC_SLOT_LOADING;
+    go(slot, DRM_ACC_SLOT_BUSY);
     lock.unlock();
-    const int error = keep(uint32_t(&slot - slots_.data()), *program, unit);
+    const int error = keep(number(slot), *program, unit);
     lock.lock();
-    slot.state = DRM_ACC_SLOT_READY;
-    slot.kept = !error && slot.program; // null: the device was reset meanwhile
+    if (!slot.program) return -EIO; // the device was reset meanwhile
+    go(slot, DRM_ACC_SLOT_READY);
+    slot.kept = !error;
     return error;
 }
 
@@ -89,14 +92,15 @@ void Residency::orphan(Slot &slot)
 {
     slot.program = nobodys(slot.program->engine->units[slot.unit]);
     slot.unit = 0;
-    slot.last_use = 0;
-    slot.state = DRM_ACC_SLOT_READY;
+    slot.state = DRM_ACC_SLOT_READY; // also at a device reset, whatever it was
+    sync(slot);
+    arbiter_.slots[number(slot)].last_use = 0;
 }
 
 void Residency::erase_cells(Slot &slot)
 {
     if (!std::exchange(slot.kept, false)) return;
-    (void)cells_->erase(uint32_t(&slot - slots_.data())); // has been logged
+    (void)cells_->erase(number(slot)); // has been logged
 }
 
 } // namespace acc::emu

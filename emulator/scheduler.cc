@@ -85,7 +85,7 @@ void Scheduler::add(uint32_t asid, Queue *queue)
 {
     std::lock_guard lock(mutex_);
     ClientSpace &space = spaces_.at(asid);
-    queue->sched_lane = &space.lanes[queue->slot_priority];
+    queue->sched_lane = &space.lanes[queue->priority];
     space.queues.push_back(queue);
 }
 

@@ -44,10 +44,11 @@ Result<DeviceParts> make_device_parts(std::string_view spec, std::string &why,
     for (Option &option : all) {
         const bool ours = option.key == "scatter" || option.key == "pace" ||
                           option.key == "workers" || option.key == "memory" ||
-                          option.key == "state";
+                          option.key == "state" || option.key == "policy" ||
+                          option.key == "slot_quota";
         (ours ? common : own).push_back(std::move(option));
     }
-    uint64_t scatter = 0, workers = 0;
+    uint64_t scatter = 0, workers = 0, slot_quota = 0;
     DeviceOptions options;
     std::string pace = "fast", state;
     OptionReader reader(common, why);
@@ -56,10 +57,13 @@ Result<DeviceParts> make_device_parts(std::string_view spec, std::string &why,
     reader.number("workers", workers, 1, 256);
     reader.number("memory", options.memory_bytes, 1u << 20, 1ull << 40);
     reader.text("state", state);
+    reader.choice("policy", options.policy, policy::policy_names());
+    reader.number("slot_quota", slot_quota, 0, 1024);
     if (!reader.finish()) return Error{-EINVAL};
     options.scatter = scatter != 0;
     options.pace_real = pace == "real";
     options.workers = unsigned(workers);
+    options.slot_quota = uint32_t(slot_quota);
 
     auto engine = factory(own, why);
     if (!engine) return Error{engine.error()};

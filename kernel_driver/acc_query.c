@@ -92,6 +92,36 @@ static struct acc_file *acc_client_find(struct acc_file *asker, u32 index)
 	return best;
 }
 
+/* The device names clients by ASID. 0: closed meanwhile, or nobody. */
+static u64 acc_client_of(struct acc_device *acc, u32 asid)
+{
+	struct acc_file *file = asid ? acc_file_get(acc, asid) : NULL;
+	u64 client = file ? file->client : 0;
+
+	if (file)
+		acc_file_put(file);
+	return client;
+}
+
+/* Who may reset the device may see what it does. */
+static int acc_query_trace(struct acc_file *file, u32 index, struct drm_acc_trace *out)
+{
+	struct acc_device *acc = file->acc;
+	u32 asid = capable(CAP_SYS_ADMIN) ? 0 : file->asid;
+	int ret;
+
+	if (!(acc->identity.features & DRM_ACC_FEATURE_TRACE))
+		return -EINVAL;
+	ret = acc_identify(acc, asid, ACC_IDENTIFY_TRACE, index, out, sizeof(*out));
+	if (ret)
+		return ret;
+	out->client = acc_client_of(acc, out->client);
+	out->victim_client = acc_client_of(acc, out->victim_client);
+	out->unit[sizeof(out->unit) - 1] = 0;
+	out->victim[sizeof(out->victim) - 1] = 0;
+	return 0;
+}
+
 static int acc_query_client(struct acc_file *asker, u32 index, struct drm_acc_client *out)
 {
 	struct acc_file *file = acc_client_find(asker, index);
@@ -179,6 +209,8 @@ int acc_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *drm
 		return ret;
 	case DRM_ACC_QUERY_CLIENT:
 		return acc_query_client(file, args->index, &args->client);
+	case DRM_ACC_QUERY_TRACE:
+		return acc_query_trace(file, args->index, &args->trace);
 	default:
 		return acc_query_fault(file, args->index, &args->fault);
 	}

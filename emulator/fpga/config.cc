@@ -12,11 +12,12 @@ namespace acc::emu::fpga
 Result<Config> Config::create(std::span<const Option> options, std::string &why)
 {
     Config config;
-    uint64_t regions = config.regions, slots = 0, clock_mhz = config.clock_mhz;
+    uint64_t regions = config.regions, slots = 0, big = 0, clock_mhz = config.clock_mhz;
     uint64_t setup_us = ~uint64_t{0}, bandwidth = ~uint64_t{0};
     OptionReader reader(options, why);
     reader.number("regions", regions, 1, 64);
     reader.number("slots", slots, 1, 64);
+    reader.number("big", big, 0, 64);
     reader.number("clock_mhz", clock_mhz, 1, 2000);
     reader.choice("preset", config.preset, {"fast", "zcu106", "coyote"});
     reader.number("setup_us", setup_us, 0, 60'000'000);
@@ -34,6 +35,12 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
         return Error{-EINVAL};
     }
     config.regions = static_cast<uint32_t>(slots ? slots : regions);
+    if (big > config.regions) {
+        why = "option big: expected at most the " + std::to_string(config.regions) +
+              " regions, found " + std::to_string(big);
+        return Error{-EINVAL};
+    }
+    config.big = static_cast<uint32_t>(big);
     config.clock_mhz = static_cast<uint32_t>(clock_mhz);
     if (config.preset == "zcu106")
         config.bytes_per_second = kRegionBytes * 1'000'000'000 / kZcu106LoadNs;
@@ -46,8 +53,9 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
 
 std::string Config::text() const
 {
-    return "regions=" + std::to_string(regions) + ",clock_mhz=" + std::to_string(clock_mhz) +
-           ",preset=" + preset + ",setup_us=" + std::to_string(setup_us) +
+    return "regions=" + std::to_string(regions) + (big ? ",big=" + std::to_string(big) : "") +
+           ",clock_mhz=" + std::to_string(clock_mhz) + ",preset=" + preset +
+           ",setup_us=" + std::to_string(setup_us) +
            ",bandwidth=" + std::to_string(bytes_per_second);
 }
 

@@ -17,6 +17,7 @@ namespace acc::emu::fpga
 // estimates.
 inline constexpr uint64_t kRegionBytes = 1'030'000;   // a partial bitstream, any role
 inline constexpr uint64_t kRegionLuts = 40'000;       // of a region
+inline constexpr uint64_t kBigRegionLuts = 100'000;   // of a big one
 inline constexpr uint64_t kZcu106LoadNs = 89'000'000; // kRegionBytes, measured by Nimblock
 inline constexpr uint64_t kCoyoteLoadNs = 49'000'000; // a Coyote-like shell
 inline constexpr double kConfigurePjPerNs = 500;      // half a watt while configuring
@@ -25,6 +26,7 @@ inline constexpr double kPjPerByte = 120;             // memory traffic, 15 pJ a
 
 struct Config {
     uint32_t regions = 4;
+    uint32_t big = 0; // of them, the last ones
     uint32_t clock_mhz = 200;
     std::string preset = "zcu106";
     uint64_t setup_us = 0;         // of a load
@@ -35,7 +37,7 @@ struct Config {
     std::string trace; // a file for the waveform of the first design that can write one
     std::string keys;  // a folder of trusted keys, instead of the configured ones
 
-    // Options: regions (or slots), clock_mhz, preset, setup_us, bandwidth. What is said
+    // Options: regions (or slots), big, clock_mhz, preset, setup_us, bandwidth. What is said
     // beside a preset replaces a part of it.
     static Result<Config> create(std::span<const Option> options, std::string &why);
 

@@ -62,13 +62,17 @@ public:
         info.config = config_.text();
         std::memcpy(info.shell, kShell, sizeof(kShell));
         info.modelled = true;
+        info.recovers = true;
         return info;
     }
 
     std::vector<SlotInfo> slots() const override
     {
-        return std::vector<SlotInfo>(config_.regions,
-                                     {.class_id = kRegionClass, .capacity = kRegionLuts});
+        std::vector<SlotInfo> slots(config_.regions,
+                                    {.class_id = kRegionClass, .capacity = kRegionLuts});
+        for (size_t i = slots.size() - config_.big; i < slots.size(); i++)
+            slots[i].capacity = kBigRegionLuts;
+        return slots;
     }
 
     Result<std::unique_ptr<EngineProgram>> parse(std::span<const std::byte> image,

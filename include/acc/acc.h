@@ -129,7 +129,8 @@ ACC_API const char *acc_device_uri(const acc_device *device); /* lives as long a
 
 struct acc_slot_info {
 	size_t size;
-	uint32_t state; /* enum drm_acc_slot_state: 0 empty 1 loading 2 ready 3 busy 4 fault */
+	uint32_t state; /* enum drm_acc_slot_state: 0 empty 1 loading 2 ready 3 busy 4 fault
+			 * 5 decoupled 6 reset 7 draining */
 	uint32_t class_id;
 	uint32_t pins;
 	uint64_t capacity, used;
@@ -179,12 +180,39 @@ struct acc_fault_info {
 /* index 0 is the newest fault of this open; -ENOENT past the oldest kept. */
 ACC_API int acc_device_get_fault(acc_device *device, uint32_t index, struct acc_fault_info *info);
 
+/* What the manager of the slots decided, and why: struct drm_acc_trace. */
+struct acc_trace_info {
+	size_t size;
+	uint64_t sequence; /* counts the device's decisions, from 1 */
+	uint64_t time_ns;
+	uint64_t client, victim_client; /* as in acc_client_info; 0: nobody, or not to be seen */
+	uint32_t kind;			/* enum drm_acc_trace_kind */
+	uint32_t reason;		/* enum drm_acc_trace_reason */
+	uint32_t slot;			/* ~0: none */
+	uint32_t waiting;		/* requests that waited for a slot at that moment */
+	uint64_t load_ns;		/* modelled, what the decision costs */
+	uint64_t value_ns;		/* of the victim: modelled reload time x predicted reuse */
+	uint64_t waited_ns;		/* how long the request had waited */
+	char unit[64], victim[64];	/* empty: none, or not to be seen */
+};
+/* index 0 is the newest decision; -ENOENT past the oldest kept; -EOPNOTSUPP without
+ * DRM_ACC_FEATURE_TRACE. */
+ACC_API int acc_device_get_trace(acc_device *device, uint32_t index, struct acc_trace_info *info);
+/* "load" and "least-value" of enum drm_acc_trace_kind and _reason; "unknown". Static. */
+ACC_API const char *acc_trace_kind_name(uint32_t kind);
+ACC_API const char *acc_trace_reason_name(uint32_t reason);
+
+/* Empties a slot: ends its pins and its fault. -ENOENT past the last slot; -EACCES what is
+ * resident or pinned is another's; -EBUSY a dispatch or a load holds it; -EIO it can't be. */
+ACC_API int acc_device_reset_slot(acc_device *device, uint32_t index);
+
 /* Resets the whole device: -EACCES without permission. Everybody's waits end with -EIO. */
 ACC_API int acc_device_reset(acc_device *device);
 
 /*
  * Calls fn for every device that can be opened here, in the order acc_device_open(NULL)
- * would prefer: those in ACC_DEVICE, then what is there. A non-zero return of fn ends the walk and is returned.
+ * would prefer: those in ACC_DEVICE, then what is there. A non-zero return of fn ends the walk and
+ * is returned.
  */
 ACC_API int acc_device_list(int (*fn)(void *user, const char *uri), void *user);
 
@@ -434,8 +462,7 @@ ACC_API int acc_queue_stop(acc_queue *queue);
  * not run, unless it is fn itself that calls them. */
 typedef void (*acc_queue_fault_fn)(void *user, acc_queue *queue, const struct acc_queue_info *info,
 				   int error);
-ACC_API int acc_queue_on_fault(acc_queue *queue, acc_queue_fault_fn fn,
-			       void *user) ACC_MUST_CHECK;
+ACC_API int acc_queue_on_fault(acc_queue *queue, acc_queue_fault_fn fn, void *user) ACC_MUST_CHECK;
 
 /*
  * The memory that a queue shares with its device, for producers that publish packets

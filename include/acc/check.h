@@ -34,6 +34,10 @@ ACC_ASSERT_OFFSET(struct drm_acc_fault, kernel, 48);
 ACC_ASSERT_SIZE(struct drm_acc_client, 120);
 ACC_ASSERT_OFFSET(struct drm_acc_client, packets, 40);
 ACC_ASSERT_OFFSET(struct drm_acc_client, name, 88);
+ACC_ASSERT_SIZE(struct drm_acc_trace, 200);
+ACC_ASSERT_OFFSET(struct drm_acc_trace, kind, 32);
+ACC_ASSERT_OFFSET(struct drm_acc_trace, load_ns, 48);
+ACC_ASSERT_OFFSET(struct drm_acc_trace, unit, 72);
 ACC_ASSERT_SIZE(struct drm_acc_dev_query, 264);
 ACC_ASSERT_OFFSET(struct drm_acc_dev_query, reserved, 8);
 ACC_ASSERT_SIZE(struct drm_acc_bo_create, 32);
@@ -70,10 +74,10 @@ static inline int acc_is_pow2(__u64 x)
 
 static inline int acc_check_query(const struct drm_acc_dev_query *q)
 {
-	if (q->type > DRM_ACC_QUERY_CLIENT)
+	if (q->type > DRM_ACC_QUERY_TRACE)
 		return -EINVAL;
 	if (q->index && q->type != DRM_ACC_QUERY_SLOT && q->type != DRM_ACC_QUERY_FAULT &&
-	    q->type != DRM_ACC_QUERY_CLIENT)
+	    q->type != DRM_ACC_QUERY_CLIENT && q->type != DRM_ACC_QUERY_TRACE)
 		return -EINVAL;
 	return 0;
 }

@@ -143,6 +143,7 @@ enum acc_identify_what {
 	ACC_IDENTIFY_COUNTERS = 4,
 	ACC_IDENTIFY_CLOCK = 5,
 	ACC_IDENTIFY_CLIENT = 7, /* of `asid`: what the device knows of it */
+	ACC_IDENTIFY_TRACE = 8,	 /* as `asid` may see it; 0: all of it */
 };
 
 #define ACC_IDENTIFY_BYTES 256 /* always written whole, zero-extended */

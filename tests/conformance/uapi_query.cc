@@ -32,7 +32,7 @@ TEST_F(UapiQuery, RejectsWhatItDoesNotKnow)
     using R = Refusal<drm_acc_dev_query>;
     expect_refusals<drm_acc_dev_query>(
         accel(), DRM_IOCTL_ACC_DEV_QUERY, good,
-        {R{"unknown type", EINVAL, [](auto &q) { q.type = DRM_ACC_QUERY_CLIENT + 1; }},
+        {R{"unknown type", EINVAL, [](auto &q) { q.type = DRM_ACC_QUERY_TRACE + 1; }},
          R{"type ~0", EINVAL, [](auto &q) { q.type = ~0u; }},
          R{"index of limits", EINVAL, [](auto &q) { q.index = 1; }},
          R{"index of identity", EINVAL,

@@ -63,6 +63,7 @@ enum drm_acc_query_type {
 	DRM_ACC_QUERY_CLOCK = 5,
 	DRM_ACC_QUERY_FAULT = 6,  /* index: 0 the newest of this file, ENOENT past the oldest */
 	DRM_ACC_QUERY_CLIENT = 7, /* index: 0 the oldest open file, ENOENT past the newest */
+	DRM_ACC_QUERY_TRACE = 8,  /* index: 0 the newest decision, ENOENT past the oldest kept */
 };
 
 enum drm_acc_engine {
@@ -79,6 +80,7 @@ enum drm_acc_engine {
 #define DRM_ACC_FEATURE_SCATTER (1ull << 4)    /* physical pages are permuted (a test aid) */
 #define DRM_ACC_FEATURE_USERPTR (1ull << 5)    /* reserved, never set in 1.0 */
 #define DRM_ACC_FEATURE_PERSISTENT (1ull << 6) /* slots can keep what they hold for ever */
+#define DRM_ACC_FEATURE_TRACE (1ull << 7)      /* QUERY_TRACE; slot states from DECOUPLED on */
 
 /* What the device is. Strings are NUL-terminated UTF-8. */
 struct drm_acc_identity {
@@ -126,6 +128,10 @@ enum drm_acc_slot_state {
 	DRM_ACC_SLOT_READY = 2,
 	DRM_ACC_SLOT_BUSY = 3,
 	DRM_ACC_SLOT_FAULT = 4,
+	/* With DRM_ACC_FEATURE_TRACE: stages of a reconfiguration and of a recovery. */
+	DRM_ACC_SLOT_DECOUPLED = 5, /* nothing passes between it and the rest */
+	DRM_ACC_SLOT_RESET = 6,	    /* configured, held in reset until it is ready */
+	DRM_ACC_SLOT_DRAINING = 7,  /* what it had begun is let end, nothing begins */
 };
 
 /* One place where a program can be resident. */
@@ -206,6 +212,65 @@ struct drm_acc_client {
 	char name[32]; /* of the process */
 };
 
+/* What the manager of the slots decided. */
+enum drm_acc_trace_kind {
+	DRM_ACC_TRACE_LOAD = 1,	    /* a unit is loaded for who waits, over the victim if any */
+	DRM_ACC_TRACE_PREFETCH = 2, /* ditto, before it is waited for */
+	DRM_ACC_TRACE_GRANT = 3,    /* who had waited has a slot where its unit is resident */
+	DRM_ACC_TRACE_WAIT = 4,	    /* a request begins to wait */
+	DRM_ACC_TRACE_YIELD = 5,    /* a slot is taken from who could have gone on */
+	DRM_ACC_TRACE_REFUSE = 6,   /* no slot can serve the request now or later */
+	DRM_ACC_TRACE_FAULT = 7,    /* a slot failed: draining */
+	DRM_ACC_TRACE_RECOVER = 8,  /* it was blanked, and the unit loaded again if it is wanted */
+	DRM_ACC_TRACE_BLANK = 9,    /* a slot was emptied */
+};
+
+/* Why. */
+enum drm_acc_trace_reason {
+	DRM_ACC_REASON_NONE = 0,
+	/* LOAD, PREFETCH: why this slot */
+	DRM_ACC_REASON_EMPTY = 1,	 /* it was empty */
+	DRM_ACC_REASON_ABANDONED = 2,	 /* the victim's program is unloaded */
+	DRM_ACC_REASON_LEAST_VALUE = 3,	 /* the victim's reload cost x predicted reuse was least */
+	DRM_ACC_REASON_LEAST_RECENT = 4, /* the victim was used longest ago */
+	DRM_ACC_REASON_FIRST_LOADED = 5, /* the victim was loaded longest ago */
+	/* GRANT, YIELD: why this request */
+	DRM_ACC_REASON_TURN = 6,     /* its turn by priority, share and arrival */
+	DRM_ACC_REASON_AFFINITY = 7, /* its unit is resident, that of whose turn it was isn't */
+	DRM_ACC_REASON_AGED = 8,     /* it had been passed over as often as is allowed */
+	/* WAIT, REFUSE: why not now */
+	DRM_ACC_REASON_BUSY = 9,	/* every slot that fits is busy */
+	DRM_ACC_REASON_COPY_BUSY = 10,	/* its unit is resident in a busy slot, worth waiting for */
+	DRM_ACC_REASON_PROTECTED = 11,	/* who goes before it is about to use what could be evicted */
+	DRM_ACC_REASON_BEHIND = 12,	/* it is another's turn */
+	DRM_ACC_REASON_QUOTA = 13,	/* its client occupies as many slots as it may */
+	DRM_ACC_REASON_UNAVAILABLE = 14, /* slots that fit are pinned, faulted or foreign */
+	/* FAULT, RECOVER, BLANK */
+	DRM_ACC_REASON_INJECTED = 15,
+	DRM_ACC_REASON_TIMEOUT = 16,	 /* a dispatch was cut short */
+	DRM_ACC_REASON_ROLE = 17,	 /* what is loaded crashed or broke out */
+	DRM_ACC_REASON_LOAD_FAILED = 18, /* the engine could not load the unit */
+	DRM_ACC_REASON_BLANK_FAILED = 19,
+	DRM_ACC_REASON_ASKED = 20, /* RESET, or the end of who owned it */
+};
+
+/* A decision about a slot. Names and clients are told as far as the asker may see them. */
+struct drm_acc_trace {
+	__u64 sequence; /* counts the device's decisions, from 1 */
+	__u64 time_ns;
+	__u64 client;	     /* whose request: as in drm_acc_client; 0: nobody's, or not seen */
+	__u64 victim_client; /* whose unit was evicted; ditto */
+	__u32 kind;	     /* enum drm_acc_trace_kind */
+	__u32 reason;	     /* enum drm_acc_trace_reason */
+	__u32 slot;	     /* ~0: none */
+	__u32 waiting;	     /* requests that waited for a slot at that moment */
+	__u64 load_ns;	     /* modelled, what the decision costs */
+	__u64 value_ns;	     /* of the victim: modelled reload time x predicted reuse */
+	__u64 waited_ns;     /* how long the request had waited */
+	char unit[64];
+	char victim[64];
+};
+
 struct drm_acc_dev_query {
 	__u32 type;  /* in: enum drm_acc_query_type */
 	__u32 index; /* in: for types that have one, else 0 */
@@ -218,6 +283,7 @@ struct drm_acc_dev_query {
 		struct drm_acc_clock clock;
 		struct drm_acc_fault fault;
 		struct drm_acc_client client;
+		struct drm_acc_trace trace;
 		__u64 reserved[32];
 	};
 };
