@@ -189,29 +189,6 @@ const char *acc_device_uri(const acc_device *handle)
     return check(device) ? "" : device->uri().c_str();
 }
 
-int acc_device_get_slot(acc_device *handle, uint32_t index, acc_slot_info *info)
-{
-    return guarded([&] {
-        Device *device = from_c<Device>(handle);
-        ACC_CHECK(device);
-        auto answer = device->query(DRM_ACC_QUERY_SLOT, index);
-        if (!answer) return answer.error();
-        const drm_acc_slot &slot = answer->slot;
-        acc_slot_info out = {};
-        out.state = slot.state;
-        out.class_id = slot.class_id;
-        out.pins = slot.pins;
-        out.capacity = slot.capacity;
-        out.used = slot.used;
-        out.loads = slot.loads;
-        out.dispatches = slot.dispatches;
-        out.busy_ns = slot.busy_ns;
-        out.load_ns = slot.load_ns;
-        copy_text(out.resident, slot.resident);
-        return write_info(info, out);
-    });
-}
-
 int acc_device_get_counters(acc_device *handle, acc_device_counters *counters)
 {
     return guarded([&] {

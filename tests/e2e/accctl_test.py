@@ -146,6 +146,110 @@ class Validate(harness.Case):
         self.assert_refuses(accctl("-d", "inproc:nonsense", "validate"), "nonsense")
 
 
+class Region(harness.Case):
+    """What is where, and changes of it. An embedded device is this command's own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.digits = harness.program("examples", "digits.accx")
+
+    def region(self, *words, options="regions=2"):
+        return accctl("--device", f"inproc:fpga:{options}", *words)
+
+    def test_list(self):
+        regions = self.json_of(self.region("--json", "region", "list", options="regions=3,big=1"))
+        self.assertEqual([r["capacity"] for r in regions["regions"]], [40000, 40000, 100000])
+        self.assertEqual({r["state"] for r in regions["regions"]}, {"empty"})
+        text = self.region("region", "list")
+        self.assert_ok(text)
+        self.assertEqual(len(text.stdout.splitlines()), 3)
+
+    def test_show_names_a_region(self):
+        region = self.json_of(self.region("--json", "region", "show", "1"))
+        self.assertEqual(region["region"], 1)
+        self.assertEqual(region["decisions"], [])
+        self.assert_refuses(self.region("region", "show", "2"), "region below 2", "found 2")
+
+    def test_load_and_pin(self):
+        for word, pinned in (("load", False), ("pin", True)):
+            with self.subTest(word):
+                loaded = self.json_of(
+                    self.region("--json", "region", word, self.digits, "--seconds", "0",
+                                options="regions=16")
+                )
+                self.assertTrue(loaded["kernels"])
+                for kernel in loaded["kernels"]:
+                    self.assertIsNotNone(kernel["region"], kernel)
+                    self.assertEqual(kernel["pinned"], pinned)
+        name = loaded["kernels"][0]["kernel"]
+        one = self.region("region", "load", self.digits, "--kernel", name, "--seconds", "0")
+        self.assert_ok(one)
+        self.assertEqual(one.stdout.split()[:2], [name, "region"])
+        self.assert_refuses(
+            self.region("region", "load", self.digits, "--kernel", "nonsense"), "nonsense"
+        )
+        self.assert_refuses(self.region("region", "load", "/nowhere.accx"), "/nowhere.accx")
+        # The last region without pins stays so.
+        self.assert_refuses(
+            self.region("region", "pin", self.digits, "--kernel", name, options="regions=1"),
+            "unpinned slot",
+        )
+
+    def test_evict_and_blank(self):
+        self.assert_refuses(self.region("region", "evict", "0"), "region 0", "expected something resident")
+        self.assert_refuses(self.region("region", "evict", "9"), "region below 2")
+        self.assertEqual(self.json_of(self.region("--json", "region", "blank", "1"))["state"], "empty")
+        self.assert_refuses(self.region("region", "blank", "2"), "region below 2")
+
+
+class Replay(harness.Case):
+    def test_generated_traces(self):
+        for words, fcfs in (((), 39.1), (("--generate", "millis", "--seed", "7"), None)):
+            with self.subTest(words):
+                found = self.json_of(accctl("--json", "replay", *words))
+                self.assertEqual((found["slots"], found["tasks"]), (10, 1640))
+                lines = {line["name"]: line for line in found["policies"]}
+                if fcfs:
+                    self.assertLess(abs(lines["fcfs"]["mean_s"] / fcfs - 1), 0.1)
+                self.assertEqual(lines["fcfs"]["loads"], 1640)
+                self.assertEqual(lines["fcfs"]["mean_ratio"], 1)
+                self.assertLess(lines["adaptive"]["mean_ratio"], 25.5 / 39.1)
+                self.assertLess(lines["adaptive"]["p95_ratio"], 84.8 / 130.7)
+                self.assertLessEqual(
+                    lines["lower-bound"]["mean_s"], min(line["mean_s"] for line in lines.values())
+                )
+        text = accctl("replay")
+        self.assert_ok(text)
+        for name in ("fcfs ", "rr ", "lru ", "fcfs-reuse ", "fcfs-pipelined ", "adaptive ", "lower-bound "):
+            self.assertRegex(text.stdout, f"(?m)^{name}")
+
+    def test_a_file_says_the_same(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x.trace")
+            written = accctl("replay", "--seed", "3", "--write")
+            self.assert_ok(written)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(written.stdout)
+            self.assertEqual(
+                self.json_of(accctl("--json", "replay", path)),
+                self.json_of(accctl("--json", "replay", "--seed", "3")),
+            )
+            with open(path, "a", encoding="utf-8") as file:
+                file.write("job 1\n")
+            self.assert_refuses(accctl("replay", path), path, "line", "found 'job 1'")
+        self.assert_refuses(accctl("replay", "/nowhere"), "/nowhere")
+
+    def test_decisions(self):
+        result = accctl("replay", "--generate", "millis", "--decisions", "adaptive")
+        self.assert_ok(result)
+        for word in ("load", "prefetch", "grant", "wait", "least-value", "affinity"):
+            self.assertIn(f" {word} ", result.stdout)
+        self.assert_refuses(
+            accctl("replay", "--decisions", "best"), "fcfs, rr, lru", "found best", code=2
+        )
+        self.assert_refuses(accctl("replay", "--generate", "hours"), "seconds or millis", "hours")
+
+
 class Program(harness.Case):
     digits = property(lambda self: harness.program("examples", "digits.accx"))
 
@@ -415,7 +519,9 @@ class Usage(harness.Case):
         for words in ((), ("nonsense",), ("device",), ("device", "nonsense"), ("program", "show"),
                       ("run",), ("run", "x.accx"), ("run", "x.accx", "-i", "y", "-b", "0"),
                       ("run", "x.accx", "-i", "y", "-b", "many"), ("--nonsense", "validate"),
-                      ("validate", "more"), ("--device",)):
+                      ("validate", "more"), ("--device",), ("region",), ("region", "show"),
+                      ("region", "show", "-1"), ("region", "load"),
+                      ("replay", "x", "--seed", "1")):
             with self.subTest(words):
                 self.assert_refuses(accctl(*words), "accctl: ", code=2)
 
@@ -438,7 +544,10 @@ class Usage(harness.Case):
     def test_every_command_has_its_man_page(self):
         with open(os.path.join(harness.SOURCE, "docs", "man", "accctl.1"), encoding="utf-8") as file:
             text = file.read().replace("\\-", "-")
-        for word in ("device list", "device show", "explore", "program show", "run", "validate", "--json",
+        for word in ("device list", "device show", "explore", "program show", "region list",
+                     "region show", "region load", "region pin", "region evict", "region blank",
+                     "replay", "--generate", "--seed", "--write", "--decisions", "--seconds", "--fpga",
+                     "run", "validate", "--json",
                      "--device", "--input", "--output", "--batch", "--report"):
             self.assertIn(word, text)
 

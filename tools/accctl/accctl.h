@@ -36,6 +36,8 @@ void add_device_commands(CLI::App &app, Context &context);
 void add_explore_command(CLI::App &app, Context &context);
 void add_program_commands(CLI::App &app, Context &context);
 void add_role_commands(CLI::App &app, Context &context);
+void add_region_commands(CLI::App &app, Context &context);
+void add_replay_command(CLI::App &app, Context &context);
 void add_run_command(CLI::App &app, Context &context);
 void add_validate_command(CLI::App &app, Context &context);
 
@@ -59,6 +61,10 @@ std::string time_text(uint64_t ns);
 std::string energy_text(uint64_t pj);
 
 std::string_view engine_name(uint32_t engine);
+
+// enum drm_acc_slot_state; drm/acc_drm.h has them, this tool speaks of libacc's devices only.
+constexpr uint32_t slot_empty = 0, slot_fault = 4;
+const char *slot_state_name(uint32_t state);
 
 // --- Devices
 // ------------------------------------------------------------------------------------------

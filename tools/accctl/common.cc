@@ -157,6 +157,13 @@ bool describe_image(const std::string &path, const std::vector<std::byte> &image
     return true;
 }
 
+const char *slot_state_name(uint32_t state)
+{
+    static constexpr const char *names[] = {"empty", "loading",   "ready", "busy",
+                                            "fault", "decoupled", "reset", "draining"};
+    return state < std::size(names) ? names[state] : "unknown";
+}
+
 Json counters_json(const acc_device_counters &c)
 {
     return {{"packets", c.packets},

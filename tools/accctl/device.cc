@@ -14,9 +14,8 @@ namespace
 {
 
 // drm/acc_drm.h has the bits; this tool speaks of libacc's devices only.
-constexpr std::array<const char *, 7> feature_names = {
-    "atomics", "emulated", "modelled", "pace-real", "scatter", "userptr", "persistent"};
-constexpr std::array<const char *, 5> slot_states = {"empty", "loading", "ready", "busy", "fault"};
+constexpr std::array<const char *, 8> feature_names = {
+    "atomics", "emulated", "modelled", "pace-real", "scatter", "userptr", "persistent", "trace"};
 
 Json features_json(uint64_t features)
 {
@@ -90,18 +89,17 @@ Json slots_json(const Device &device)
     Json slots = Json::array();
     acc_slot_info slot = ACC_INIT(acc_slot_info);
     for (uint32_t index = 0; acc_device_get_slot(device.get(), index, &slot) == 0; ++index) {
-        slots.push_back(
-            {{"slot", index},
-             {"state", slot.state < slot_states.size() ? slot_states[slot.state] : "unknown"},
-             {"class", slot.class_id},
-             {"capacity", slot.capacity},
-             {"used", slot.used},
-             {"pins", slot.pins},
-             {"loads", slot.loads},
-             {"dispatches", slot.dispatches},
-             {"busy_ns", slot.busy_ns},
-             {"load_ns", slot.load_ns},
-             {"resident", slot.resident}});
+        slots.push_back({{"slot", index},
+                         {"state", slot_state_name(slot.state)},
+                         {"class", slot.class_id},
+                         {"capacity", slot.capacity},
+                         {"used", slot.used},
+                         {"pins", slot.pins},
+                         {"loads", slot.loads},
+                         {"dispatches", slot.dispatches},
+                         {"busy_ns", slot.busy_ns},
+                         {"load_ns", slot.load_ns},
+                         {"resident", slot.resident}});
         slot = ACC_INIT(acc_slot_info);
     }
     return slots;

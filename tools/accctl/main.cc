@@ -40,6 +40,8 @@ int run(int argc, char **argv)
 #ifdef ACC_HAVE_ROLES
     add_role_commands(app, context);
 #endif
+    add_region_commands(app, context);
+    add_replay_command(app, context);
     add_run_command(app, context);
     add_explore_command(app, context);
     add_validate_command(app, context);

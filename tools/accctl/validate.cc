@@ -56,7 +56,7 @@ namespace
 
 constexpr const char *kind_names[] = {"PASS", "FAIL", "SKIP"};
 
-int validate(const Context &context)
+int validate(const Context &context, bool fpga)
 {
     if (context.devices.size() > 1) {
         fail("validate: expected one --device; found " + std::to_string(context.devices.size()));
@@ -83,7 +83,9 @@ int validate(const Context &context)
         printf("%s %-16s %s\n", kind_names[kind], name, detail.c_str());
         fflush(stdout); // a device that hangs should show where
     };
-    for (const auto *list : {&packet_checks(), &kernel_checks()})
+    std::vector<const std::vector<Check> *> lists = {&packet_checks(), &kernel_checks()};
+    if (fpga) lists.push_back(&fpga_checks());
+    for (const auto *list : lists)
         for (const Check &check : *list)
             note(check.name, check.run(subject));
     // Every handle of every check is ended by now.
@@ -110,7 +112,12 @@ int validate(const Context &context)
 void add_validate_command(CLI::App &app, Context &context)
 {
     CLI::App *command = app.add_subcommand("validate", "Self-test of a device; 1 if a check fails");
-    command->callback([&context] { context.command = [&context] { return validate(context); }; });
+    auto fpga = std::make_shared<bool>(false);
+    command->add_flag("--fpga", *fpga,
+                      "Measures an FPGA, too: bandwidth of copies, launches, load time");
+    command->callback([&context, fpga] {
+        context.command = [&context, fpga] { return validate(context, *fpga); };
+    });
 }
 
 } // namespace acc::ctl

@@ -57,6 +57,7 @@ struct Check {
 };
 // In the order in which they run.
 const std::vector<Check> &packet_checks(); // buffers, signals, packets, time
+const std::vector<Check> &fpga_checks();   // copies, launches and loads, measured
 const std::vector<Check> &kernel_checks(); // programs, known answers, faults, recovery
 
 } // namespace acc::ctl

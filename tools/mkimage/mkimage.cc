@@ -100,20 +100,29 @@ void add_matrix(ProgramWriter &writer, std::string_view name, uint32_t rows, uin
     writer.set_image(ACC_TARGET_CROSSBAR, std::move(image));
 }
 
-void add_role(ProgramWriter &writer, std::string_view name, const char *role,
-              uint32_t kernarg_bytes)
+struct RoleKernel {
+    std::string_view name;
+    const char *role;
+    uint32_t kernarg_bytes;
+};
+
+// Each role in a unit of its own, which the engine sizes unless `load_bytes` says otherwise.
+void add_roles(ProgramWriter &writer, std::initializer_list<RoleKernel> kernels,
+               uint64_t load_bytes = 0)
 {
-    const uint32_t unit = add_unit(writer, ACC_TARGET_FPGA, role, 4096);
-    add_kernel(writer, ACC_TARGET_FPGA, unit, name, kernarg_bytes);
     std::vector<std::byte> image;
     acc_fpga_image header = {};
     header.magic = ACC_FPGA_MAGIC;
     header.version = 1;
-    header.kernels = 1;
+    header.kernels = static_cast<uint32_t>(kernels.size());
     append(image, header);
-    acc_fpga_kernel kernel = {};
-    (void)set_name(kernel.role, role);
-    append(image, kernel);
+    for (const RoleKernel &kernel : kernels) {
+        const uint32_t unit = add_unit(writer, ACC_TARGET_FPGA, kernel.role, load_bytes);
+        add_kernel(writer, ACC_TARGET_FPGA, unit, kernel.name, kernel.kernarg_bytes);
+        acc_fpga_kernel entry = {};
+        (void)set_name(entry.role, kernel.role);
+        append(image, entry);
+    }
     writer.set_image(ACC_TARGET_FPGA, std::move(image));
 }
 
@@ -124,7 +133,8 @@ bool fill(ProgramWriter &writer, std::string_view name)
         using namespace acc::selftest;
         add_null(writer, {{null_kernel, ACC_NULL_COPY, sizeof(acc_null_args)}});
         add_matrix(writer, crossbar_kernel, rows, cols, weight);
-        add_role(writer, fpga_kernel, ACC_ROLE_REQUANTIZE_I32_I8, sizeof(acc_requantize_args));
+        add_roles(writer, {{fpga_kernel, ACC_ROLE_REQUANTIZE_I32_I8, sizeof(acc_requantize_args)}},
+                  4096);
     } else if (name == "gemm") {
         add_matrix(writer, "gemm", GEMM_K, GEMM_N, gemm_weight);
     } else if (name == "bench") {
@@ -134,7 +144,14 @@ bool fill(ProgramWriter &writer, std::string_view name)
             // Any full range of weights does: a multiplicative hash.
             return static_cast<int>((row * 128 + col) * 2654435761u >> 24) - 128;
         });
-        add_role(writer, ACC_ROLE_NOOP, ACC_ROLE_NOOP, 0);
+        constexpr uint32_t bytes = sizeof(acc_elementwise_f32_args);
+        add_roles(writer, {{ACC_ROLE_NOOP, ACC_ROLE_NOOP, 0},
+                           {"relu", ACC_ROLE_RELU_F32, bytes},
+                           {"add", ACC_ROLE_ADD_F32, bytes},
+                           {"mul", ACC_ROLE_MUL_F32, bytes},
+                           {"clip", ACC_ROLE_CLIP_F32, bytes},
+                           {"quantize", ACC_ROLE_QUANTIZE_F32_I8, sizeof(acc_quantize_args)},
+                           {"dequantize", ACC_ROLE_DEQUANTIZE_I8_F32, sizeof(acc_quantize_args)}});
     } else {
         return false;
     }
