@@ -27,6 +27,7 @@ void register_service(const char *uri);
 // The same over a kernel driver's node, and an ioctl; metrics begin with `node_`, and the
 // machine's own reference with `guest_`, because it is another one.
 void register_node(const char *uri);
+void register_fpga();   // launches and loads of roles in regions
 void register_memory(); // first of all: it measures what a first open costs
 
 inline uint64_t now_ns()

@@ -14,15 +14,15 @@ START_DELAY_NS = 300_000_000  # every client is ready well before the common sta
 
 
 class Service:
-    """An accemud with one null device on a socket of its own."""
+    """An accemud with one device on a socket of its own."""
 
-    def __init__(self, build, folder):
-        self.path = os.path.join(folder, "bench.sock")
+    def __init__(self, build, folder, engine="null", name="bench.sock"):
+        self.path = os.path.join(folder, name)
         self.uri = f"unix:{self.path}#0"
         self.process = subprocess.Popen(
             [
                 os.path.join(build, "emulator", "accemud", "accemud"),
-                "--engine", "null", "--socket", self.path, "--log", "error",
+                "--engine", engine, "--socket", self.path, "--log", "error",
             ]
         )
         deadline = time.monotonic() + 30

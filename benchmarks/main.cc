@@ -61,10 +61,13 @@ int main(int argc, char **argv)
 {
     benchmark::Initialize(&argc, argv); // takes its own --benchmark_… words
     const char *out = nullptr, *service = nullptr, *node = nullptr;
+    bool fpga = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
         if (word == "--short") {
             acc::bench::short_run = true;
+        } else if (word == "--fpga") {
+            fpga = true;
         } else if (word == "--out" && i + 1 < argc) {
             out = argv[++i];
         } else if (word == "--service" && i + 1 < argc) {
@@ -72,7 +75,7 @@ int main(int argc, char **argv)
         } else if (word == "--node" && i + 1 < argc) {
             node = argv[++i];
         } else {
-            fprintf(stderr, "usage: acc-bench [--short] [--service URI | --node URI] "
+            fprintf(stderr, "usage: acc-bench [--short] [--fpga | --service URI | --node URI] "
                             "[--out FILE.json] [--benchmark_...]\n");
             return 2;
         }
@@ -81,6 +84,8 @@ int main(int argc, char **argv)
         acc::bench::register_node(node);
     } else if (service) {
         acc::bench::register_service(service);
+    } else if (fpga) {
+        acc::bench::register_fpga();
     } else {
         acc::bench::register_memory();
         acc::bench::register_core();

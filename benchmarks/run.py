@@ -10,7 +10,7 @@
   digits  the handwritten digits on both engines
   daemon  the same launches through accemud, many clients, sudden ends
   kernel  the same launches through the kernel driver, in a virtual machine (not among "all")
-  fpga    roles in processes of their own, designs, graphs (not among "all")
+  fpga    roles in regions: launches, loads, policies, designs, graphs, sudden ends (not among "all")
 """
 
 import argparse
@@ -21,8 +21,8 @@ import sys
 import tempfile
 
 import daemon
+import fpga
 import kernel
-import roles
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -76,7 +76,7 @@ def crossbar(build, short, folder):
 # The facade comes first: its part has a metric of core's too, and core's counts.
 PARTS = {"hsa": hsa, "core": core, "crossbar": crossbar, "digits": digits, "daemon": daemon.measure}
 # Asked for by name alone: it needs packages that the others don't.
-MORE_PARTS = {"kernel": kernel.measure, "fpga": roles.measure}
+MORE_PARTS = {"kernel": kernel.measure, "fpga": fpga.measure}
 
 
 def is_flat(metrics):

@@ -128,6 +128,71 @@ class Served(harness.Case):
             self.assertRegex(result.stdout, line)
 
 
+class Sharing(harness.Case):
+    """Four processes of different kinds share two regions with more roles than that."""
+
+    def client(self, uri, requests, *kernels):
+        return subprocess.Popen(
+            [harness.program("benchmarks", "acc-bench-fpga-client"), uri, str(requests), "4",
+             "4000", "500", *kernels],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+    def setUp(self):
+        if not os.path.exists(harness.program("benchmarks", "acc-bench-fpga-client")):
+            self.skipTest("the benchmarks are not built")
+
+    def share(self, policy):
+        """Runs them; the loads that it took."""
+        requests = 40
+        fpga = f"fpga:regions=2,preset=fast,setup_us=1000,pace=real,policy={policy}"
+        with daemon("--engine", "crossbar", "--engine", fpga) as served:
+            environment = dict(os.environ, ACC_DEVICE=f"{served.uri(0)};{served.uri(1)}")
+            clients = [
+                self.client(served.uri(1), requests, "relu", "add", "mul"),
+                self.client(served.uri(1), requests, "clip"),
+                self.client(served.uri(1), requests, "dequantize"),
+            ]
+            for client in clients:
+                self.assertEqual(client.stdout.readline(), "ready\n")
+            network = subprocess.Popen(
+                [harness.program("tools", "accctl", "accctl"), "run",
+                 harness.program("examples", "digits.accx"), "-i", IMAGES, "-b", "8",
+                 "-o", os.path.join(served.folder, "y.npy")],
+                env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            )
+            for client in clients:
+                client.stdin.write("0\n")
+                client.stdin.flush()
+            for client in clients:
+                out, error = client.communicate(timeout=harness.TIMEOUT)
+                self.assertEqual(client.returncode, 0, error)
+                self.assertEqual(len(out.split()), requests)
+            _, error = network.communicate(timeout=harness.TIMEOUT)
+            self.assertEqual(network.returncode, 0, error)
+            _, labels = harness.read_npy(os.path.join(harness.DIGITS, "test_labels.npy"))
+            (count, classes), values = harness.read_npy(os.path.join(served.folder, "y.npy"))
+            rows = (values[i * classes : (i + 1) * classes] for i in range(count))
+            right = sum(row.index(max(row)) == label for row, label in zip(rows, labels))
+            self.assertGreaterEqual(100 * right / count, 96)
+            device = self.json_of(accctl("--json", "-d", served.uri(1), "device", "show"))
+            self.assertEqual(device["counters"]["faults"], 0)
+            loads = device["counters"]["loads"]
+            self.assertEqual(loads, sum(slot["loads"] for slot in device["slots"]))
+            region = self.json_of(accctl("--json", "-d", served.uri(1), "region", "show", "0"))
+            self.assertTrue(region["decisions"])
+            for decision in region["decisions"]:
+                self.assertNotIn("unknown", (decision["what"], decision["why"]))
+                self.assertNotEqual(decision["why"], "none")
+            return loads
+
+    def test_everybody_is_right_and_gets_on(self):
+        loads = {policy: self.share(policy) for policy in ("adaptive", "fcfs", "lru")}
+        self.assertGreater(loads["adaptive"], 5)
+        # Who comes when depends on the machine; that reuse saves loads does not.
+        self.assertLess(loads["adaptive"], loads["fcfs"], loads)
+
+
 class Place(harness.Case):
     """Where the socket is when nobody says so, and that libacc looks there."""
 
