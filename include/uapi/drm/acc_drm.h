@@ -239,11 +239,12 @@ enum drm_acc_trace_reason {
 	DRM_ACC_REASON_AFFINITY = 7, /* its unit is resident, that of whose turn it was isn't */
 	DRM_ACC_REASON_AGED = 8,     /* it had been passed over as often as is allowed */
 	/* WAIT, REFUSE: why not now */
-	DRM_ACC_REASON_BUSY = 9,	/* every slot that fits is busy */
-	DRM_ACC_REASON_COPY_BUSY = 10,	/* its unit is resident in a busy slot, worth waiting for */
-	DRM_ACC_REASON_PROTECTED = 11,	/* who goes before it is about to use what could be evicted */
-	DRM_ACC_REASON_BEHIND = 12,	/* it is another's turn */
-	DRM_ACC_REASON_QUOTA = 13,	/* its client occupies as many slots as it may */
+	DRM_ACC_REASON_BUSY = 9,       /* every slot that fits is busy */
+	DRM_ACC_REASON_COPY_BUSY = 10, /* its unit is resident in a busy slot, worth waiting for */
+	DRM_ACC_REASON_PROTECTED =
+		11,		    /* who goes before it is about to use what could be evicted */
+	DRM_ACC_REASON_BEHIND = 12, /* it is another's turn */
+	DRM_ACC_REASON_QUOTA = 13,  /* its client occupies as many slots as it may */
 	DRM_ACC_REASON_UNAVAILABLE = 14, /* slots that fit are pinned, faulted or foreign */
 	/* FAULT, RECOVER, BLANK */
 	DRM_ACC_REASON_INJECTED = 15,
