@@ -158,6 +158,28 @@ bool acc_admin_poll(struct acc_device *acc)
 	return taken;
 }
 
+/*
+ * Waits for an answer; false: none came in time. The ring is looked at meanwhile, which
+ * costs no access to the device: an interrupt that was lost costs time only.
+ */
+static bool acc_admin_wait(struct acc_device *acc, struct acc_pending *pending,
+			   unsigned int bound_ms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(bound_ms);
+	unsigned long slice = msecs_to_jiffies(ACC_ADMIN_LOOK_MS) + 1;
+	int idx;
+
+	do {
+		if (wait_for_completion_timeout(&pending->done, slice))
+			return true;
+		if (drm_dev_enter(&acc->drm, &idx)) {
+			acc_admin_poll(acc);
+			drm_dev_exit(idx);
+		}
+	} while (time_before(jiffies, end));
+	return try_wait_for_completion(&pending->done);
+}
+
 /* 0, -EAGAIN when the ring is full, or why no command is taken. */
 static int acc_admin_submit(struct acc_device *acc, struct acc_admin_cmd *cmd,
 			    struct acc_pending *pending)
@@ -206,20 +228,11 @@ int acc_admin(struct acc_device *acc, struct acc_admin_cmd *cmd, struct acc_admi
 	ret = waiting;
 	if (ret)
 		return ret;
-	if (!wait_for_completion_timeout(&pending.done, msecs_to_jiffies(bound_ms))) {
-		/* An interrupt that was lost costs time only. */
-		int idx;
-
-		if (drm_dev_enter(&acc->drm, &idx)) {
-			acc_admin_poll(acc);
-			drm_dev_exit(idx);
-		}
-		if (!try_wait_for_completion(&pending.done)) {
-			drm_err(&acc->drm, "command %u of client %u: no answer in %u ms\n",
-				cmd->op, cmd->asid, bound_ms);
-			acc_reset_request(acc, cmd->asid, "an admin command was not answered");
-			wait_for_completion(&pending.done); /* the reset ends it */
-		}
+	if (!acc_admin_wait(acc, &pending, bound_ms)) {
+		drm_err(&acc->drm, "command %u of client %u: no answer in %u ms\n", cmd->op,
+			cmd->asid, bound_ms);
+		acc_reset_request(acc, cmd->asid, "an admin command was not answered");
+		wait_for_completion(&pending.done); /* the reset ends it */
 	}
 	ret = pending.cpl.status;
 	trace_acc_admin_done(acc, cmd, ret);

@@ -56,6 +56,8 @@
 
 /* Bound of a command that the device answers at once, and of one that waits for work. */
 #define ACC_ADMIN_MS 30000
+/* How often a waiting command looks by itself. */
+#define ACC_ADMIN_LOOK_MS 50
 #define ACC_MAX_BINDINGS 65536
 /* Commands of one file that may be under way: the ring is shared. */
 #define ACC_FILE_COMMANDS 16

@@ -32,11 +32,9 @@ void acc_pm_init(struct acc_device *acc)
 
 	pm_runtime_set_autosuspend_delay(dev, ACC_AUTOSUSPEND_MS);
 	pm_runtime_use_autosuspend(dev);
-	/* The bus holds a reference during probe; a device that may not sleep has one more. */
-	pm_runtime_put_noidle(dev);
-	pm_runtime_allow(dev);
 	pm_runtime_mark_last_busy(dev);
-	pm_request_autosuspend(dev);
+	/* Of the bus's reference during probe. Whether it sleeps at all is power/control's. */
+	pm_runtime_put_noidle(dev);
 }
 
 void acc_pm_fini(struct acc_device *acc)
@@ -44,7 +42,6 @@ void acc_pm_fini(struct acc_device *acc)
 	struct device *dev = &acc->pdev->dev;
 
 	pm_runtime_get_noresume(dev);
-	pm_runtime_forbid(dev);
 	pm_runtime_dont_use_autosuspend(dev);
 }
 

@@ -254,8 +254,11 @@ static void acc_watchdog(struct work_struct *work)
 		acc->heartbeat_seen = jiffies;
 		why = "the heartbeat has stopped";
 	}
-	if (!gone)
+	if (!gone) {
+		/* A cause that stands raises nothing more, and its message may have been lost. */
+		writel(ACC_IRQ_ADMIN | ACC_IRQ_EVENT, acc->regs + ACC_REG_IRQ_CAUSE);
 		acc_admin_poll(acc);
+	}
 	drm_dev_exit(idx);
 	if (gone) {
 		drm_err(&acc->drm, "the hardware has gone: its registers read all ones\n");
