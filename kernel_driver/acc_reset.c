@@ -57,8 +57,6 @@ static int acc_hw_wait_ready(struct acc_device *acc)
 
 		if (state == ACC_DEVICE_READY)
 			return 0;
-		if (state == ~0u)
-			return -ENODEV;
 		if (state == ACC_DEVICE_FAILED || late) {
 			drm_err(&acc->drm, "expected a device that becomes ready; found state %u\n",
 				state);
@@ -230,21 +228,36 @@ int acc_ioctl_reset(struct drm_device *drm, void *data, struct drm_file *drm_fil
 
 /* -------------------------------------------------------------- watching */
 
+/* Several looks: one access that went wrong on the bus is no removal. */
+static bool acc_hw_gone(struct acc_device *acc)
+{
+	unsigned int looks = 5;
+
+	while (readl(acc->regs + ACC_REG_STATE) == ~0u ||
+	       readl(acc->regs + ACC_REG_MAGIC) != ACC_MAGIC) {
+		if (!--looks)
+			return true;
+		usleep_range(1000, 2000);
+	}
+	return false;
+}
+
 /* Whether the device lives, what it has said without our hearing it, and who hangs. */
 static void acc_watchdog(struct work_struct *work)
 {
 	struct acc_device *acc = container_of(to_delayed_work(work), struct acc_device, watchdog);
 	const char *why = NULL;
-	bool gone = false;
+	bool gone;
 	u32 beat, state;
 	int idx;
 
 	if (!drm_dev_enter(&acc->drm, &idx))
 		return;
+	gone = acc_hw_gone(acc);
 	beat = readl(acc->regs + ACC_REG_HEARTBEAT);
 	state = readl(acc->regs + ACC_REG_STATE);
-	if (state == ~0u || readl(acc->regs + ACC_REG_MAGIC) != ACC_MAGIC) {
-		gone = true;
+	if (gone) {
+		/* below */
 	} else if (state == ACC_DEVICE_FAILED) {
 		why = "the device has failed";
 	} else if (beat != acc->heartbeat) {
