@@ -135,7 +135,9 @@ class Machine:
         memory = f"{self.memory_mb}M"
         command = [
             "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
-            "-smp", "2", "-m", memory, "-nodefaults", "-no-reboot", "-display", "none",
+            # One processor: while one waits for a card, QEMU blocks what another stores there
+            # (its guard against re-entrance): doorbells and acknowledgements would vanish.
+            "-smp", "1", "-m", memory, "-nodefaults", "-no-reboot", "-display", "none",
             # Cards reach memory that is shared with their process.
             "-object", f"memory-backend-memfd,id=ram,size={memory},share=on",
             "-machine", "memory-backend=ram",
