@@ -204,6 +204,7 @@ void mvm128(State &state, const char *metric, size_t vectors)
                  vectors,
                  side,
                  side,
+                 ACC_MVM_MULTIPLY,
                  {}};
         const acc_packet packet = subject.packet(done, reinterpret_cast<uintptr_t>(args));
         std::vector<uint64_t> samples;
