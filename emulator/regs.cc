@@ -17,8 +17,8 @@ namespace
 
 constexpr auto heartbeat_period = std::chrono::milliseconds(100);
 // An interrupt message can be lost on its way into a virtual machine (QEMU's software emulation
-// does lose some). A cause that nobody has cleared for that long is told again.
-constexpr auto repeat_period = std::chrono::milliseconds(20);
+// does lose some). A cause that nobody clears is told again, after twice the time each time.
+constexpr auto least_repeat = std::chrono::milliseconds(2), most_repeat = least_repeat * 32;
 // Commands that wait at one time. More of them queue; a driver that has so many UNMAPs in
 // flight gets them one after the other.
 constexpr size_t most_workers = 16;
@@ -300,7 +300,11 @@ void RegisterFace::cause(uint32_t bits)
 {
     const uint32_t news = bits & ~cause_;
     cause_ |= bits;
-    if (news) repeat_at_ = std::chrono::steady_clock::now() + repeat_period;
+    if (news) {
+        repeat_after_ = least_repeat;
+        repeat_at_ = std::chrono::steady_clock::now() + repeat_after_;
+        fetch_wanted_.notify_one(); // it watches the time
+    }
     send(news & ~mask_);
 }
 
@@ -412,7 +416,8 @@ void RegisterFace::fetch_loop()
         const bool untaken = cause_ & ~mask_;
         if (untaken && Clock::now() >= repeat_at_) {
             send(cause_ & ~mask_);
-            repeat_at_ = Clock::now() + repeat_period;
+            repeat_after_ = std::min(2 * repeat_after_, most_repeat);
+            repeat_at_ = Clock::now() + repeat_after_;
         }
         Command command;
         if (!fetch(command)) {

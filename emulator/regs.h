@@ -125,6 +125,7 @@ private:
     uint32_t heartbeat_ = 0;
     uint32_t cause_ = 0, mask_ = ACC_IRQ_ALL;
     std::chrono::steady_clock::time_point repeat_at_{}; // when causes that stay are told again
+    std::chrono::milliseconds repeat_after_{};          // and how long after that once more
     uint64_t clock_latch_ = 0;
 
     // As written; taken over by RUN.
