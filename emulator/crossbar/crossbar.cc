@@ -93,7 +93,13 @@ public:
         if (slot >= config_.slots || unit >= program.units.size()) return -EINVAL;
         const auto &own = static_cast<const CrossbarProgram &>(program);
         const auto *isa = own.isa_program(unit);
-        machines_[slot] = isa ? make_machine(config_, *isa) : nullptr;
+        machines_[slot].reset();
+        if (isa) {
+            std::string why;
+            auto machine = make_machine(config_, *isa, slot * config_.arrays, why);
+            if (!machine) return machine.error();
+            machines_[slot] = std::move(*machine);
+        }
         tiles_used_[slot].store(isa ? isa->tiles : config_.tiles, std::memory_order_relaxed);
         return load_cells(slot, own, unit);
     } catch (const std::bad_alloc &) {
@@ -239,9 +245,13 @@ acc_status CrossbarEngine::execute_isa(const CrossbarProgram &program, Dispatch 
     if (status != ACC_STATUS_OK) return status;
     // A unit that outlived its program and was taken over has been loaded by nobody.
     std::unique_ptr<Machine> &machine = machines_[dispatch.slot];
-    if (!machine)
-        machine =
-            make_machine(config_, *program.isa_program(program.kernels[dispatch.kernel].unit));
+    if (!machine) {
+        auto made =
+            make_machine(config_, *program.isa_program(program.kernels[dispatch.kernel].unit),
+                         dispatch.slot * config_.arrays, dispatch.text);
+        if (!made) return ACC_STATUS_ENGINE_ERROR;
+        machine = std::move(*made);
+    }
     return machine->run(kernel, dispatch);
 }
 

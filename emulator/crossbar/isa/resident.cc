@@ -2,6 +2,7 @@
 #include "emulator/crossbar/isa/resident.h"
 
 #include "emulator/crossbar/cells.h"
+#include "emulator/crossbar/unit.h"
 #include "program/text.h"
 
 #include <algorithm>
@@ -16,6 +17,27 @@ Error refuse(std::string &why, std::string text)
     why = std::move(text);
     return Error{-EINVAL};
 }
+
+class UnitMultiplier final : public Multiplier
+{
+public:
+    explicit UnitMultiplier(std::unique_ptr<MvmUnit> unit)
+        : unit_(std::move(unit)), scratch_(MvmUnit::make_scratch())
+    {
+    }
+    void multiply(const int16_t *x, int64_t *sums, uint64_t event, UnitTally &tally) override
+    {
+        UnitCounts counts;
+        unit_->run(x, 1, sums, event, *scratch_, counts);
+        tally.arrays += counts.activations;
+        tally.conversions += counts.conversions;
+        tally.clipped += counts.clipped;
+    }
+
+private:
+    const std::unique_ptr<MvmUnit> unit_;
+    const MvmUnit::ScratchPtr scratch_;
+};
 
 } // namespace
 
@@ -76,12 +98,28 @@ Result<std::unique_ptr<IsaImage>> parse_isa_image(std::span<const std::byte> ima
     return out;
 }
 
-std::unique_ptr<Machine> make_machine(const Config &config, const isa::Program &program)
+Result<std::unique_ptr<Machine>> make_machine(const Config &config, const isa::Program &program,
+                                              uint64_t first_array, std::string &why)
 {
     std::vector<std::unique_ptr<Multiplier>> units;
-    if (!config.timing_only)
-        for (const isa::Matrix &m : program.matrices)
-            units.push_back(exact_multiplier(m.weights, m.rows, m.cols));
+    for (const isa::Matrix &m : program.matrices) {
+        if (config.timing_only) break;
+        // Physical arrays by place, so that the same unit always meets the same cells.
+        const uint64_t place =
+            (uint64_t{m.tile} * config.cores + m.core) * config.mvm_units + m.unit;
+        ACC_TRY(auto unit, MvmUnit::create(config,
+                                           {.rows = m.rows,
+                                            .cols = m.cols,
+                                            .weight_bits = config.weight_bits,
+                                            .input_bits = config.input_bits,
+                                            .input_signed = true},
+                                           first_array + place * config.arrays_per_unit(), why));
+        const auto programmed = unit->program(m.weights, nullptr, why);
+        if (!programmed) return Error{programmed.error()};
+        if (config.age > 0) unit->set_age(config.age);
+        if (config.compensate) unit->compensate(0);
+        units.push_back(std::make_unique<UnitMultiplier>(std::move(unit)));
+    }
     return std::make_unique<Machine>(config, program, std::move(units),
                                      MachineOptions{.timing_only = config.timing_only});
 }

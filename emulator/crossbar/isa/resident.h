@@ -39,8 +39,10 @@ Result<std::unique_ptr<IsaImage>> parse_isa_image(std::span<const std::byte> ima
                                                   size_t units, const Config &config,
                                                   std::string &why);
 
-// A machine with the program's weights in its units.
-std::unique_ptr<Machine> make_machine(const Config &config, const isa::Program &program);
+// A machine with the program's weights in its units, each of the analog model that `config` asks
+// for, in the physical arrays from first_array on. -EINVAL or -ENOMEM, and `why`.
+Result<std::unique_ptr<Machine>> make_machine(const Config &config, const isa::Program &program,
+                                              uint64_t first_array, std::string &why);
 
 // Programming all units of a program.
 struct LoadCost {
