@@ -79,7 +79,8 @@ Outcome known_mvm(const Subject &subject, const Queue &queue, uint64_t kernel)
     for (uint32_t v = 0; v < vectors; ++v)
         for (uint32_t k = 0; k < rows; ++k)
             x[v * rows + k] = static_cast<int8_t>(input(v, k));
-    const acc_mvm_args args = {address_of(x), address_of(y), vectors, rows, cols, {}};
+    const acc_mvm_args args = {address_of(x), address_of(y),    vectors, rows,
+                               cols,          ACC_MVM_MULTIPLY, {}};
     acc_signal_result result;
     Outcome outcome = pass();
     if (!dispatch(subject, queue, kernel, args, result, outcome)) return outcome;
