@@ -6,6 +6,7 @@
 #include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/sizes.h>
 
 #include "acc_drv.h"
 #include "acc_ring.h"
@@ -41,9 +42,11 @@ int acc_query_probe(struct acc_device *acc)
 	/* The driver's memory is the driver's to limit. */
 	bytes = acc_memory_mb ? (u64)acc_memory_mb << 20 :
 		(u64)totalram_pages() << (PAGE_SHIFT - 1);
-	bytes &= ~(ACC_PAGE_BYTES - 1);
+	bytes &= ~(u64)(SZ_2M - 1);
 	acc->limits.max_bo_bytes = bytes;
 	acc->limits.max_client_bytes = bytes;
+	/* An image lies in a buffer, and something beside it. */
+	acc->limits.max_program_bytes = min(acc->limits.max_program_bytes, bytes / 2);
 	ret = acc_identify(acc, 0, ACC_IDENTIFY_MEMORY, 0, &memory, sizeof(memory));
 	if (ret)
 		return ret;
@@ -148,10 +151,20 @@ static int acc_query_client(struct acc_file *asker, u32 index, struct drm_acc_cl
 static int acc_query_fault(struct acc_file *file, u32 index, struct drm_acc_fault *out)
 {
 	struct acc_admin_cmd cmd = { .op = ACC_ADMIN_LOG, .asid = file->asid };
+	struct drm_acc_clock clock;
+	u64 now;
 	int ret;
 
 	cmd.identify.index = index;
 	ret = acc_admin_read(file->acc, &cmd, out, sizeof(*out));
+	if (ret)
+		return ret;
+	ret = acc_identify(file->acc, file->asid, ACC_IDENTIFY_CLOCK, 0, &clock, sizeof(clock));
+	if (ret)
+		return ret;
+	/* From the device's clock to the host's, and never into the future. */
+	now = ktime_get_ns();
+	out->time_ns = now - min(now, clock.device_ns - min(clock.device_ns, out->time_ns));
 	out->kernel[sizeof(out->kernel) - 1] = 0;
 	out->text[sizeof(out->text) - 1] = 0;
 	return ret;

@@ -6,7 +6,7 @@
 # status 77, and why, where the kernel's packages can't be had.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
-cache=${1:-build/kernel}
+cache=$(realpath -m "${1:-build/kernel}")
 found=$(python3 tests/kernel/lab.py --cache "$cache" --source scripts) || exit
 KDIR=$(sed -n 's/^KDIR=//p' <<<"$found")
 LINUX_SOURCE=$(sed -n 's/^LINUX_SOURCE=//p' <<<"$found")
@@ -28,7 +28,7 @@ rm -rf "$tree"
 mkdir -p "$tree"
 cp -a kernel_driver include "$tree/"
 log=$tree/make.log
-if ! make -C "$KDIR" M="$PWD/$tree/kernel_driver" W=1 C=2 CF=-D__CHECK_ENDIAN__ modules >"$log" 2>&1; then
+if ! make -C "$KDIR" M="$tree/kernel_driver" W=1 C=2 CF=-D__CHECK_ENDIAN__ modules >"$log" 2>&1; then
     tail -n 40 "$log"
     failed=1
 fi
