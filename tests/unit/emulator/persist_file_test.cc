@@ -30,7 +30,10 @@ TEST_F(PersistFile, EveryFlippedByteIsFound)
     const auto state_of_slot = [&] {
         auto store = CellStore::open(state_, (*engine)->info(), log(), why);
         if (!store) give_up(why);
-        return Residency(**engine, false, std::move(*store)).slot_state(0, 0).state;
+        ModelClock clock(uint32_t((*engine)->slots().size()));
+        ResidencyOptions options;
+        options.evict_foreign = false;
+        return Residency(**engine, options, clock, std::move(*store)).slot_state(0, 0).state;
     };
     ASSERT_EQ(state_of_slot(), uint32_t(DRM_ACC_SLOT_READY));
     for (size_t i = 0; i < good.size(); i++) {
