@@ -65,9 +65,13 @@ void on_system_call(int, siginfo_t *info, void *context)
         registers[REG_RAX] = dup(fd);
         return;
     }
-    // glibc asks for these and does without.
-    if (info->si_syscall == SYS_clone3 || info->si_syscall == SYS_rseq) {
-        registers[REG_RAX] = -ENOSYS;
+    // How many processors there are, which libraries ask when they start: glibc does without.
+    const auto asks_for = [&](const char *path) {
+        return std::strcmp(reinterpret_cast<const char *>(registers[REG_RSI]), path) == 0;
+    };
+    if (info->si_syscall == SYS_openat &&
+        (asks_for("/sys/devices/system/cpu/online") || asks_for("/proc/stat"))) {
+        registers[REG_RAX] = -ENOENT;
         return;
     }
     end_with_fault(Fault::System, info->si_syscall, 0);
@@ -99,6 +103,13 @@ public:
     {
         add(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1);
         result(SECCOMP_RET_ALLOW);
+    }
+    // Answered with an error, in the kernel: glibc makes the call with all signals blocked,
+    // when a trap would be the end, and does without it.
+    void refuse(uint32_t call, uint32_t error)
+    {
+        add(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1);
+        result(SECCOMP_RET_ERRNO | error);
     }
     // Allowed when the low word of an argument, masked, is `value`; otherwise trapped.
     void allow_if(uint32_t call, unsigned argument, uint32_t mask, uint32_t value)
@@ -171,6 +182,8 @@ int install_filter()
                             SYS_exit,
                             SYS_exit_group})
         filter.allow(static_cast<uint32_t>(call));
+    filter.refuse(SYS_clone3, ENOSYS);
+    filter.allow(SYS_rseq); // every thread registers, as the first did
     const auto self = static_cast<uint32_t>(getpid());
     filter.allow_if(SYS_tgkill, 0, ~0u, self); // abort()
     // Threads, and nothing that is a process of its own.
