@@ -151,14 +151,14 @@ bool AnalogMatrix::run(const int16_t *x, uint32_t vectors, int64_t *sums, uint64
     return true;
 }
 
-bool AnalogMatrix::calibrate(const int16_t *x, uint32_t vectors, uint64_t event,
+bool AnalogMatrix::calibrate(const int16_t *x, uint32_t vectors, uint64_t event, bool extend,
                              const std::function<bool()> &stop)
 {
     return for_each_unit(
         [&](size_t unit, size_t worker) {
             Worker &w = workers_[worker];
             take_inputs(x, vectors, unit, w.inputs);
-            units_[unit]->calibrate(w.inputs.data(), vectors, event, *w.scratch);
+            units_[unit]->calibrate(w.inputs.data(), vectors, event, *w.scratch, extend);
         },
         stop);
 }

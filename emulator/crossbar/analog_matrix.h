@@ -39,7 +39,8 @@ public:
     // said so, and sums are unspecified.
     bool run(const int16_t *x, uint32_t vectors, int64_t *sums, uint64_t event,
              const std::function<bool()> &stop);
-    bool calibrate(const int16_t *x, uint32_t vectors, uint64_t event,
+    // `extend`: these vectors too, beside those of the last call.
+    bool calibrate(const int16_t *x, uint32_t vectors, uint64_t event, bool extend,
                    const std::function<bool()> &stop);
     void compensate(uint64_t event);
     void set_age(double seconds);

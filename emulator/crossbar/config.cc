@@ -79,6 +79,10 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
             if (!own_number(option, 0.0, 1e12, config.age, why)) return Error{-EINVAL};
             continue;
         }
+        if (option.key == "arrays" && option.value == "0") { // of an arch: those of its tiles
+            why = "option arrays: expected a number from 1; found '0'";
+            return Error{-EINVAL};
+        }
         const int error = arch::set(config, option.key, option.value, why);
         if (error == -ENOENT) {
             why = "unknown option '" + option.key +

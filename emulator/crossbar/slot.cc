@@ -107,7 +107,7 @@ acc_status SlotCells::multiply(Held &held, const Matrix &matrix, const acc_mvm_a
             return memory_fault(dispatch, "read", "input");
         sums_.resize(size_t{vectors} * matrix.cols());
         const bool done = calibrate
-                              ? analog.calibrate(inputs_.data(), vectors, events_, stop)
+                              ? analog.calibrate(inputs_.data(), vectors, events_, first > 0, stop)
                               : analog.run(inputs_.data(), vectors, sums_.data(), events_, stop);
         if (!done || dispatch.should_stop()) return ACC_STATUS_TIMEOUT;
         events_ += vectors;

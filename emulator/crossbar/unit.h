@@ -126,8 +126,10 @@ public:
              UnitCounts &counts) const;
 
     // Fits the range of each array's converter to the largest current that these vectors
-    // make; without effect unless adc_range is calibrated. Until then the range is `max`.
-    void calibrate(const int16_t *x, size_t vectors, uint64_t event, Scratch &scratch);
+    // make; without effect unless adc_range is calibrated. Until then the range is `max`. With
+    // `extend` a range that was fitted before only grows.
+    void calibrate(const int16_t *x, size_t vectors, uint64_t event, Scratch &scratch,
+                   bool extend = false);
     // Global drift compensation: measures each array's current with every row on, and from
     // now on scales its codes by what it was after programming over what it is.
     void compensate(uint64_t event);

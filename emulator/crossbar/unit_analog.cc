@@ -140,7 +140,8 @@ void MvmUnit::Impl::run_analog(const int16_t *x, int64_t *sums, uint64_t event, 
         sums[col] = std::llround(total[col]) - bias_;
 }
 
-void MvmUnit::calibrate(const int16_t *x, size_t vectors, uint64_t event, Scratch &scratch)
+void MvmUnit::calibrate(const int16_t *x, size_t vectors, uint64_t event, Scratch &scratch,
+                        bool extend)
 {
     Impl &u = *impl_;
     if (u.path != Path::Analog || !u.config.adc_bits ||
@@ -151,8 +152,10 @@ void MvmUnit::calibrate(const int16_t *x, size_t vectors, uint64_t event, Scratc
     UnitCounts counts;
     for (size_t v = 0; v < vectors; v++)
         u.run_analog(x + v * u.shape.rows, sums.data(), event + v, scratch, counts, peaks.data());
-    for (size_t a = 0; a < peaks.size(); a++)
-        if (peaks[a] > 0) u.converters[a].step = peaks[a] / u.config.adc_max();
+    for (size_t a = 0; a < peaks.size(); a++) {
+        const double step = peaks[a] / u.config.adc_max();
+        if (step > 0) u.converters[a].step = extend ? std::max(step, u.converters[a].step) : step;
+    }
 }
 
 void MvmUnit::compensate(uint64_t event)
