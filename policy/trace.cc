@@ -236,7 +236,7 @@ private:
         Application &application = trace_.sequences.back().back();
         Task task;
         if (!number("a role below 2^32 - 1", 0, ~0u - 1, task.role) ||
-            !number("a run time of at least 1 ns", 1, most_ns / 1'000'000, task.run_ns))
+            !number("a run time of at least 1 ns", 1, most_ns / application.batch, task.run_ns))
             return false;
         while (!words_.empty()) {
             uint32_t before = 0;

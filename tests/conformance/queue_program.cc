@@ -88,8 +88,10 @@ TEST_F(QueueProgram, MoreUnitsThanSlotsTakeTurns)
         resident += work->program().query().slot != ~0u;
     }
     EXPECT_EQ(resident, accel().slots());
-    // Least recently used goes first, so in a round-robin each dispatch loads.
-    EXPECT_EQ(loads, 3 * works.size());
+    // How few is the policy's merit: "least recently used" loads for each dispatch of a
+    // round-robin, a better one keeps some. One unit too many is never free.
+    EXPECT_GE(loads, works.size() + 2);
+    EXPECT_LE(loads, 3 * works.size());
     const drm_acc_counters after = accel().counters();
     EXPECT_EQ(after.loads - before.loads, loads);
     EXPECT_EQ(after.evictions - before.evictions, loads - accel().slots());
@@ -112,7 +114,9 @@ TEST_F(QueueProgram, PinnedUnitsStay)
     for (size_t i = 1; i < works.size(); i++)
         run(queue, *works[i]);
     run(queue, *works[0]);
-    EXPECT_EQ(works[0]->program().query().loads, 2u) << "evicted once it was unpinned";
+    // Unpinned it may be evicted, and whether it was is the policy's choice: it runs.
+    EXPECT_LE(works[0]->program().query().loads, 2u);
+    EXPECT_EQ(works[0]->program().pin(0, false), -EINVAL) << "it is pinned no more";
 }
 
 // Units that do not fit all at once, from several queues and threads: each still computes.
