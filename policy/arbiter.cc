@@ -302,7 +302,8 @@ Arbiter::History &Arbiter::history(uint64_t unit)
 void Arbiter::use(uint32_t index)
 {
     Slot &slot = slots[index];
-    slot.last_use = ++uses_;
+    slot.last_use = ++touches_;
+    ++uses_;
     const double count = frequency(slot.unit) + 1;
     History &of = history(slot.unit);
     of.uses = count;
@@ -317,6 +318,8 @@ void Arbiter::load(uint32_t index, const Request &request)
     slot.reload_ns = request.reload_ns;
     slot.abandoned = false;
     slot.loaded = ++loads_;
+    // What has just been prefetched is not the next victim only because nobody has used it yet.
+    slot.last_use = ++touches_;
 }
 
 // ------------------------------------------------------------ prediction

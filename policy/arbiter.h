@@ -114,8 +114,8 @@ private:
     const std::unique_ptr<const Policy> policy_;
     std::vector<Request *> waiters_, interested_;
     Level levels_[priorities];
-    uint64_t tickets_ = 0, uses_ = 0, loads_ = 0;
-    uint64_t mean_run_ns_ = 0, mean_modelled_ns_ = 0; // of all dispatches, moving
+    uint64_t tickets_ = 0, uses_ = 0, touches_ = 0, loads_ = 0; // touches: uses and loads
+    uint64_t mean_run_ns_ = 0, mean_modelled_ns_ = 0;           // of all dispatches, moving
     std::unordered_map<uint64_t, History> histories_;
 };
 

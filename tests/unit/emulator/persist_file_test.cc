@@ -156,8 +156,7 @@ TEST_F(PersistFile, HalfAWriteLeavesTheOld)
 TEST_F(PersistFile, KillAtAnyPointLosesNothingThatWasLoaded)
 {
     constexpr unsigned variants = 12, slots = 3, rounds = 20;
-    // Under this policy a prefetch always loads what is not resident.
-    const std::string device = spec("policy=lru,slots=" + std::to_string(slots));
+    const std::string device = spec("slots=" + std::to_string(slots));
     for (unsigned round = 0; round < rounds; round++) {
         int ends[2];
         ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
