@@ -23,13 +23,16 @@ TEST(Twin, ASecondCopyGivesWayToAnotherClient)
     auto greedy = card.open(), late = card.open();
     Signals signals(*greedy), others(*late);
     Work work(*greedy);
-    Buffer memory(*greedy, page_bytes + vectors * width * (1 + sizeof(int32_t)));
-    acc_mvm_args args = {};
-    args.input = memory.address() + page_bytes;
-    args.output = args.input + vectors * width;
-    args.vectors = vectors;
-    args.input_stride = args.output_stride = width;
-    *memory.at<acc_mvm_args>() = args;
+    constexpr uint64_t output_bytes = vectors * width * sizeof(int32_t);
+    Buffer memory(*greedy, page_bytes + vectors * width + 2 * output_bytes);
+    for (uint64_t i = 0; i < 2; i++) { // each queue writes results of its own
+        acc_mvm_args args = {};
+        args.input = memory.address() + page_bytes;
+        args.output = args.input + vectors * width + i * output_bytes;
+        args.vectors = vectors;
+        args.input_stride = args.output_stride = width;
+        *memory.at<acc_mvm_args>(i * sizeof args) = args;
+    }
     Queue one(*greedy), two(*greedy);
     // Until both execute at once, each in a slot of its own.
     while (greedy->counters().loads < 2) {
@@ -37,6 +40,7 @@ TEST(Twin, ASecondCopyGivesWayToAnotherClient)
         acc_packet packet = work.packet(done);
         packet.dispatch.kernarg_address = memory.address();
         one.submit(packet);
+        packet.dispatch.kernarg_address += sizeof(acc_mvm_args);
         two.submit(packet);
         ASSERT_EQ(wait_for(*greedy, done), 0);
         ASSERT_EQ(status_of(done), uint32_t(ACC_STATUS_OK));
