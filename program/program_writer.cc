@@ -145,10 +145,8 @@ uint32_t ProgramWriter::add_unit(const acc_unit_desc &unit)
 
 uint32_t ProgramWriter::add_kernel(const acc_kernel_desc &kernel)
 {
-    const auto same = [&](const acc_kernel_desc &k) { return k.target == kernel.target; };
-    const auto index = static_cast<uint32_t>(std::count_if(kernels_.begin(), kernels_.end(), same));
     kernels_.push_back(kernel);
-    return index;
+    return kernels_of_[kernel.target]++;
 }
 
 void ProgramWriter::set_image(uint32_t target, std::vector<std::byte> bytes)

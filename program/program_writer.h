@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -57,6 +58,7 @@ private:
     std::string name_ = "program";
     std::vector<acc_unit_desc> units_;
     std::vector<acc_kernel_desc> kernels_;
+    std::map<uint32_t, uint32_t> kernels_of_; // target -> how many
     std::array<std::vector<std::byte>, ACC_TARGET_COUNT> images_;
     std::optional<ModelTables> model_;
     std::vector<std::byte> consts_;
