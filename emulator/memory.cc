@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <thread>
+#include <utility>
 
 namespace acc::emu
 {
@@ -34,8 +35,9 @@ bool AddressSpace::map(uint64_t address, std::byte *page, bool read, bool write)
         leaf = new Leaf{};
         top.store(leaf, std::memory_order_release);
     }
-    auto &entry = (*leaf)[index & (leaf->size() - 1)];
+    auto &entry = leaf->entries[Leaf::slot_of(index)];
     if (entry.load(std::memory_order_relaxed)) return false;
+    leaf->used++;
     entry.store(reinterpret_cast<uint64_t>(page) | (read ? ACC_MAP_READ : 0) |
                     (write ? ACC_MAP_WRITE : 0),
                 std::memory_order_release);
@@ -48,9 +50,29 @@ void AddressSpace::unmap(uint64_t address, uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         const uint64_t index = ((address - arena_start) >> ACC_PAGE_SHIFT) + i;
         if (index >= pages) return;
-        Leaf *leaf = top_[index >> leaf_log2].load(std::memory_order_relaxed);
-        if (leaf) (*leaf)[index & (leaf->size() - 1)].store(0, std::memory_order_seq_cst);
+        auto &top = top_[index >> leaf_log2];
+        Leaf *leaf = top.load(std::memory_order_relaxed);
+        if (!leaf || !leaf->entries[Leaf::slot_of(index)].exchange(0, std::memory_order_seq_cst))
+            continue;
+        if (--leaf->used) continue;
+        top.store(nullptr, std::memory_order_seq_cst);
+        retired_.emplace_back(leaf);
     }
+}
+
+AddressSpace::Leaves AddressSpace::take_retired()
+{
+    std::lock_guard lock(table_mutex_);
+    return std::exchange(retired_, {});
+}
+
+size_t AddressSpace::table_bytes() const
+{
+    std::lock_guard lock(table_mutex_);
+    const auto in_table =
+        std::count_if(top_.begin(), top_.end(),
+                      [](const auto &top) { return top.load(std::memory_order_relaxed); });
+    return (size_t(in_table) + retired_.size()) * sizeof(Leaf);
 }
 
 bool AddressSpace::wait_phase(unsigned phase, uint64_t deadline_ns)

@@ -18,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <vector>
 
 namespace acc::emu
 {
@@ -39,7 +40,10 @@ public:
     // A host page's pointer for one page of addresses. False if it is mapped already or
     // outside the arena.
     [[nodiscard]] bool map(uint64_t address, std::byte *page, bool read, bool write);
+    // What of the table it empties is kept until the next synchronize().
     void unmap(uint64_t address, uint64_t pages);
+    // Bytes of the table: of what is mapped, and of what was until the next synchronize().
+    size_t table_bytes() const;
 
     // Waits until every guarded section that began before has ended. Calls `impatient`
     // once when that took longer than timeout_ns, then goes on waiting: what is in flight
@@ -100,16 +104,22 @@ private:
     static constexpr uint64_t pages = (arena_end - arena_start) >> ACC_PAGE_SHIFT;
     static constexpr uint64_t tops = pages >> leaf_log2;
     // Entry: host page | ACC_MAP_READ | ACC_MAP_WRITE; 0: not mapped.
-    using Leaf = std::array<std::atomic<uint64_t>, 1u << leaf_log2>;
+    struct Leaf {
+        std::array<std::atomic<uint64_t>, 1u << leaf_log2> entries{};
+        size_t used = 0; // entries that are not 0; under table_mutex_
+        static constexpr size_t slot_of(uint64_t page) { return page & ((1u << leaf_log2) - 1); }
+    };
+    using Leaves = std::vector<std::unique_ptr<Leaf>>;
 
     uint64_t lookup(uint64_t address) const
     {
         const uint64_t page = (address - arena_start) >> ACC_PAGE_SHIFT;
         if (page >= pages) return 0;
         const Leaf *leaf = top_[page >> leaf_log2].load(std::memory_order_acquire);
-        return leaf ? (*leaf)[page & (leaf->size() - 1)].load(std::memory_order_acquire) : 0;
+        return leaf ? leaf->entries[Leaf::slot_of(page)].load(std::memory_order_acquire) : 0;
     }
     bool wait_phase(unsigned phase, uint64_t deadline_ns);
+    Leaves take_retired();
 
     std::array<std::atomic<Leaf *>, tops> top_{};
     struct alignas(64) Count {
@@ -117,7 +127,10 @@ private:
     };
     std::array<Count, 2> active_;
     std::atomic<unsigned> phase_{0};
-    std::mutex table_mutex_;       // leaves are added under it
+    // Leaves without an entry, out of the table; a guarded section may still be reading one.
+    // A client that allocates on and on walks through the arena: its table must not grow by that.
+    Leaves retired_;
+    mutable std::mutex table_mutex_; // leaves are added and retired under it
     std::mutex synchronize_mutex_; // one synchronize() at a time
 };
 
@@ -126,6 +139,7 @@ void AddressSpace::synchronize(uint64_t timeout_ns, F impatient)
 {
     extern uint64_t deadline_after(uint64_t relative_ns);
     std::lock_guard lock(synchronize_mutex_);
+    const Leaves unused = take_retired(); // freed when no section can hold one
     const uint64_t deadline = deadline_after(timeout_ns);
     bool told = false;
     // Twice: a section may have read the phase before the first flip and counted itself

@@ -284,6 +284,8 @@ int main(int argc, char **argv)
     // Clients come and go with their threads; with an arena for each few of them the heap grows
     // for hours by what is free in another. Packets are served without it.
     (void)mallopt(M_ARENA_MAX, 1);
+    // And a threshold of its own is not raised by what was freed: large blocks go back at once.
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 10);
     // The parser, the log and standard containers throw; nothing else here does.
     try {
         return run(argc, argv);
