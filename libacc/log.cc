@@ -42,8 +42,18 @@ constexpr acc_log_level from_spdlog(spdlog::level::level_enum level)
 static_assert(from_spdlog(spdlog::level::warn) == ACC_LOG_WARN &&
               from_spdlog(spdlog::level::trace) == ACC_LOG_TRACE);
 
-// One sink, whose lock a fork takes over in a known state: a child may log whatever the
-// parent's other threads were doing.
+// A fork takes it over in a known state: a child may log whatever the parent's other threads
+// were doing. Never destroyed: threads may log while the process exits.
+constinit std::mutex sink_mutex;
+
+// When the library is loaded: registered first, locked last, so that it may be taken under any
+// lock of whoever watches forks as well.
+[[gnu::constructor]] void watch_forks()
+{
+    pthread_atfork([] { sink_mutex.lock(); }, [] { sink_mutex.unlock(); },
+                   [] { sink_mutex.unlock(); });
+}
+
 class Sink final : public spdlog::sinks::sink
 {
 public:
@@ -51,7 +61,7 @@ public:
 
     void log(const spdlog::details::log_msg &message) override
     {
-        std::lock_guard lock(mutex_);
+        std::lock_guard lock(sink_mutex);
         spdlog::memory_buf_t text;
         formatter_->format(message, text);
         if (fn_) {
@@ -69,14 +79,12 @@ public:
 
     void redirect(acc_log_fn fn, void *user)
     {
-        std::lock_guard lock(mutex_);
+        std::lock_guard lock(sink_mutex);
         fn_ = fn;
         user_ = user;
     }
-    std::mutex &mutex() { return mutex_; }
 
 private:
-    std::mutex mutex_;
     std::unique_ptr<spdlog::formatter> formatter_;
     acc_log_fn fn_ = nullptr;
     void *user_ = nullptr;
@@ -117,9 +125,6 @@ Output *output()
             delete made;
             return static_cast<Output *>(nullptr);
         }
-        static Sink *sink = made->sink.get();
-        pthread_atfork([] { sink->mutex().lock(); }, [] { sink->mutex().unlock(); },
-                       [] { sink->mutex().unlock(); });
         return made;
     }();
     return instance;
