@@ -77,6 +77,13 @@ private:
     std::list<int> fds_;
 };
 
+// When the library is loaded: what is registered first is locked last, so that whoever holds
+// locks of his own around ours (the HSA runtime, a program) and watches forks too finds one order.
+[[gnu::constructor]] void watch_forks()
+{
+    ForkList::get();
+}
+
 class SocketTransport final : public Transport
 {
 public:
@@ -95,10 +102,12 @@ private:
         std::condition_variable turn;
         bool done = false;
         int error = 0;
-        std::byte *payload = nullptr; // where the reply's goes
+        std::byte *payload = nullptr; // where its owner puts the reply's
         size_t size = 0;              // at most
         size_t got = 0;
         UniqueFd fd;
+        // Who reads it may be another, and faster than the owner's return from sending.
+        std::byte reply[wire::most_bytes];
     };
 
     bool is_child() const { return getpid() != opener_; }
@@ -242,7 +251,7 @@ void SocketTransport::read_one(std::unique_lock<std::mutex> &lock)
     Call &call = *found->second;
     calls_.erase(found);
     call.got = std::min<size_t>(in.reply.size, call.size);
-    if (call.got) std::memcpy(call.payload, in.payload, call.got);
+    if (call.got) std::memcpy(call.reply, in.payload, call.got);
     call.error = in.reply.error;
     call.fd = std::move(message->fd);
     if (!call.error && message->fd_lost) call.error = -EMFILE;
@@ -281,6 +290,7 @@ int SocketTransport::exchange(wire::Kind kind, uint32_t command, uint32_t flags,
         // Somebody else reads from now on.
         if (!calls_.empty()) calls_.begin()->second->turn.notify_one();
     }
+    if (call.got) std::memcpy(call.payload, call.reply, call.got);
     return call.error;
 }
 
