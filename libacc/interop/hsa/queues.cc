@@ -7,6 +7,7 @@
 #include "memory.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 
@@ -36,9 +37,12 @@ void on_fault(void *user, acc_queue *, const acc_queue_info *info, int error)
     if (queue.inactive.load(std::memory_order_acquire)) return; // asked for
     hsa_status_t status = HSA_STATUS_ERROR;
     if (!error) {
-        const auto *ring = static_cast<const acc_packet *>(queue.api.base_address);
-        status =
-            status_of_fault(info->fault_code, ring + (info->fault_packet & (queue.api.size - 1)));
+        auto *const ring = static_cast<acc_packet *>(queue.api.base_address);
+        acc_packet &packet = ring[info->fault_packet & (queue.api.size - 1)];
+        // The producer's release, which the device has acquired at an address of its own: what
+        // it wrote before that is now visible here as well.
+        (void)std::atomic_ref(packet.raw.publish).load(std::memory_order_acquire);
+        status = status_of_fault(info->fault_code, &packet);
         log_line(ACC_LOG_WARN, std::string(queue.agent->node->uri) + ": queue " +
                                    std::to_string(queue.api.id) + ", packet " +
                                    std::to_string(info->fault_packet) + ": " +
