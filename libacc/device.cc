@@ -16,7 +16,7 @@ namespace acc
 namespace
 {
 
-constexpr Log log("device");
+constexpr Log device_log("device");
 
 constexpr uint64_t default_spin_ns = 20'000;
 // Of a service that was killed only the sleep behind a spin hears: its end writes nothing.
@@ -80,13 +80,13 @@ Result<std::unique_ptr<Device>> Device::open(const char *wanted, const acc_devic
             if (device.error() == -EPROTO || device.error() == -ERANGE ||
                 std::find(named.begin(), named.end(), uri) != named.end())
                 return device;
-            log.debug("{}: {}", uri, error_text());
+            device_log.debug("{}: {}", uri, error_text());
             if (first_error == -ENODEV) first_error = device.error();
             tried += std::string(" (") + error_text() + ")";
             continue;
         }
         if (engine >= 0 && (*device)->identity_.engine != uint32_t(engine)) continue;
-        log.info("{} was asked for: took {}", engine < 0 ? "no device" : wanted, uri);
+        device_log.info("{} was asked for: took {}", engine < 0 ? "no device" : wanted, uri);
         return device;
     }
     return fail(engine < 0 ? first_error : -ENODEV, "expected {} among {}; found none",
@@ -272,7 +272,7 @@ void Device::release_bo(uint32_t handle)
     drm_gem_close gem = {};
     gem.handle = handle;
     if (const int error = ioctl(DRM_IOCTL_GEM_CLOSE, &gem); error && !lost())
-        log.warn("{}: GEM_CLOSE of buffer {}: {}", uri_, handle, errno_text(error));
+        device_log.warn("{}: GEM_CLOSE of buffer {}: {}", uri_, handle, errno_text(error));
 }
 
 } // namespace acc

@@ -10,7 +10,7 @@ namespace acc
 namespace
 {
 
-constexpr Log log("error");
+constexpr Log error_log("error");
 
 // A fixed buffer: an error must have a text when there is no memory, too.
 constexpr size_t text_bytes = 512;
@@ -34,7 +34,7 @@ Error fail_text(int code, std::string_view what)
     const size_t bytes = what.size() < text_bytes ? what.size() : text_bytes - 1;
     std::memmove(text, what.data(), bytes);
     text[bytes] = '\0';
-    log.debug("{}: {}", errno_text(code), text);
+    error_log.debug("{}: {}", errno_text(code), text);
     return Error{code};
 }
 

@@ -18,7 +18,7 @@ namespace acc
 namespace
 {
 
-constexpr Log log("program");
+constexpr Log program_log("program");
 
 // The image on its way to the device: a buffer that nothing is bound to.
 class ImageBuffer
@@ -111,7 +111,7 @@ int Program::unload_now()
     const int error = device_.ioctl(DRM_IOCTL_ACC_PROGRAM_UNLOAD, &request);
     if (error == -EBUSY) return error;
     if (error && !device_.lost())
-        log.error("{}: PROGRAM_UNLOAD of program {}: {}", device_.uri(), id_, errno_text(error));
+        program_log.error("{}: PROGRAM_UNLOAD of program {}: {}", device_.uri(), id_, errno_text(error));
     loaded_ = false;
     return 0;
 }
@@ -132,7 +132,7 @@ Program::~Program()
     if (!loaded_) return;
     // Only when load() failed half way, or an owner inside the library goes.
     if (const int error = unload_now())
-        log.error("{}: program {} stays loaded: {}", device_.uri(), id_, errno_text(error));
+        program_log.error("{}: program {} stays loaded: {}", device_.uri(), id_, errno_text(error));
     device_.remove_child();
 }
 

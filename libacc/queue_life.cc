@@ -14,7 +14,7 @@ namespace acc
 namespace
 {
 
-constexpr Log log("queue");
+constexpr Log queue_life_log("queue");
 
 constexpr uint32_t default_packets = 256;
 constexpr uint64_t control_bytes = 4096;
@@ -137,7 +137,7 @@ Queue::~Queue()
 {
     if (!counted_) return;
     if (const int error = end(); error && !device_.lost())
-        log.error("{}: QUEUE_DESTROY of queue {}: {}", device_.uri(), id_, errno_text(error));
+        queue_life_log.error("{}: QUEUE_DESTROY of queue {}: {}", device_.uri(), id_, errno_text(error));
     buffer_.reset();
     device_.remove_child();
 }

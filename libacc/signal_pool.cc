@@ -14,7 +14,7 @@ namespace acc
 namespace
 {
 
-constexpr Log log("signals");
+constexpr Log signal_pool_log("signals");
 
 constexpr size_t first_chunk_bytes = 4096, largest_chunk_bytes = 1u << 20;
 
@@ -64,7 +64,7 @@ void SignalChunk::relay(Device &from)
         wake.range = uint64_t(last - first + 1) * ACC_SIGNAL_BYTES;
         const int error = device->ioctl(DRM_IOCTL_ACC_SIGNAL_WAKE, &wake);
         if (error && !device->lost())
-            log.error("{}: cannot relay a wake of {}: {}", device->uri(), from.uri(),
+            signal_pool_log.error("{}: cannot relay a wake of {}: {}", device->uri(), from.uri(),
                       errno_text(error));
         // SIGNAL_WAKE doesn't fire the caller's own descriptor, and `from` looks next.
         if (device != &from) device->reader().poke();

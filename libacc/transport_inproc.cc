@@ -16,7 +16,7 @@ namespace acc
 namespace
 {
 
-constexpr Log log("emulator");
+constexpr Log transport_inproc_log("emulator");
 
 class InprocTransport final : public Transport
 {
@@ -54,7 +54,7 @@ Result<std::unique_ptr<Transport>> open_inproc(std::string_view spec, std::strin
         whole = whole.substr(0, colon) + ":" + more + own;
     }
     ACC_TRY(auto emulator, emu::Emulator::create(whole, why, [](int level, std::string_view text) {
-                log.line(level < ACC_LOG_ERROR ? acc_log_level(level) : ACC_LOG_ERROR, text);
+                transport_inproc_log.line(level < ACC_LOG_ERROR ? acc_log_level(level) : ACC_LOG_ERROR, text);
             }));
     auto client = emulator->open({});
     if (!client) {

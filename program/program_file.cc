@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "program/program_file.h"
 
+#include "program/elf_handle.h"
 #include "program/libelf_init.h"
 #include "program/text.h"
 
 #include <gelf.h>
-#include <libelf.h>
 
 #include <bit>
 #include <memory>
@@ -20,11 +20,6 @@ namespace
 static_assert(std::endian::native == std::endian::little, "containers are little-endian");
 
 constexpr size_t kMaxSections = 256;
-
-struct ElfEnd {
-    void operator()(Elf *elf) const { elf_end(elf); }
-};
-using ElfPtr = std::unique_ptr<Elf, ElfEnd>;
 
 std::string number(uint64_t value)
 {
@@ -165,7 +160,7 @@ std::string ProgramFile::read_sections(std::span<const std::byte> bytes, Notes &
     if (!text.empty()) return text;
     if (!init_libelf()) return std::string("libelf: ") + elf_errmsg(-1);
     // libelf takes char *, and does not write to it: nothing here asks it to change a thing.
-    const ElfPtr elf(
+    const ElfHandle elf(
         elf_memory(reinterpret_cast<char *>(const_cast<std::byte *>(bytes.data())), bytes.size()));
     size_t names = 0;
     if (!elf || elf_kind(elf.get()) != ELF_K_ELF || elf_getshdrstrndx(elf.get(), &names) != 0)

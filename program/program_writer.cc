@@ -2,12 +2,12 @@
 #include "program/program_writer.h"
 
 #include "common/unique_fd.h"
+#include "program/elf_handle.h"
 #include "program/libelf_init.h"
 #include "program/program_file.h"
 #include "program/text.h"
 
 #include <gelf.h>
-#include <libelf.h>
 
 #include <algorithm>
 #include <memory>
@@ -27,10 +27,6 @@ struct Section {
     uint64_t align;
     std::vector<std::byte> bytes;
     uint32_t name_offset = 0;
-};
-
-struct ElfEnd {
-    void operator()(Elf *elf) const { elf_end(elf); }
 };
 
 void append(std::vector<std::byte> &bytes, const void *source, size_t size)
@@ -58,7 +54,7 @@ Result<std::vector<std::byte>> write_elf(std::vector<Section> &sections, std::st
     if (!init_libelf()) return elf_error("elf_version");
     const UniqueFd fd(memfd_create("accx", MFD_CLOEXEC));
     if (!fd) return refuse(why, -errno, "memfd_create failed");
-    const std::unique_ptr<Elf, ElfEnd> elf(elf_begin(fd.get(), ELF_C_WRITE, nullptr));
+    const ElfHandle elf(elf_begin(fd.get(), ELF_C_WRITE, nullptr));
     if (!elf) return elf_error("elf_begin");
     Elf64_Ehdr *header = elf64_newehdr(elf.get());
     if (!header) return elf_error("elf64_newehdr");

@@ -29,6 +29,7 @@ namespace acc::conformance
 {
 
 constexpr uint64_t page_bytes = 4096;
+constexpr uint64_t millisecond_ns = 1'000'000;
 constexpr uint64_t second_ns = 1'000'000'000;
 // Nothing is ever this late on a machine that works: the end of a wait that hangs.
 constexpr uint64_t watchdog_ns = 60 * second_ns;

@@ -13,7 +13,6 @@ namespace acc::conformance
 namespace
 {
 
-constexpr uint64_t millisecond_ns = 1'000'000;
 // Longer than any test: such a kernel runs until it is stopped.
 constexpr uint64_t for_ever_ns = 50 * second_ns;
 

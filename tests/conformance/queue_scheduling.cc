@@ -17,7 +17,6 @@ namespace acc::conformance
 namespace
 {
 
-constexpr uint64_t millisecond_ns = 1'000'000;
 
 class QueueSchedulingNull : public DeviceTest
 {

@@ -5,11 +5,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <span>
 
 namespace acc::fuzz
 {
+
+// Ends the run as a finding.
+[[noreturn]] inline void fail(const char *what)
+{
+    std::fprintf(stderr, "fuzz: %s\n", what);
+    std::abort();
+}
 
 // Gives zeros when it is used up, so that every input means something.
 class Input

@@ -18,12 +18,6 @@ using namespace conformance;
 namespace
 {
 
-[[noreturn]] void fail(const char *what)
-{
-    std::fprintf(stderr, "fuzz: %s\n", what);
-    std::abort();
-}
-
 constexpr unsigned long requests[] = {
     DRM_IOCTL_VERSION,
     DRM_IOCTL_GET_CAP,

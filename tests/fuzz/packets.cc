@@ -15,12 +15,6 @@ using namespace conformance;
 namespace
 {
 
-[[noreturn]] void fail(const char *what)
-{
-    std::fprintf(stderr, "fuzz: %s\n", what);
-    std::abort();
-}
-
 // A device with a client that does nothing wrong and must not notice anything.
 struct Bystander {
     explicit Bystander(const char *spec) : card(spec), accel(card.open())

@@ -17,12 +17,6 @@ using namespace conformance;
 namespace
 {
 
-[[noreturn]] void fail(const char *what)
-{
-    std::fprintf(stderr, "fuzz: %s\n", what);
-    std::abort();
-}
-
 constexpr uint64_t quota_bytes = 64ull << 20;
 constexpr uint32_t devices = 3;
 

@@ -17,7 +17,6 @@ using namespace conformance;
 namespace
 {
 
-constexpr uint64_t millisecond_ns = 1'000'000;
 
 class Inject : public testing::Test
 {

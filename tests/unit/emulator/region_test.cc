@@ -24,7 +24,6 @@ using namespace conformance;
 namespace
 {
 
-constexpr uint64_t millisecond_ns = 1'000'000;
 constexpr uint64_t zcu106_load_ns = 89 * millisecond_ns;
 
 std::vector<drm_acc_trace> trace_of(Accel &accel)

@@ -15,7 +15,6 @@ using namespace conformance;
 namespace
 {
 
-constexpr uint64_t millisecond_ns = 1'000'000;
 
 // Rings are time-sliced: their number is no limit.
 TEST(Workers, OneServesManyQueues)

@@ -75,7 +75,7 @@ protected:
                 ACC_ROLE_GEMM_I8}};
 };
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float infinite = std::numeric_limits<float>::infinity();
 
 } // namespace
 
@@ -90,7 +90,7 @@ TEST_F(FpgaRefuses, Quantize)
                       {"dst", &Args::dst, to_int ? 1u : 4u, true}});
         spoil(role, good, "count of at least 1", [](Args &a) { a.count = 0; });
         spoil(role, good, "inside 64-bit", [](Args &a) { a.count = ~0ull; });
-        for (const float scale : {0.0f, -1.0f, kInf, -kInf, NAN})
+        for (const float scale : {0.0f, -1.0f, infinite, -infinite, NAN})
             spoil(role, good, "a finite scale above 0", [&](Args &a) { a.scale = scale; });
         for (const int zero : {-129, 128, INT32_MAX, INT32_MIN})
             spoil(role, good, "zero_point from -128 to 127", [&](Args &a) { a.zero_point = zero; });

@@ -3,6 +3,8 @@
 // Decisions about slots, one at a time: where, whose turn, what is spared, and why.
 #include "policy/arbiter.h"
 
+#include "tests/unit/policy/units.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,8 +16,6 @@ namespace acc::policy
 
 namespace
 {
-
-constexpr uint64_t ms = 1'000'000;
 
 // Slots and clients without a device. A unit needs as much capacity as `size` says.
 class World : public Facts

@@ -4,6 +4,7 @@
 // the traces. Times here are the model's.
 #include "policy/policy.h"
 #include "policy/replay.h"
+#include "tests/unit/policy/units.h"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,6 @@ namespace acc::policy
 namespace
 {
 
-constexpr uint64_t ms = 1'000'000;
 constexpr uint64_t load = 89 * ms;
 
 Trace one_application(Application application, uint32_t slots = 10)
