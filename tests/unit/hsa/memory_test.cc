@@ -106,7 +106,7 @@ TEST_F(HsaCopies, CopyWhenAllDependenciesAreZero)
         hsa_signal_store_relaxed(gates[1], 0);
         EXPECT_EQ(hsa_signal_load_scacquire(done), 1);
         EXPECT_EQ(target[7], std::byte(0));
-        hsa_signal_store_relaxed(gates[0], 0);
+        hsa_signal_store_screlease(gates[0], 0);
         EXPECT_TRUE(wait_zero(done));
         EXPECT_EQ(std::memcmp(target, from, bytes), 0);
         hsa_amd_profiling_async_copy_time_t time = {};

@@ -3,6 +3,8 @@
 // More than one process: memory and signals between them, and fork beside an open runtime.
 #include "fixture.h"
 
+#include "tests/sanitizers.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,10 @@ int in_child(F f)
     if (child < 0 || waitpid(child, &status, 0) != child) return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
+
+// For children that open a runtime of their own.
+#define NEEDS_THREADS_IN_CHILDREN()                                                                \
+    if (!children_may_start_threads) GTEST_SKIP() << "TSan allows no threads in a child"
 
 #define CHILD_HSA(call)                                                                            \
     if ((call) != HSA_STATUS_SUCCESS) return __LINE__ % 250 + 1
@@ -59,6 +65,7 @@ TEST_F(HsaProcess, AChildHasNoRuntime)
 
 TEST_F(HsaProcess, AChildMayBeginAnew)
 {
+    NEEDS_THREADS_IN_CHILDREN();
     EXPECT_EQ(in_child([] {
                   CHILD_HSA(hsa_init());
                   hsa_signal_t own = {0};
@@ -72,6 +79,7 @@ TEST_F(HsaProcess, AChildMayBeginAnew)
 
 TEST_F(HsaProcess, MemoryIsShared)
 {
+    NEEDS_THREADS_IN_CHILDREN();
     void *block = nullptr;
     constexpr size_t bytes = 10'000;
     ASSERT_HSA(hsa_amd_memory_pool_allocate(
@@ -119,6 +127,7 @@ TEST_F(HsaProcess, MemoryIsShared)
 
 TEST_F(HsaProcess, SignalsAreShared)
 {
+    NEEDS_THREADS_IN_CHILDREN();
     hsa_signal_t there = {0}, back = {0}, plain = signal(1);
     ASSERT_HSA(hsa_amd_signal_create(1, 0, nullptr, HSA_AMD_SIGNAL_IPC, &there));
     ASSERT_HSA(hsa_amd_signal_create(2, 0, nullptr, HSA_AMD_SIGNAL_IPC, &back));

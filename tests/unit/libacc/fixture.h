@@ -7,6 +7,8 @@
 #include "acc/acc.hpp"
 #include "acc/kernels.h"
 
+#include "tests/sanitizers.h"
+
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -38,16 +40,6 @@ struct Holdings {
     std::set<std::string> arena; // mappings in the range that devices reach
     static Holdings now();
 };
-
-// TSan ends a child that starts threads where its parent had some.
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-constexpr bool children_may_start_threads = false;
-#else
-constexpr bool children_may_start_threads = true;
-#endif
 
 // A program whose kernels are the null engine's ops of these names.
 std::vector<std::byte> null_image(std::vector<std::string_view> ops = {ACC_NULL_NOOP, ACC_NULL_COPY,

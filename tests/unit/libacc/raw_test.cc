@@ -33,9 +33,11 @@ uint64_t publish(const acc_queue_memory &memory, const acc_packet &packet)
            memory.packets) {
     }
     acc_packet &slot = memory.ring[index & (memory.packets - 1)];
-    slot.raw.body32 = packet.raw.body32;
+    // The device hands a slot from producer to producer at an address of its own, so that TSan
+    // does not see that these writes are ordered.
+    std::atomic_ref(slot.raw.body32).store(packet.raw.body32, std::memory_order_relaxed);
     for (int i = 1; i < 8; i++)
-        slot.words[i] = packet.words[i];
+        std::atomic_ref(slot.words[i]).store(packet.words[i], std::memory_order_relaxed);
     std::atomic_ref(slot.raw.publish).store(packet.raw.publish, std::memory_order_release);
     return index;
 }
