@@ -17,7 +17,6 @@ using namespace conformance;
 namespace
 {
 
-
 class Inject : public testing::Test
 {
 protected:

@@ -15,7 +15,6 @@ using namespace conformance;
 namespace
 {
 
-
 // Rings are time-sliced: their number is no limit.
 TEST(Workers, OneServesManyQueues)
 {
