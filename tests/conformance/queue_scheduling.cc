@@ -17,7 +17,6 @@ namespace acc::conformance
 namespace
 {
 
-
 class QueueSchedulingNull : public DeviceTest
 {
 protected:
