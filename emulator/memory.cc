@@ -69,9 +69,9 @@ AddressSpace::Leaves AddressSpace::take_retired()
 size_t AddressSpace::table_bytes() const
 {
     std::lock_guard lock(table_mutex_);
-    const auto in_table =
-        std::count_if(top_.begin(), top_.end(),
-                      [](const auto &top) { return top.load(std::memory_order_relaxed); });
+    const auto in_table = std::count_if(top_.begin(), top_.end(), [](const auto &top) {
+        return top.load(std::memory_order_relaxed);
+    });
     return (size_t(in_table) + retired_.size()) * sizeof(Leaf);
 }
 

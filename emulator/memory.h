@@ -131,7 +131,7 @@ private:
     // A client that allocates on and on walks through the arena: its table must not grow by that.
     Leaves retired_;
     mutable std::mutex table_mutex_; // leaves are added and retired under it
-    std::mutex synchronize_mutex_; // one synchronize() at a time
+    std::mutex synchronize_mutex_;   // one synchronize() at a time
 };
 
 template <typename F>

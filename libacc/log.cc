@@ -48,7 +48,7 @@ constinit std::mutex sink_mutex;
 
 // When the library is loaded: registered first, locked last, so that it may be taken under any
 // lock of whoever watches forks as well.
-[[gnu::constructor]] void watch_forks()
+[[gnu::constructor]] void watch_forks_of_log()
 {
     pthread_atfork([] { sink_mutex.lock(); }, [] { sink_mutex.unlock(); },
                    [] { sink_mutex.unlock(); });

@@ -111,7 +111,8 @@ int Program::unload_now()
     const int error = device_.ioctl(DRM_IOCTL_ACC_PROGRAM_UNLOAD, &request);
     if (error == -EBUSY) return error;
     if (error && !device_.lost())
-        program_log.error("{}: PROGRAM_UNLOAD of program {}: {}", device_.uri(), id_, errno_text(error));
+        program_log.error("{}: PROGRAM_UNLOAD of program {}: {}", device_.uri(), id_,
+                          errno_text(error));
     loaded_ = false;
     return 0;
 }

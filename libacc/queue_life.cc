@@ -137,7 +137,8 @@ Queue::~Queue()
 {
     if (!counted_) return;
     if (const int error = end(); error && !device_.lost())
-        queue_life_log.error("{}: QUEUE_DESTROY of queue {}: {}", device_.uri(), id_, errno_text(error));
+        queue_life_log.error("{}: QUEUE_DESTROY of queue {}: {}", device_.uri(), id_,
+                             errno_text(error));
     buffer_.reset();
     device_.remove_child();
 }

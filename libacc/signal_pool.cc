@@ -65,7 +65,7 @@ void SignalChunk::relay(Device &from)
         const int error = device->ioctl(DRM_IOCTL_ACC_SIGNAL_WAKE, &wake);
         if (error && !device->lost())
             signal_pool_log.error("{}: cannot relay a wake of {}: {}", device->uri(), from.uri(),
-                      errno_text(error));
+                                  errno_text(error));
         // SIGNAL_WAKE doesn't fire the caller's own descriptor, and `from` looks next.
         if (device != &from) device->reader().poke();
     }

@@ -54,7 +54,8 @@ Result<std::unique_ptr<Transport>> open_inproc(std::string_view spec, std::strin
         whole = whole.substr(0, colon) + ":" + more + own;
     }
     ACC_TRY(auto emulator, emu::Emulator::create(whole, why, [](int level, std::string_view text) {
-                transport_inproc_log.line(level < ACC_LOG_ERROR ? acc_log_level(level) : ACC_LOG_ERROR, text);
+                transport_inproc_log.line(
+                    level < ACC_LOG_ERROR ? acc_log_level(level) : ACC_LOG_ERROR, text);
             }));
     auto client = emulator->open({});
     if (!client) {

@@ -79,7 +79,7 @@ private:
 
 // When the library is loaded: what is registered first is locked last, so that whoever holds
 // locks of his own around ours (the HSA runtime, a program) and watches forks too finds one order.
-[[gnu::constructor]] void watch_forks()
+[[gnu::constructor]] void watch_forks_of_sockets()
 {
     ForkList::get();
 }

@@ -6,23 +6,23 @@ namespace acc::hsa
 namespace
 {
 
-struct Handler {
+struct EventHandler {
     hsa_amd_system_event_callback_t callback = nullptr;
     void *data = nullptr;
 };
 
-std::mutex handler_mutex; // of what follows
-Handler handler;
+std::mutex event_handler_mutex; // of what follows
+EventHandler event_handler;
 
 } // namespace
 
 void report_fault(Runtime &, const Agent &agent, const acc_queue_info &fault)
 {
     if (fault.fault_code != ACC_STATUS_INVALID_ADDRESS) return;
-    Handler called;
+    EventHandler called;
     {
-        std::lock_guard lock(handler_mutex);
-        called = handler;
+        std::lock_guard lock(event_handler_mutex);
+        called = event_handler;
     }
     if (!called.callback) return;
     hsa_amd_event_t event = {};
@@ -36,8 +36,8 @@ void report_fault(Runtime &, const Agent &agent, const acc_queue_info &fault)
 
 void forget_event_handler()
 {
-    std::lock_guard lock(handler_mutex);
-    handler = {};
+    std::lock_guard lock(event_handler_mutex);
+    event_handler = {};
 }
 
 } // namespace acc::hsa
@@ -49,9 +49,9 @@ hsa_amd_register_system_event_handler(hsa_amd_system_event_callback_t callback, 
 {
     return with_runtime([&](Runtime &) {
         if (!callback) return HSA_STATUS_ERROR_INVALID_ARGUMENT;
-        std::lock_guard lock(handler_mutex);
-        if (handler.callback) return HSA_STATUS_ERROR;
-        handler = {callback, data};
+        std::lock_guard lock(event_handler_mutex);
+        if (event_handler.callback) return HSA_STATUS_ERROR;
+        event_handler = {callback, data};
         return HSA_STATUS_SUCCESS;
     });
 }
