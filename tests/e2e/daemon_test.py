@@ -425,6 +425,8 @@ class CheckConfig(harness.Case):
         self.write(f'state-dir = "{self.folder.name}/state"\n'
                    '[[device]]\nengine = "fpga"\n[[device]]\nengine = "crossbar"\n')
         with daemon("--config", self.path) as served:
+            # Connections wait from before the devices are there.
+            self.assert_ok(accctl("-d", served.uri(1), "device", "show"))
             self.assertEqual(os.listdir(os.path.join(self.folder.name, "state")), ["1"])
             # One at a time has it; a trial does not want it.
             other = os.path.join(self.folder.name, "s")
