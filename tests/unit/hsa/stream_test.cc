@@ -7,6 +7,10 @@
 
 #include "acc/kernels.h"
 #include "fixture.h"
+#include "tests/sanitizers.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -26,17 +30,32 @@ constexpr size_t block_at_most = 8; // packets that are reserved together
 class Player
 {
 public:
+    // Of the stream's queues those that one of several processes plays, with signals that all
+    // of them have.
+    struct Part {
+        size_t index = 0, count = 1;
+        std::vector<hsa_signal_t> signals; // the player's from now on; none: it makes them
+    };
     Player(const Stream &stream, const std::vector<hsa_agent_t> &agents, uint64_t kernel,
            uint64_t seed)
-        : stream_(stream), kernel_(kernel), seed_(seed)
+        : Player(stream, agents, kernel, seed, Part())
     {
-        for (const StreamSignal &signal : stream_.signals) {
+    }
+    Player(const Stream &stream, const std::vector<hsa_agent_t> &agents, uint64_t kernel,
+           uint64_t seed, Part part)
+        : stream_(stream), kernel_(kernel), seed_(seed), signals_(std::move(part.signals))
+    {
+        for (size_t i = signals_.size(); i < stream_.signals.size(); i++) {
             hsa_signal_t made = {0};
-            EXPECT_HSA(hsa_signal_create(signal.completions, 0, nullptr, &made));
+            EXPECT_HSA(hsa_signal_create(stream_.signals[i].completions, 0, nullptr, &made));
             signals_.push_back(made);
         }
         for (size_t i = 0; i < stream_.queues.size(); i++) {
             hsa_queue_t *made = nullptr;
+            if (i % part.count != part.index) {
+                queues_.push_back(nullptr);
+                continue;
+            }
             EXPECT_HSA(hsa_queue_create(agents[i % agents.size()], 64,
                                         i % 3 ? HSA_QUEUE_TYPE_MULTI : HSA_QUEUE_TYPE_SINGLE,
                                         nullptr, nullptr, UINT32_MAX, UINT32_MAX, &made));
@@ -46,7 +65,9 @@ public:
     ~Player()
     {
         for (hsa_queue_t *queue : queues_)
-            EXPECT_HSA(hsa_queue_destroy(queue));
+            if (queue) {
+                EXPECT_HSA(hsa_queue_destroy(queue));
+            }
         for (const hsa_signal_t signal : signals_)
             EXPECT_HSA(hsa_signal_destroy(signal));
     }
@@ -57,7 +78,7 @@ public:
     {
         std::vector<std::thread> producers;
         for (size_t i = 0; i < queues_.size(); i++)
-            producers.emplace_back([this, i] { produce(i); });
+            if (queues_[i]) producers.emplace_back([this, i] { produce(i); });
         for (std::thread &producer : producers)
             producer.join();
     }
@@ -79,6 +100,7 @@ public:
                 differences += memory->end_ns < memory->start_ns;
         }
         for (size_t i = 0; i < queues_.size(); i++) {
+            if (!queues_[i]) continue;
             // Packets that complete nothing may still be behind.
             while (hsa_queue_load_read_index_scacquire(queues_[i]) < stream_.queues[i].size())
                 std::this_thread::yield();
@@ -223,6 +245,91 @@ TEST_F(HsaStream, DISABLED_MillionPackets)
 {
     run(50, 8, 20'000, 0);
     run(50, 6, 4'000, 0.0005);
+}
+
+// One web of packets, whose queues are of two processes: each waits for what the other completes.
+class HsaStreamProcesses : public HsaStream
+{
+protected:
+    void SetUp() override
+    {
+        if (!children_may_start_threads) GTEST_SKIP() << "TSan allows no threads in a child";
+        if (null_device().starts_with("inproc:"))
+            GTEST_SKIP() << "only a service has one device for two processes";
+        HsaStream::SetUp();
+    }
+    void TearDown() override
+    {
+        if (!IsSkipped()) HsaStream::TearDown();
+    }
+    void run(size_t rounds, size_t queues, size_t packets, double bad)
+    {
+        std::mt19937_64 random(20'261'126);
+        for (size_t round = 0; round < rounds && !HasFailure(); round++) {
+            SCOPED_TRACE("round " + std::to_string(round));
+            play(Stream::random(random, queues, packets, bad), round);
+        }
+    }
+
+private:
+    void play(const Stream &stream, size_t round)
+    {
+        std::vector<hsa_signal_t> signals(stream.signals.size());
+        std::vector<hsa_amd_ipc_signal_t> handles(signals.size());
+        for (size_t i = 0; i < signals.size(); i++) {
+            ASSERT_HSA(hsa_amd_signal_create(stream.signals[i].completions, 0, nullptr,
+                                             HSA_AMD_SIGNAL_IPC, &signals[i]));
+            ASSERT_HSA(hsa_amd_ipc_signal_create(signals[i], &handles[i]));
+        }
+        const pid_t child = fork();
+        if (!child) {
+            alarm(120);
+            _exit(play_beside(stream, handles, round));
+        }
+        ASSERT_GT(child, 0);
+        {
+            Player player(stream, {agent_}, kernel(ACC_NULL_NOOP), round,
+                          {.index = 0, .count = 2, .signals = signals});
+            player.play();
+            EXPECT_EQ(player.check(), 0u);
+            int status = -1;
+            ASSERT_EQ(waitpid(child, &status, 0), child);
+            EXPECT_EQ(status, 0);
+        }
+    }
+    // In the child, with a runtime and a program of its own. Its exit status.
+    int play_beside(const Stream &stream, const std::vector<hsa_amd_ipc_signal_t> &handles,
+                    size_t round)
+    {
+        HsaStream::SetUp();
+        std::vector<hsa_signal_t> signals(handles.size());
+        for (size_t i = 0; i < signals.size(); i++)
+            if (hsa_amd_ipc_signal_attach(&handles[i], &signals[i])) return 2;
+        {
+            Player player(stream, {agent_}, kernel(ACC_NULL_NOOP), round,
+                          {.index = 1, .count = 2, .signals = signals});
+            player.play();
+            if (player.check()) return 3;
+        }
+        HsaStream::TearDown();
+        return HasFailure() ? 4 : 0;
+    }
+};
+
+TEST_F(HsaStreamProcesses, OneWebOfTwoProcesses)
+{
+    run(3, 4, 600, 0);
+}
+
+TEST_F(HsaStreamProcesses, BadHeadersToo)
+{
+    run(3, 4, 600, 0.002);
+}
+
+// By hand, as above.
+TEST_F(HsaStreamProcesses, DISABLED_MillionPackets)
+{
+    run(1'700, 4, 600, 0.0003);
 }
 
 // Several agents, whose signals go from device to device: barriers only, for a kernel object
