@@ -10,11 +10,15 @@
 namespace acc::test
 {
 
-// TSan ends a child that starts threads where its parent had some.
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-constexpr bool children_may_start_threads = false;
+constexpr bool thread_sanitizer = true;
 #else
-constexpr bool children_may_start_threads = true;
+constexpr bool thread_sanitizer = false;
 #endif
+
+// TSan ends a child that starts threads where its parent had some.
+constexpr bool children_may_start_threads = !thread_sanitizer;
+// TSan maps what it notes of threads and locks, when it likes.
+constexpr bool mappings_are_the_programs = !thread_sanitizer;
 
 } // namespace acc::test
