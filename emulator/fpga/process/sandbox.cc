@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "emulator/fpga/process/sandbox.h"
 
+#include "common/sanitizers.h"
+
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -247,10 +249,9 @@ int enter_sandbox(Control &control, Windows &windows)
     if (const int error = handle(SIGSYS, on_system_call, SA_ONSTACK)) return error;
     if (const int error = limit(RLIMIT_CORE, 0)) return error;
     if (const int error = limit(RLIMIT_NOFILE, 64)) return error;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     // Private memory; a sanitizer's shadow would count.
-    if (const int error = limit(RLIMIT_DATA, 4ul << 30)) return error;
-#endif
+    if (!has_address_sanitizer && !has_thread_sanitizer)
+        if (const int error = limit(RLIMIT_DATA, 4ul << 30)) return error;
     // Nobody of the same user looks into it either, or is looked at by it.
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return -errno;
     return install_filter();

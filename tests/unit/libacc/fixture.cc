@@ -94,10 +94,9 @@ void LeakTest::SetUp()
     }();
     (void)first;
     before_ = Holdings::now();
-#if defined(__SANITIZE_THREAD__)
-    // Its background thread comes when it likes.
-    before_.threads = std::max(before_.threads, decltype(before_.threads)(1));
-#endif
+    // TSan's background thread comes when it likes.
+    if (has_thread_sanitizer)
+        before_.threads = std::max(before_.threads, decltype(before_.threads)(1));
 }
 
 void LeakTest::TearDown()
