@@ -80,7 +80,7 @@ void Copies::satisfied(void *user, acc_signal *, int64_t, int error)
     std::shared_ptr<Waiting> waiting(static_cast<Waiting *>(user));
     waiting->failed = error != 0;
     Copies &copies = waiting->copies;
-    const auto go_on = [waiting] {
+    Worker::Job go_on = [waiting] {
         Copies &copies = waiting->copies;
         Signals &signals = copies.runtime_.signals();
         waiting->job->dependencies.pop_back();
@@ -91,7 +91,7 @@ void Copies::satisfied(void *user, acc_signal *, int64_t, int error)
         waiting->job.reset();
         signals.end_callback();
     };
-    if (copies.runtime_.workers().copies.post(go_on) != HSA_STATUS_SUCCESS) go_on();
+    if (copies.runtime_.workers().copies.post(std::move(go_on)) != HSA_STATUS_SUCCESS) go_on();
 }
 
 // False: the device can't, or has refused.

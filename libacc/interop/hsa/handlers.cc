@@ -38,8 +38,13 @@ void call(const HandlerRef &handler, int64_t observed, int error)
 void fired(void *user, acc_signal *, int64_t observed, int error)
 {
     const std::unique_ptr<HandlerRef> handler(static_cast<HandlerRef *>(user));
-    const auto job = [handler = *handler, observed, error] { call(handler, observed, error); };
-    if ((*handler)->runtime.workers().handlers.post(job) != HSA_STATUS_SUCCESS) job();
+    Runtime &runtime = (*handler)->runtime;
+    // Moved, not shared: who drops the last reference ends the signal, and where one of its
+    // callbacks runs it can't be ended.
+    Worker::Job job = [handler = std::move(*handler), observed, error] {
+        call(handler, observed, error);
+    };
+    if (runtime.workers().handlers.post(std::move(job)) != HSA_STATUS_SUCCESS) job();
 }
 
 hsa_status_t arm(const HandlerRef &handler)

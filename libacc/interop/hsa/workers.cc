@@ -20,7 +20,7 @@ Worker::~Worker()
     if (thread_.joinable()) thread_.join();
 }
 
-hsa_status_t Worker::post(Job job)
+hsa_status_t Worker::post(Job &&job)
 {
     std::lock_guard lock(mutex_);
     if (!thread_.joinable()) {

@@ -23,8 +23,8 @@ public:
     ~Worker();
 
     using Job = std::function<void()>;
-    // OUT_OF_RESOURCES when there is no thread for it.
-    hsa_status_t post(Job job);
+    // OUT_OF_RESOURCES when there is no thread for it; then the job is still the caller's.
+    hsa_status_t post(Job &&job);
     bool is_this_thread() const;
 
 private:

@@ -67,13 +67,17 @@ TEST_F(HsaAmd, SignalsGoWithHandlersThatWait)
         ADD_FAILURE();
         return false;
     };
-    for (int i = 0; i < 100; i++) {
+    testing::internal::CaptureStderr();
+    for (int i = 0; i < 500; i++) {
         const hsa_signal_t made = signal(1);
         ASSERT_HSA(hsa_amd_signal_async_handler(made, HSA_SIGNAL_CONDITION_EQ, 0, never, nullptr));
         ASSERT_HSA(hsa_signal_destroy(made));
     }
-    // And the shut-down of the fixture with what is left here.
+    // And the shut-down with what is left here.
     ASSERT_HSA(hsa_amd_signal_async_handler(signal(1), HSA_SIGNAL_CONDITION_EQ, 0, never, nullptr));
+    ASSERT_HSA(hsa_shut_down());
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "a signal or a device is left";
+    ASSERT_HSA(hsa_init()); // the fixture's
 }
 
 TEST_F(HsaAmd, WaitsForAny)
