@@ -123,7 +123,10 @@ class FirstProgram(harness.Case):
         self.assertRegex(result.stdout, r"^This is a 3 \(\d+ %\)\.\n$")
 
     def test_names_a_missing_program(self):
-        result = harness.run(harness.program("examples", "first"), "/nowhere.accx")
+        # A program of forty lines that gives up leaves what it has to the system.
+        options = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+        result = harness.run(harness.program("examples", "first"), "/nowhere.accx",
+                             environment={"ASAN_OPTIONS": options})
         self.assert_refuses(result, "/nowhere.accx")
 
     def test_is_the_one_of_the_readme(self):

@@ -24,6 +24,7 @@ const std::vector<std::string_view> kTries = {"nothing",    "fault",    "spin", 
 class Hostile : public testing::Test
 {
 protected:
+    void SetUp() override { NEEDS_REGION_PROCESS(); }
     Hostile()
     {
         const auto code = read_file(HOSTILE_LIBRARY);
@@ -168,6 +169,7 @@ TEST_F(Hostile, LosesWhatIsFreed)
 // The same image, the same region, another client: nothing of the first is left.
 TEST(Residue, NoneSurvivesAChangeOfClient)
 {
+    NEEDS_REGION_PROCESS();
     const auto image = native_image(read_file(HOSTILE_LIBRARY), {"remember"});
     RoleService service("fpga:regions=1,preset=fast");
     RoleClient first(service.uri()), second(service.uri());
@@ -188,6 +190,7 @@ TEST(Residue, NoneSurvivesAChangeOfClient)
 
 TEST(Residue, ConstructorsRunInTheSandbox)
 {
+    NEEDS_REGION_PROCESS();
     RoleClient client("inproc:fpga:preset=fast");
     client.load(native_image(read_file(HOSTILE_CONSTRUCTOR_LIBRARY), {"nothing"}));
     const Completion done = client.run("nothing", {});
@@ -197,6 +200,7 @@ TEST(Residue, ConstructorsRunInTheSandbox)
 // The behavioural library in processes gives the same bits as in the device's, and the same time.
 TEST(Process, BehaviouralRolesGiveTheSame)
 {
+    NEEDS_REGION_PROCESS();
     std::string why;
     const auto image =
         program::fpga_program(std::vector<std::string_view>{"clip_i8", "noop"}, &why);

@@ -6,6 +6,7 @@
 #include "acc/acc.hpp"
 #include "acc/kernels.h"
 #include "acc/program.h"
+#include "common/sanitizers.h"
 #include "emulator/server/server.h"
 
 #include <gtest/gtest.h>
@@ -22,6 +23,11 @@
 
 namespace acc::test
 {
+
+// For tests in which a role runs in a process of its own.
+#define NEEDS_REGION_PROCESS()                                                                     \
+    if (has_address_sanitizer || has_thread_sanitizer)                                             \
+    GTEST_SKIP() << "the filter of a region's process leaves no sanitizer the calls it makes"
 
 // A service of one FPGA, so that several clients share it.
 class RoleService

@@ -32,6 +32,7 @@ protected:
     {
         if (access((kFolder + "/roles.stamp").c_str(), R_OK))
             GTEST_SKIP() << "no roles in this build: it has no accctl, or there is no verilator";
+        NEEDS_REGION_PROCESS();
         client = std::make_unique<RoleClient>("inproc:fpga:preset=fast,keys=" + kFolder + "/keys");
     }
 
