@@ -4,8 +4,8 @@
 // steady state no lock, no allocation and no system call.
 //
 // One buffer holds the ring, the control page and (unless the caller brings his own) 256
-// bytes of kernel arguments for each slot: the device has copied a packet's arguments when it frees the slot, so they are
-// reused together.
+// bytes of kernel arguments for each slot: the device has copied a packet's arguments when it frees
+// the slot, so they are reused together.
 //
 // Thread safety: all calls from any thread, but destroy() alone, and with
 // ACC_QUEUE_SINGLE_PRODUCER one submitting thread at a time.
@@ -86,7 +86,7 @@ private:
     uint32_t mask_ = 0;
     uint32_t id_ = 0;
     bool single_producer_ = false;
-    bool counted_ = false; // among the device's children
+    bool counted_ = false;             // among the device's children
     std::atomic<bool> created_{false}; // the device has it
     UniqueFd kick_;
     std::mutex fault_mutex_; // of what follows

@@ -14,20 +14,20 @@ typedef int (*open_fn)(const char *, int, ...);
 
 static int open_as(const char *real, const char *path, int flags, int mode)
 {
-	open_fn next;
+    open_fn next;
 
-	/* dlsym() gives an object pointer; this is POSIX's way to make it a function's. */
-	*(void **)&next = dlsym(RTLD_NEXT, real);
-	return next(strcmp(path, "/dev/kfd") ? path : "/dev/null", flags, mode);
+    /* dlsym() gives an object pointer; this is POSIX's way to make it a function's. */
+    *(void **)&next = dlsym(RTLD_NEXT, real);
+    return next(strcmp(path, "/dev/kfd") ? path : "/dev/null", flags, mode);
 }
 
 int open(const char *path, int flags, ...)
 {
-	va_list rest;
-	int mode;
+    va_list rest;
+    int mode;
 
-	va_start(rest, flags);
-	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, int) : 0;
-	va_end(rest);
-	return open_as("open", path, flags, mode);
+    va_start(rest, flags);
+    mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, int) : 0;
+    va_end(rest);
+    return open_as("open", path, flags, mode);
 }
