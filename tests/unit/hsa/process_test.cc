@@ -34,7 +34,7 @@ int in_child(F f)
 
 // For children that open a runtime of their own.
 #define NEEDS_THREADS_IN_CHILDREN()                                                                \
-    if (!children_may_start_threads) GTEST_SKIP() << "TSan allows no threads in a child"
+    if (!children_may_allocate) GTEST_SKIP() << "a sanitizer's locks do not survive a fork"
 
 #define CHILD_HSA(call)                                                                            \
     if ((call) != HSA_STATUS_SUCCESS) return __LINE__ % 250 + 1
