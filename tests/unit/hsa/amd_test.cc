@@ -2,7 +2,6 @@
 //
 // Handlers, groups, priorities, many queues, and what a process has after all of it.
 #include "fixture.h"
-#include "tests/sanitizers.h"
 
 #include "acc/kernels.h"
 

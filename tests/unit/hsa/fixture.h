@@ -6,6 +6,7 @@
 
 #include "acc/abi.h"
 #include "program/samples.h"
+#include "tests/sanitizers.h"
 
 #include <gtest/gtest.h>
 #include <hsa/hsa.h>
@@ -53,6 +54,10 @@ acc_packet dispatch_of(uint64_t kernel_object, const void *kernargs, hsa_signal_
 
 // True when the value came down to 0 in time.
 bool wait_zero(hsa_signal_t signal);
+
+// For tests whose children open a runtime of their own.
+#define NEEDS_RUNTIME_IN_CHILDREN()                                                                \
+    if (!children_may_allocate) GTEST_SKIP() << "a sanitizer's locks do not survive a fork"
 
 // A runtime, from set-up to tear-down.
 class HsaTest : public testing::Test

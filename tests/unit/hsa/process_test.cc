@@ -3,8 +3,6 @@
 // More than one process: memory and signals between them, and fork beside an open runtime.
 #include "fixture.h"
 
-#include "tests/sanitizers.h"
-
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,10 +29,6 @@ int in_child(F f)
     if (child < 0 || waitpid(child, &status, 0) != child) return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
-
-// For children that open a runtime of their own.
-#define NEEDS_THREADS_IN_CHILDREN()                                                                \
-    if (!children_may_allocate) GTEST_SKIP() << "a sanitizer's locks do not survive a fork"
 
 #define CHILD_HSA(call)                                                                            \
     if ((call) != HSA_STATUS_SUCCESS) return __LINE__ % 250 + 1
@@ -65,7 +59,7 @@ TEST_F(HsaProcess, AChildHasNoRuntime)
 
 TEST_F(HsaProcess, AChildMayBeginAnew)
 {
-    NEEDS_THREADS_IN_CHILDREN();
+    NEEDS_RUNTIME_IN_CHILDREN();
     EXPECT_EQ(in_child([] {
                   CHILD_HSA(hsa_init());
                   hsa_signal_t own = {0};
@@ -79,7 +73,7 @@ TEST_F(HsaProcess, AChildMayBeginAnew)
 
 TEST_F(HsaProcess, MemoryIsShared)
 {
-    NEEDS_THREADS_IN_CHILDREN();
+    NEEDS_RUNTIME_IN_CHILDREN();
     void *block = nullptr;
     constexpr size_t bytes = 10'000;
     ASSERT_HSA(hsa_amd_memory_pool_allocate(
@@ -127,7 +121,7 @@ TEST_F(HsaProcess, MemoryIsShared)
 
 TEST_F(HsaProcess, SignalsAreShared)
 {
-    NEEDS_THREADS_IN_CHILDREN();
+    NEEDS_RUNTIME_IN_CHILDREN();
     hsa_signal_t there = {0}, back = {0}, plain = signal(1);
     ASSERT_HSA(hsa_amd_signal_create(1, 0, nullptr, HSA_AMD_SIGNAL_IPC, &there));
     ASSERT_HSA(hsa_amd_signal_create(2, 0, nullptr, HSA_AMD_SIGNAL_IPC, &back));

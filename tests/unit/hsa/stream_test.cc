@@ -7,7 +7,6 @@
 
 #include "acc/kernels.h"
 #include "fixture.h"
-#include "tests/sanitizers.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -253,7 +252,7 @@ class HsaStreamProcesses : public HsaStream
 protected:
     void SetUp() override
     {
-        if (!children_may_allocate) GTEST_SKIP() << "a sanitizer's locks do not survive a fork";
+        NEEDS_RUNTIME_IN_CHILDREN();
         if (null_device().starts_with("inproc:"))
             GTEST_SKIP() << "only a service has one device for two processes";
         HsaStream::SetUp();
