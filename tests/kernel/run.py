@@ -96,7 +96,7 @@ FULL = [
 
 
 def run_step(laboratory, machine, step):
-    """Its cases, and one more if the kernel has complained meanwhile."""
+    """Its cases, and one more if the kernel has complained meanwhile, or QEMU."""
     start = time.monotonic()
     try:
         cases = step(laboratory, machine)
@@ -105,6 +105,9 @@ def run_step(laboratory, machine, step):
     trouble = machine.trouble()
     if trouble:
         cases.append(steps.Case(f"{step.__name__}: kernel log", "failed", trouble))
+    blocked = machine.blocked()
+    if blocked:
+        cases.append(steps.Case(f"{step.__name__}: QEMU's log", "failed", blocked))
     count = {outcome: sum(case.outcome == outcome for case in cases)
              for outcome in ("passed", "failed", "skipped")}
     print(f"-- {step.__name__}: {count['passed']} passed, {count['failed']} failed, "

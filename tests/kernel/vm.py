@@ -106,6 +106,7 @@ class Machine:
         self.cards = self.qemu = self.agent = None
         self.buffer = b""
         self.console_seen = 0
+        self.blocked_seen = False
         self.boot_seconds = 0.0
 
     def __enter__(self):
@@ -171,6 +172,14 @@ class Machine:
         with open(os.path.join(self.cards.folder, "qemu.log"), encoding="utf-8",
                   errors="replace") as file:
             return file.read()
+
+    def blocked(self):
+        """QEMU's word, once, that it has swallowed an access to a card."""
+        found = re.search(r"[^\n]*Blocked re-entrant IO[^\n]*", self.qemu_text())
+        if not found or self.blocked_seen:
+            return ""
+        self.blocked_seen = True
+        return found.group(0)
 
     def console_text(self):
         try:
