@@ -3,6 +3,7 @@
 built for it, and an initramfs with programs and all that they need."""
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -29,8 +30,13 @@ def run(command, **options):
     return done.stdout
 
 
-def kernel_release():
-    """That of the newest kernel that Debian's metapackage names, as 6.12.1+deb12-amd64."""
+def kernel_release(cache):
+    """Of the kernel in the cache, or the newest that Debian's metapackage names, as
+    6.12.1+deb12-amd64. A cache is kept until somebody removes it."""
+    if os.path.isdir(cache):
+        for name in sorted(os.listdir(cache), reverse=True):
+            if os.path.exists(os.path.join(cache, name, "complete")):
+                return name
     try:
         text = run(["apt-cache", "depends", IMAGE])
     except (OSError, RuntimeError) as error:
@@ -39,6 +45,33 @@ def kernel_release():
     if not found:
         raise Missing(f"apt-cache knows no {IMAGE}; expected a package that it depends on")
     return found.group(1)
+
+
+def write_changed(path, text):
+    """Writes a file unless it has this text."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except OSError:
+        pass
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def digest(*folders):
+    """Of names and contents of all sources below these folders."""
+    state = hashlib.sha256()
+    for folder in folders:
+        for root, names, files in os.walk(folder):
+            names.sort()
+            for name in sorted(files):
+                if name.endswith((".c", ".h", "Kbuild", "Makefile")) and not name.endswith(".mod.c"):
+                    path = os.path.join(root, name)
+                    state.update(os.path.relpath(path, folder).encode() + b"\0")
+                    with open(path, "rb") as file:
+                        state.update(file.read())
+    return state.hexdigest()
 
 
 def download(packages, folder):
@@ -59,21 +92,24 @@ class Kernel:
     """A kernel image with its headers and modules, unpacked once into `cache`."""
 
     def __init__(self, cache):
-        self.release = kernel_release()
+        self.release = kernel_release(cache)
         version = self.release.removesuffix("-amd64")
         self.root = os.path.join(os.path.abspath(cache), self.release)
         self.image = os.path.join(self.root, "boot", f"vmlinuz-{self.release}")
         headers = os.path.join(self.root, "usr", "src")
         self.build = os.path.join(headers, f"linux-headers-{self.release}")
+        # The headers name where they would be installed; so do they wherever the cache is moved.
+        self.include = ("include $(dir $(lastword $(MAKEFILE_LIST)))../"
+                        f"linux-headers-{version}-common/Makefile\n")
+        makefile = os.path.join(self.build, "Makefile")
         if os.path.exists(os.path.join(self.root, "complete")):
+            write_changed(makefile, self.include)
             return
         shutil.rmtree(self.root, ignore_errors=True)
         os.makedirs(cache, exist_ok=True)
         download([f"linux-image-{self.release}", f"linux-headers-{self.release}",
                   f"linux-headers-{version}-common", f"linux-kbuild-{version}"], self.root)
-        # The headers name where they would be installed.
-        with open(os.path.join(self.build, "Makefile"), "w", encoding="utf-8") as file:
-            file.write(f"include {headers}/linux-headers-{version}-common/Makefile\n")
+        write_changed(makefile, self.include)
         # With it kbuild would want pahole, to describe our types in terms of the kernel's.
         os.remove(os.path.join(self.build, "vmlinux"))
         run(["depmod", "-b", self.root, self.release])
@@ -98,17 +134,34 @@ class Kernel:
         return [os.path.join(base, path) for path in order]
 
 
-def build_module(kernel_build, source, folder):
-    """Builds our module in a copy of its source, so that the tree stays clean. The folder with
-    what was made."""
+def build_module(kernel, source, folder):
+    """Builds our module and its KUnit suites in a copy of the source, so that the tree stays
+    clean; nothing if nothing has changed. The paths of acc.ko, kunit.ko and acc_kunit.ko."""
     tree = os.path.join(folder, "kernel_driver")
+    kunit = os.path.join(os.path.dirname(folder), "kunit")
+    made = [os.path.join(tree, "acc.ko"), os.path.join(kunit, "kunit.ko"),
+            os.path.join(tree, "kunit", "acc_kunit.ko")]
+    parts = [os.path.join(source, name) for name in ("kernel_driver", "include")]
+    stamp = os.path.join(folder, "stamp")
+    # kbuild's own files name the folder.
+    key = f"{digest(*parts)} {kernel.release} {os.path.realpath(folder)}\n"
+    if os.path.exists(stamp) and all(map(os.path.exists, made)):
+        with open(stamp, encoding="utf-8") as file:
+            if file.read() == key:
+                return made
+    if os.path.exists(stamp):
+        os.remove(stamp)
     os.makedirs(folder, exist_ok=True)
-    for name in ("kernel_driver", "include"):
-        run(["cp", "-a", "-T", "--update", os.path.join(source, name), os.path.join(folder, name)])
-    log = run(["make", "-C", kernel_build, f"M={tree}", "modules"])
-    with open(os.path.join(folder, "make.log"), "w", encoding="utf-8") as file:
-        file.write(log)
-    return tree
+    for part in parts:
+        run(["cp", "-a", "-T", "--update", part, os.path.join(folder, os.path.basename(part))])
+    log = run(["make", "-C", kernel.build, f"M={tree}", "modules"])
+    build_kunit(kernel, kunit)
+    log += run(["make", "-C", kernel.build, f"M={os.path.join(tree, 'kunit')}",
+                f"KBUILD_EXTRA_SYMBOLS={kunit}/Module.symvers",
+                f"KCFLAGS=-DCONFIG_KUNIT_MODULE=1 -include {kunit}/lab.h", "modules"])
+    write_changed(os.path.join(folder, "make.log"), log)
+    write_changed(stamp, key)
+    return made
 
 
 # ------------------------------------------------------------------------------- initramfs
@@ -168,9 +221,9 @@ class Initramfs:
 
     def _binary(self, source, path):
         stripped = os.path.join(self.work, path.replace("/", "_"))
-        run(["strip", "-g", "-o", stripped, source])
+        if not (os.path.exists(stripped) and os.path.getmtime(stripped) == os.path.getmtime(source)):
+            run(["strip", "-g", "-p", "-o", stripped, source])
         self.file(path, stripped)
-        os.remove(stripped)
 
     def write(self, target):
         with open(target, "wb") as out:
@@ -245,15 +298,6 @@ def build_kunit(kernel, folder):
                    "ccflags-y := -DCONFIG_KUNIT_MODULE=1 -include $(src)/lab.h\n")
     run(["make", "-C", kernel.build, f"M={folder}", "modules"])
     return folder
-
-
-def build_kunit_suites(kernel, kunit, tree):
-    """acc_kunit.ko out of a copy of the driver's source (build_module's). Its path."""
-    folder = os.path.join(tree, "kunit")
-    run(["make", "-C", kernel.build, f"M={folder}",
-         f"KBUILD_EXTRA_SYMBOLS={kunit}/Module.symvers",
-         f"KCFLAGS=-DCONFIG_KUNIT_MODULE=1 -include {kunit}/lab.h", "modules"])
-    return os.path.join(folder, "acc_kunit.ko")
 
 
 def main():

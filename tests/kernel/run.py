@@ -36,13 +36,10 @@ class Lab:
         self.kernel = kernel or lab.Kernel(cache)
         self.work = os.path.join(self.kernel.root, "lab")
         self.accemud = self.program("emulator/accemud/accemud")
-        tree = lab.build_module(self.kernel.build, SOURCE, os.path.join(self.work, "module"))
-        self.modules = self.kernel.module_files(lab.NEEDED_MODULES)
-        self.modules.append(os.path.join(tree, "acc.ko"))
+        module, *self.kunit = lab.build_module(self.kernel, SOURCE,
+                                               os.path.join(self.work, "module"))
+        self.modules = [*self.kernel.module_files(lab.NEEDED_MODULES), module]
         self.module_names = [os.path.basename(path).removesuffix(".xz") for path in self.modules]
-        kunit = lab.build_kunit(self.kernel, os.path.join(self.work, "kunit"))
-        self.kunit = [os.path.join(kunit, "kunit.ko"),
-                      lab.build_kunit_suites(self.kernel, kunit, tree)]
         self.initrd = os.path.join(self.work, "initrd")
         self.pack()
 
