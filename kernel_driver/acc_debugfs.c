@@ -163,10 +163,10 @@ void acc_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 
 	/* A device that sleeps is not woken for this; it has no queue that runs. */
 	if (!acc_file_lost(file) && pm_runtime_get_if_active(&acc->pdev->dev) > 0) {
-		if (drm_dev_enter(&acc->drm, &idx)) {
+		if (acc_call_enter(acc, &idx)) {
 			acc_identify(acc, file->asid, ACC_IDENTIFY_CLIENT, 0, &client,
 				     sizeof(client));
-			drm_dev_exit(idx);
+			acc_call_exit(acc, idx);
 		}
 		acc_pm_put(acc);
 	}

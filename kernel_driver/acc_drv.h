@@ -3,6 +3,7 @@
  * The driver's objects and who locks them.
  *
  * Locks, in this order:
+ *   acc_device.calls (SRCU)        every call, for as long as it sleeps
  *   acc_device.reset_lock (mutex)  one reset, loss, suspend or resume at a time
  *   acc_device.files_lock (mutex)  who is in the table of files
  *   acc_file.lock (mutex)          bindings, queues, doorbells of one file
@@ -35,6 +36,7 @@
 #include <linux/sched.h>
 #include <linux/semaphore.h>
 #include <linux/spinlock.h>
+#include <linux/srcu.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -119,6 +121,12 @@ struct acc_device {
 	struct dma_pool *small; /* ACC_IDENTIFY_BYTES each: answers */
 	struct dma_pool *lists; /* a page each: lists of pages */
 
+	/*
+	 * Held by every call, however long it sleeps; removal waits for it. Not
+	 * drm_dev_enter(): its SRCU is of all DRM devices, and a client that waits here would
+	 * hold up the removal of any other. That one is for single accesses.
+	 */
+	struct srcu_struct calls;
 	struct mutex reset_lock; /* one reset, loss, suspend or resume at a time */
 	int gone; /* ENODEV once it is removed; READ_ONCE */
 	bool asleep; /* doorbells must not be mapped; under reset_lock, READ_ONCE */
@@ -128,6 +136,7 @@ struct acc_device {
 	spinlock_t request_lock; /* request */
 	struct work_struct reset_work;
 	struct delayed_work watchdog;
+	struct work_struct look; /* at queues: waits for the device, as the watchdog must not */
 	u32 heartbeat; /* the watchdog's last look */
 	unsigned long heartbeat_seen; /* jiffies when it last changed */
 
@@ -262,6 +271,9 @@ extern unsigned int acc_grace_ms;
 extern unsigned int acc_watchdog_ms;
 struct acc_file *acc_file_get(struct acc_device *acc, u32 asid);
 void acc_file_put(struct acc_file *file);
+/* Around a call; false: the device is gone. */
+bool acc_call_enter(struct acc_device *acc, int *idx);
+void acc_call_exit(struct acc_device *acc, int idx);
 int acc_file_lost(const struct acc_file *file);
 
 /* acc_admin.c */
@@ -356,6 +368,8 @@ int acc_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *drm
 /* acc_reset.c */
 int acc_hw_start(struct acc_device *acc);
 void acc_reset_init(struct acc_device *acc);
+/* Ends watchdog and looks. */
+void acc_watch_stop(struct acc_device *acc);
 /* Asks for a device reset; @asid: whose work caused it, or 0. Any context. */
 void acc_reset_request(struct acc_device *acc, u32 asid, const char *why);
 /* Resets now; returns when it is over. */

@@ -71,10 +71,17 @@ static int acc_pci_map(struct acc_device *acc)
 /* Nothing of the device runs any more when this returns. */
 static void acc_pci_stop(struct acc_device *acc)
 {
-	cancel_delayed_work_sync(&acc->watchdog);
+	acc_watch_stop(acc);
 	cancel_work_sync(&acc->reset_work);
 	acc_irq_fini(acc);
 	acc_admin_fini(acc);
+}
+
+static void acc_calls_fini(struct drm_device *drm, void *data)
+{
+	struct acc_device *acc = data;
+
+	cleanup_srcu_struct(&acc->calls);
 }
 
 static int acc_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -93,7 +100,13 @@ static int acc_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	xa_init_flags(&acc->files, XA_FLAGS_ALLOC1);
 	acc->next_asid = 1;
 	acc_reset_init(acc);
-	ret = acc_pci_map(acc);
+	ret = init_srcu_struct(&acc->calls);
+	if (ret)
+		return ret;
+	/* As long as somebody has it open: calls find out that it has gone. */
+	ret = drmm_add_action_or_reset(&acc->drm, acc_calls_fini, acc);
+	if (!ret)
+		ret = acc_pci_map(acc);
 	if (!ret)
 		ret = acc_admin_init(acc);
 	if (ret)
@@ -135,6 +148,7 @@ static void acc_pci_remove(struct pci_dev *pdev)
 	acc_pm_fini(acc);
 	/* Ends every call that waits, whoever makes it; no new one begins. */
 	acc_device_gone(acc);
+	synchronize_srcu(&acc->calls);
 	drm_dev_unplug(&acc->drm);
 	acc_pci_stop(acc);
 	acc_bos_unmap(acc);

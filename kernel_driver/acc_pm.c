@@ -57,7 +57,7 @@ static void acc_pm_sleep(struct acc_device *acc)
 		drm_dev_exit(idx);
 	}
 	mutex_unlock(&acc->reset_lock);
-	cancel_delayed_work_sync(&acc->watchdog);
+	acc_watch_stop(acc);
 }
 
 /* What the device had of the files that are not lost, again. */

@@ -47,6 +47,20 @@ void acc_lose_files(struct acc_device *acc, int error, u32 guilty)
 
 /* -------------------------------------------------------------- hardware */
 
+/* Several looks: one access that went wrong on the bus is no removal. */
+static bool acc_hw_gone(struct acc_device *acc)
+{
+	unsigned int looks = 5;
+
+	while (readl(acc->regs + ACC_REG_STATE) == ~0u ||
+	       readl(acc->regs + ACC_REG_MAGIC) != ACC_MAGIC) {
+		if (!--looks)
+			return true;
+		usleep_range(1000, 2000);
+	}
+	return false;
+}
+
 static int acc_hw_wait_ready(struct acc_device *acc)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(ACC_RESET_MS);
@@ -132,6 +146,16 @@ static int acc_reset_locked(struct acc_device *acc, u32 asid, const char *why)
 
 	if (acc->gone)
 		return -ENODEV;
+	/* Hardware that has gone answers nothing either: that is why, and no reset helps. */
+	if (!acc->asleep && drm_dev_enter(&acc->drm, &idx)) {
+		bool gone = acc_hw_gone(acc);
+
+		drm_dev_exit(idx);
+		if (gone) {
+			acc_gone_locked(acc);
+			return -ENODEV;
+		}
+	}
 	trace_acc_reset(acc, asid, why);
 	drm_warn(&acc->drm, "reset, all clients lose their context: %s\n", why);
 	acc->record.asid = asid;
@@ -228,20 +252,6 @@ int acc_ioctl_reset(struct drm_device *drm, void *data, struct drm_file *drm_fil
 
 /* -------------------------------------------------------------- watching */
 
-/* Several looks: one access that went wrong on the bus is no removal. */
-static bool acc_hw_gone(struct acc_device *acc)
-{
-	unsigned int looks = 5;
-
-	while (readl(acc->regs + ACC_REG_STATE) == ~0u ||
-	       readl(acc->regs + ACC_REG_MAGIC) != ACC_MAGIC) {
-		if (!--looks)
-			return true;
-		usleep_range(1000, 2000);
-	}
-	return false;
-}
-
 /* Whether the device lives, what it has said without our hearing it, and who hangs. */
 static void acc_watchdog(struct work_struct *work)
 {
@@ -281,10 +291,21 @@ static void acc_watchdog(struct work_struct *work)
 	if (why)
 		acc_reset_request(acc, 0, why);
 	acc_events_poll(acc);
-	acc_queues_watch(acc);
+	queue_work(system_unbound_wq, &acc->look);
 	if (!READ_ONCE(acc->gone) && !READ_ONCE(acc->asleep))
 		queue_delayed_work(system_unbound_wq, &acc->watchdog,
 				   msecs_to_jiffies(acc_watchdog_ms));
+}
+
+static void acc_look(struct work_struct *work)
+{
+	acc_queues_watch(container_of(work, struct acc_device, look));
+}
+
+void acc_watch_stop(struct acc_device *acc)
+{
+	cancel_delayed_work_sync(&acc->watchdog);
+	cancel_work_sync(&acc->look); /* ends: its commands are answered or aborted */
 }
 
 void acc_reset_init(struct acc_device *acc)
@@ -293,4 +314,5 @@ void acc_reset_init(struct acc_device *acc)
 	spin_lock_init(&acc->request_lock);
 	INIT_WORK(&acc->reset_work, acc_reset_work);
 	INIT_DELAYED_WORK(&acc->watchdog, acc_watchdog);
+	INIT_WORK(&acc->look, acc_look);
 }
