@@ -39,7 +39,7 @@ class DebugKernel:
         self.image = os.path.join(self.build, "arch", "x86", "boot", "bzImage")
         self.release = f"{stock.release.split('+')[0]}-debug"
         if not os.path.exists(os.path.join(self.root, "complete")):
-            self._unpack(stock, version)
+            self._unpack(version)
             self._make(jobs)
             open(os.path.join(self.root, "complete"), "w", encoding="utf-8").close()
 
@@ -47,10 +47,11 @@ class DebugKernel:
         """DRM and its helpers are built in."""
         return []
 
-    def kunit_module(self):
-        return os.path.join(self.build, "lib", "kunit", "kunit.ko")
+    def kunit(self, _):
+        """As lab.Kernel's; a kernel with KUnit needs no words of ours."""
+        return os.path.join(self.build, "lib", "kunit", "kunit.ko"), []
 
-    def _unpack(self, stock, version):
+    def _unpack(self, version):
         if os.path.exists(os.path.join(self.source, "unpacked")):
             return
         packed = os.path.join(self.root, "package")
@@ -62,7 +63,6 @@ class DebugKernel:
                  *(f"--exclude={pattern}" for pattern in LEFT_OUT)])
         shutil.rmtree(packed)
         open(os.path.join(self.source, "unpacked"), "w", encoding="utf-8").close()
-        del stock
 
     def _make(self, jobs):
         compiler = "ccache gcc" if shutil.which("ccache") else "gcc"

@@ -115,6 +115,13 @@ class Kernel:
         run(["depmod", "-b", self.root, self.release])
         open(os.path.join(self.root, "complete"), "w", encoding="utf-8").close()
 
+    def kunit(self, folder):
+        """The path of kunit.ko, and what make needs to build suites for it."""
+        build_kunit(self, folder)
+        return os.path.join(folder, "kunit.ko"), [
+            f"KBUILD_EXTRA_SYMBOLS={folder}/Module.symvers",
+            f"ACC_KUNIT_CFLAGS=-DCONFIG_KUNIT_MODULE=1 -include {folder}/lab.h"]
+
     def module_files(self, names):
         """The .ko files of these modules and of what they need, in the order of loading."""
         base = os.path.join(self.root, "lib", "modules", self.release)
@@ -138,9 +145,8 @@ def build_module(kernel, source, folder):
     """Builds our module and its KUnit suites in a copy of the source, so that the tree stays
     clean; nothing if nothing has changed. The paths of acc.ko, kunit.ko and acc_kunit.ko."""
     tree = os.path.join(folder, "kernel_driver")
-    kunit = os.path.join(os.path.dirname(folder), "kunit")
-    made = [os.path.join(tree, "acc.ko"), os.path.join(kunit, "kunit.ko"),
-            os.path.join(tree, "kunit", "acc_kunit.ko")]
+    kunit, words = kernel.kunit(os.path.join(os.path.dirname(folder), "kunit"))
+    made = [os.path.join(tree, "acc.ko"), kunit, os.path.join(tree, "kunit", "acc_kunit.ko")]
     parts = [os.path.join(source, name) for name in ("kernel_driver", "include")]
     stamp = os.path.join(folder, "stamp")
     # kbuild's own files name the folder.
@@ -155,10 +161,7 @@ def build_module(kernel, source, folder):
     for part in parts:
         run(["cp", "-a", "-T", "--update", part, os.path.join(folder, os.path.basename(part))])
     log = run(["make", "-C", kernel.build, f"M={tree}", "modules"])
-    build_kunit(kernel, kunit)
-    log += run(["make", "-C", kernel.build, f"M={os.path.join(tree, 'kunit')}",
-                f"KBUILD_EXTRA_SYMBOLS={kunit}/Module.symvers",
-                f"KCFLAGS=-DCONFIG_KUNIT_MODULE=1 -include {kunit}/lab.h", "modules"])
+    log += run(["make", "-C", kernel.build, f"M={os.path.join(tree, 'kunit')}", *words, "modules"])
     write_changed(os.path.join(folder, "make.log"), log)
     write_changed(stamp, key)
     return made
