@@ -25,6 +25,7 @@ std::unique_ptr<RegionProcess> NativeRegions::start(const Image &image, std::str
         trace = std::move(trace_);
     }
     if (process && process->load(image, trace.get(), why)) process.reset();
+    pool_.prepare();
     return process;
 }
 

@@ -4,13 +4,13 @@
 // it is.
 //
 // Ordering contract: `turn` is the only word that both watch. Who has the turn may write what
-// lies in its half and then gives the turn away with a release store and a futex wake; the other
-// acquires it before it reads. The process runs foreign code: the device copies what it reads
-// once, checks the copy and believes nothing; a turn that the process takes out of order spoils
-// nobody's dispatch but its own client's.
+// lies in its half and then gives the turn away with a release store and a byte through a pipe; the
+// other acquires it before it reads. The process runs foreign code: the device copies what it
+// reads once, checks the copy and believes nothing; a turn that the process takes out of order, or
+// a byte too many, spoils nobody's dispatch but its own client's.
 #pragma once
 
-#include "emulator/fpga/process/futex.h"
+#include "emulator/fpga/process/bell.h"
 
 #include <atomic>
 #include <cstddef>
@@ -22,6 +22,8 @@ namespace acc::emu::fpga
 // Descriptors that the process is born with, beside 0 to 2 on /dev/null.
 inline constexpr int kSocketFd = 3;  // windows and the image come here, one descriptor each
 inline constexpr int kControlFd = 4; // a memfd of sizeof(Control)
+inline constexpr int kOrderFd = 5;   // a byte comes here with each turn
+inline constexpr int kAnswerFd = 6;  // and goes back here
 
 inline constexpr size_t kMaxKernargBytes = 4096;
 inline constexpr size_t kTextBytes = 192;
@@ -126,10 +128,18 @@ struct WindowMessage {
 static_assert(std::atomic<uint32_t>::is_always_lock_free &&
               std::atomic<uint64_t>::is_always_lock_free);
 
-inline void give_turn(Control &control, Turn turn)
+inline void give_turn(Control &control, Turn turn, int bell)
 {
     control.turn.store(turn, std::memory_order_release);
-    futex_wake(control.turn);
+    ring(bell);
+}
+
+// The process's: returns when it has the turn. False: the device is gone.
+[[nodiscard]] inline bool await_turn(const Control &control)
+{
+    while (control.turn.load(std::memory_order_acquire) != kTurnProcess)
+        if (!take_rings(kOrderFd)) return false;
+    return true;
 }
 
 } // namespace acc::emu::fpga

@@ -32,12 +32,11 @@ public:
 
     [[noreturn]] void serve()
     {
-        for (;;) {
-            while (control_.turn.load(std::memory_order_acquire) != kTurnProcess)
-                futex_wait(control_.turn, kTurnDevice, 0);
+        while (await_turn(control_)) {
             obey();
-            give_turn(control_, kTurnDevice);
+            give_turn(control_, kTurnDevice, kAnswerFd);
         }
+        _exit(0);
     }
 
 private:
@@ -152,7 +151,7 @@ private:
 int main()
 {
     prctl(PR_SET_NAME, "acc-region");
-    close_range(kControlFd + 1, ~0u, 0); // the descriptor that this program came from
+    close_range(kAnswerFd + 1, ~0u, 0); // the descriptor that this program came from
     // It dies with the thread that started it, whatever becomes of the device.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     pollfd parent{kSocketFd, POLLIN, 0};

@@ -23,7 +23,7 @@ namespace acc::emu::fpga
 namespace
 {
 
-constexpr int kProgramFd = 5; // in the child, closed by it
+constexpr int kProgramFd = kAnswerFd + 1; // in the child, closed by it
 
 UniqueFd program_file()
 {
@@ -46,8 +46,12 @@ UniqueFd move_up(const UniqueFd &fd)
     return UniqueFd(fcntl(fd.get(), F_DUPFD_CLOEXEC, 16));
 }
 
+struct Ends {
+    UniqueFd program, socket, control, order, answer;
+};
+
 // Its descriptors and nothing else of ours, no environment.
-int start(int program, int socket, int control, pid_t &pid)
+int start(const Ends &ends, pid_t &pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -60,9 +64,11 @@ int start(int program, int socket, int control, pid_t &pid)
     const auto add = [&](int result) { error = error ? error : result; };
     for (const int fd : {0, 1, 2})
         add(posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0));
-    add(posix_spawn_file_actions_adddup2(&actions, socket, kSocketFd));
-    add(posix_spawn_file_actions_adddup2(&actions, control, kControlFd));
-    add(posix_spawn_file_actions_adddup2(&actions, program, kProgramFd));
+    add(posix_spawn_file_actions_adddup2(&actions, ends.socket.get(), kSocketFd));
+    add(posix_spawn_file_actions_adddup2(&actions, ends.control.get(), kControlFd));
+    add(posix_spawn_file_actions_adddup2(&actions, ends.order.get(), kOrderFd));
+    add(posix_spawn_file_actions_adddup2(&actions, ends.answer.get(), kAnswerFd));
+    add(posix_spawn_file_actions_adddup2(&actions, ends.program.get(), kProgramFd));
     add(posix_spawn_file_actions_addclosefrom_np(&actions, kProgramFd + 1));
     sigset_t none, all;
     sigemptyset(&none);
@@ -90,12 +96,21 @@ std::unique_ptr<RegionProcess> ProcessPool::spawn(std::string &why)
         return nullptr;
     };
     if (!program_ && !(program_ = program_file())) return fail("its program", errno);
-    std::unique_ptr<RegionProcess> process(new (std::nothrow) RegionProcess);
-    if (!process) return fail("memory", ENOMEM);
+    Started made;
+    Ends ends;
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return fail("socket", errno);
-    process->socket_.reset(pair[0]);
-    const UniqueFd theirs(pair[1]);
+    made.socket.reset(pair[0]);
+    const UniqueFd socket(pair[1]);
+    if (pipe2(pair, O_CLOEXEC)) return fail("pipe", errno);
+    made.unread.reset(pair[0]);
+    made.order.reset(pair[1]);
+    if (pipe2(pair, O_CLOEXEC)) return fail("pipe", errno);
+    made.answer.reset(pair[0]);
+    const UniqueFd answer(pair[1]);
+    if (fcntl(made.order.get(), F_SETFL, O_NONBLOCK) ||
+        fcntl(made.answer.get(), F_SETFL, O_NONBLOCK))
+        return fail("pipe", errno);
     const UniqueFd control(memfd_create("acc-region-control", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!control || ftruncate(control.get(), sizeof(Control)) ||
         fcntl(control.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
@@ -103,22 +118,26 @@ std::unique_ptr<RegionProcess> ProcessPool::spawn(std::string &why)
     void *page =
         mmap(nullptr, sizeof(Control), PROT_READ | PROT_WRITE, MAP_SHARED, control.get(), 0);
     if (page == MAP_FAILED) return fail("control page", errno);
-    process->control_ = new (page) Control;
-    process->control_->turn.store(kTurnDevice, std::memory_order_relaxed);
-    const UniqueFd a = move_up(program_), b = move_up(theirs), c = move_up(control);
-    if (!a || !b || !c) return fail("descriptors", errno);
-    if (const int error = start(a.get(), b.get(), c.get(), process->pid_))
-        return fail("exec", -error);
-    process->pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, process->pid_, 0)));
-    if (!process->pidfd_) return fail("pidfd", errno);
-    return process;
+    made.control = new (page) Control;
+    made.control->turn.store(kTurnDevice, std::memory_order_relaxed);
+    ends.program = move_up(program_);
+    ends.socket = move_up(socket);
+    ends.control = move_up(control);
+    ends.order = move_up(made.unread);
+    ends.answer = move_up(answer);
+    if (!ends.program || !ends.socket || !ends.control || !ends.order || !ends.answer)
+        return fail("descriptors", errno);
+    if (const int error = start(ends, made.pid)) return fail("exec", -error);
+    made.pidfd.reset(static_cast<int>(syscall(SYS_pidfd_open, made.pid, 0)));
+    if (!made.pidfd) return fail("pidfd", errno);
+    return std::make_unique<RegionProcess>(std::move(made));
 }
 
 void ProcessPool::serve()
 {
     std::unique_lock lock(mutex_);
     while (!ending_) {
-        if (spare_ || (failed_ && !wanted_)) {
+        if (spare_ || (!wanted_ && !ahead_)) {
             changed_.wait(lock);
             continue;
         }
@@ -129,15 +148,30 @@ void ProcessPool::serve()
         failed_ = !fresh;
         why_ = why;
         spare_ = std::move(fresh);
+        ahead_ = false;
         if (failed_) wanted_ = 0;
         changed_.notify_all();
     }
 }
 
+// Under the lock.
+void ProcessPool::begin()
+{
+    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
+}
+
+void ProcessPool::prepare()
+{
+    std::lock_guard lock(mutex_);
+    begin();
+    ahead_ = true;
+    changed_.notify_all();
+}
+
 std::unique_ptr<RegionProcess> ProcessPool::take(std::string &why)
 {
     std::unique_lock lock(mutex_);
-    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
+    begin();
     failed_ = false;
     wanted_++;
     changed_.notify_all();

@@ -16,7 +16,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace acc::emu::fpga
 {
@@ -26,8 +28,9 @@ namespace
 constexpr uint64_t kLoadNs = 5'000'000'000; // for constructors and create(), on a busy machine
 constexpr uint64_t kForgetNs = 100'000'000; // before a process that doesn't answer is ended
 constexpr uint64_t kSpinNs = 20'000;        // worth it where processors are to spare
-constexpr uint64_t kFirstNapNs = 1'000'000; // between looks at who wants it to stop
-constexpr uint64_t kLongestNapNs = 4'000'000;
+constexpr int kFirstNapMs = 1;              // between looks at who wants it to stop
+constexpr int kLongestNapMs = 4;
+constexpr int kEndMs = 1000; // from the end of its pipe to its own
 
 // At most one spinner for two processors, and the client that waits is one already: on two
 // processors three that spin starve each other.
@@ -62,49 +65,57 @@ std::string text_of(const char (&text)[kTextBytes])
 
 } // namespace
 
+Started::Started(Started &&other) noexcept
+    : pid(other.pid), pidfd(std::move(other.pidfd)), socket(std::move(other.socket)),
+      order(std::move(other.order)), unread(std::move(other.unread)),
+      answer(std::move(other.answer)), control(std::exchange(other.control, nullptr))
+{
+}
+
+Started::~Started()
+{
+    if (control) munmap(control, sizeof(Control));
+}
+
 RegionProcess::~RegionProcess()
 {
     kill();
-    if (pidfd_) {
-        // It is gone in a moment; who waits for any child may have been faster.
-        siginfo_t info = {};
-        while (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) < 0 &&
-               errno == EINTR) {
-        }
+    if (!it_.pidfd) return;
+    // It is gone in a moment; who waits for any child may have been faster.
+    siginfo_t info = {};
+    while (waitid(P_PIDFD, static_cast<id_t>(it_.pidfd.get()), &info, WEXITED) < 0 &&
+           errno == EINTR) {
     }
-    if (control_) munmap(control_, sizeof(Control));
 }
 
 void RegionProcess::kill()
 {
     broken_ = true;
-    if (pidfd_) syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+    if (it_.pidfd) syscall(SYS_pidfd_send_signal, it_.pidfd.get(), SIGKILL, nullptr, 0);
 }
 
 RegionProcess::Waited RegionProcess::give(Order order, const std::function<bool()> &stop)
 {
-    control_->to_process.order = order;
-    give_turn(*control_, kTurnProcess);
+    Control &control = *it_.control;
+    const auto answered = [&] {
+        return control.turn.load(std::memory_order_acquire) == kTurnDevice;
+    };
+    control.to_process.order = order;
+    give_turn(control, kTurnProcess, it_.order.get());
     {
         const SpinTicket ticket;
         const uint64_t end = ticket.mine() ? now_ns() + kSpinNs : 0;
-        while (end && control_->turn.load(std::memory_order_acquire) != kTurnDevice &&
-               now_ns() < end)
+        while (end && !answered() && now_ns() < end)
             cpu_relax();
     }
-    uint64_t nap = kFirstNapNs;
+    int nap = kFirstNapMs;
     for (;;) {
-        if (control_->turn.load(std::memory_order_acquire) == kTurnDevice) return Waited::Answered;
-        futex_wait(control_->turn, kTurnProcess, nap);
-        if (control_->turn.load(std::memory_order_acquire) == kTurnDevice) return Waited::Answered;
-        nap = std::min(nap * 2, kLongestNapNs);
-        pollfd ended{pidfd_.get(), POLLIN, 0};
-        if (poll(&ended, 1, 0) > 0) {
-            // Its last word may have come just before its end.
-            if (control_->turn.load(std::memory_order_acquire) == kTurnDevice)
-                return Waited::Answered;
-            return Waited::Ended;
-        }
+        pollfd answer{it_.answer.get(), POLLIN, 0};
+        // Its last word may have come just before its end, and a byte without a word.
+        const bool open = poll(&answer, 1, answered() ? 0 : nap) <= 0 || take_rings(answer.fd);
+        if (answered()) return Waited::Answered;
+        if (!open) return Waited::Ended;
+        if (!answer.revents) nap = std::min(nap * 2, kLongestNapMs);
         if (stop()) return Waited::Stopped;
     }
 }
@@ -113,26 +124,26 @@ bool RegionProcess::give_for(Order order, uint64_t ns)
 {
     const uint64_t end = now_ns() + ns;
     return give(order, [end] { return now_ns() >= end; }) == Waited::Answered &&
-           control_->to_device.answer == Answer::Ready;
+           it_.control->to_device.answer == Answer::Ready;
 }
 
 int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
 {
-    control_->to_process.kind = image.kind;
-    control_->to_process.traced = trace_fd >= 0;
+    it_.control->to_process.kind = image.kind;
+    it_.control->to_process.traced = trace_fd >= 0;
     const char byte = 1;
     // An open of its own: a position that processes share would be read by several at once.
     const std::string path = "/proc/self/fd/" + std::to_string(image.fd.get());
     const UniqueFd own(image.fd ? open(path.c_str(), O_RDONLY | O_CLOEXEC) : -1);
-    if (image.fd && (!own || send_message(socket_.get(), &byte, 1, own.get()))) {
+    if (image.fd && (!own || send_message(it_.socket.get(), &byte, 1, own.get()))) {
         why = "the region's process took no image: " + how_it_ended();
         broken_ = true;
         return -EIO;
     }
-    if (trace_fd >= 0) (void)send_message(socket_.get(), &byte, 1, trace_fd);
+    if (trace_fd >= 0) (void)send_message(it_.socket.get(), &byte, 1, trace_fd);
     const uint64_t end = now_ns() + kLoadNs;
     const Waited waited = give(Order::Load, [end] { return now_ns() >= end; });
-    if (waited == Waited::Answered && control_->to_device.answer == Answer::Ready) return 0;
+    if (waited == Waited::Answered && it_.control->to_device.answer == Answer::Ready) return 0;
     int error = -EIO;
     if (waited == Waited::Ended) {
         why = "the image ended its process while it was loaded: " + how_it_ended();
@@ -140,12 +151,12 @@ int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
         why = "expected the image to be ready in " + std::to_string(kLoadNs / 1'000'000'000) +
               " s; found it busy";
         error = -ETIME;
-    } else if (control_->to_device.answer == Answer::Fault) {
+    } else if (it_.control->to_device.answer == Answer::Fault) {
         Dispatch unused;
         (void)fault(unused);
         why = "while the image was loaded, " + unused.text;
     } else {
-        why = text_of(control_->to_device.text);
+        why = text_of(it_.control->to_device.text);
         error = -EINVAL;
     }
     kill();
@@ -155,11 +166,11 @@ int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
 // The answer to "what is bound at `address`?". False: its socket is gone.
 bool RegionProcess::serve_window(Dispatch &dispatch)
 {
-    const uint64_t address = control_->to_device.address;
-    const bool write = control_->to_device.write != 0;
+    const uint64_t address = it_.control->to_device.address;
+    const bool write = it_.control->to_device.write != 0;
     Backing found =
         dispatch.memory->backing(address, write ? Memory::Access::Write : Memory::Access::Read);
-    control_->to_process.order = Order::NoWindow;
+    it_.control->to_process.order = Order::NoWindow;
     if (!found.fd) return true;
     WindowMessage message;
     message.start = found.start;
@@ -167,13 +178,13 @@ bool RegionProcess::serve_window(Dispatch &dispatch)
     message.offset = found.offset;
     message.write = found.write;
     given_.push_back({found.start, found.start + found.bytes});
-    control_->to_process.order = Order::Window;
-    return send_message(socket_.get(), &message, sizeof message, found.fd.get()) == 0;
+    it_.control->to_process.order = Order::Window;
+    return send_message(it_.socket.get(), &message, sizeof message, found.fd.get()) == 0;
 }
 
 acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles)
 {
-    auto &to = control_->to_process;
+    auto &to = it_.control->to_process;
     to.kernarg_bytes =
         static_cast<uint32_t>(std::min(dispatch.kernargs.size(), sizeof to.kernargs));
     std::memcpy(to.kernargs, dispatch.kernargs.data(), to.kernarg_bytes);
@@ -186,34 +197,34 @@ acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_
     std::copy_n(order.stages.data(), to.stages, to.stage);
     to.edges = static_cast<uint32_t>(std::min(order.edges.size(), kMaxEdges));
     std::copy_n(order.edges.data(), to.edges, to.edge);
-    control_->cycle.store(0, std::memory_order_relaxed);
-    control_->waits_for[0] = 0;
+    it_.control->cycle.store(0, std::memory_order_relaxed);
+    it_.control->waits_for[0] = 0;
 
     Order next = Order::Run;
     for (;;) {
         const Waited waited = give(next, [&] { return dispatch.should_stop(); });
         if (waited == Waited::Stopped) {
             // What it waits for first: the log keeps 63 bytes.
-            dispatch.text = text_of(control_->waits_for);
+            dispatch.text = text_of(it_.control->waits_for);
             dispatch.text += (dispatch.text.empty() ? "stopped after " : "; stopped after ") +
-                             std::to_string(control_->cycle.load(std::memory_order_relaxed)) +
+                             std::to_string(it_.control->cycle.load(std::memory_order_relaxed)) +
                              " cycles";
             kill();
             return ACC_STATUS_TIMEOUT;
         }
         if (waited == Waited::Ended) {
             dispatch.text = "the role ended its process: " + how_it_ended();
-            broken_ = true;
+            kill();
             return ACC_STATUS_ENGINE_ERROR;
         }
-        const Answer answer = control_->to_device.answer;
+        const Answer answer = it_.control->to_device.answer;
         if (answer == Answer::Window) {
             if (!serve_window(dispatch)) {
                 kill();
                 dispatch.text = "the region's process took no window";
                 return ACC_STATUS_ENGINE_ERROR;
             }
-            next = control_->to_process.order;
+            next = it_.control->to_process.order;
             continue;
         }
         if (answer == Answer::Fault) {
@@ -222,13 +233,13 @@ acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_
             return status;
         }
         if (answer != Answer::Done) {
-            dispatch.text = text_of(control_->to_device.text);
+            dispatch.text = text_of(it_.control->to_device.text);
             kill();
             return ACC_STATUS_ENGINE_ERROR;
         }
         break;
     }
-    const auto &from = control_->to_device;
+    const auto &from = it_.control->to_device;
     const uint32_t status = from.status;
     cycles = std::min<uint64_t>(from.cycles, uint64_t{1} << 60);
     dispatch.memory->account(from.bytes_read, from.bytes_written);
@@ -254,7 +265,7 @@ acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_
 // What Answer::Fault says.
 acc_status RegionProcess::fault(Dispatch &dispatch)
 {
-    const auto &from = control_->to_device;
+    const auto &from = it_.control->to_device;
     const Fault fault = from.fault;
     const uint64_t address = from.address;
     const int number = from.number;
@@ -291,8 +302,12 @@ acc_status RegionProcess::fault(Dispatch &dispatch)
 
 std::string RegionProcess::how_it_ended()
 {
+    if (!it_.pidfd) return "not known how";
+    // Its pipe closes a moment before; or it has closed it itself, and goes on.
+    pollfd end{it_.pidfd.get(), POLLIN, 0};
+    (void)poll(&end, 1, kEndMs);
     siginfo_t info = {};
-    if (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG | WNOWAIT) ||
+    if (waitid(P_PIDFD, static_cast<id_t>(it_.pidfd.get()), &info, WEXITED | WNOHANG | WNOWAIT) ||
         !info.si_pid)
         return "not known how";
     if (info.si_code == CLD_EXITED) return "exit status " + std::to_string(info.si_status);
@@ -309,8 +324,8 @@ bool RegionProcess::maps(uint64_t address, uint64_t bytes) const
 
 bool RegionProcess::forget(uint64_t address, uint64_t bytes)
 {
-    control_->to_process.address = address;
-    control_->to_process.bytes = bytes;
+    it_.control->to_process.address = address;
+    it_.control->to_process.bytes = bytes;
     if (!give_for(Order::Forget, kForgetNs)) return false;
     std::erase_if(given_, [&](const Range &range) {
         return range.start < address + bytes && range.end > address;

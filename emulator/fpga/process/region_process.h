@@ -20,6 +20,7 @@
 #include <string_view>
 #include <sys/types.h>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace acc::emu::fpga
@@ -42,9 +43,26 @@ struct RunOrder {
 
 std::string system_call_name(int number);
 
+// A process that has begun, as the device holds it.
+struct Started {
+    Started() = default;
+    ~Started();
+    Started(Started &&other) noexcept;
+    Started &operator=(Started &&) = delete;
+
+    pid_t pid = -1;
+    UniqueFd pidfd;             // none: whoever answers is not a process
+    UniqueFd socket;            // what is mapped goes there
+    UniqueFd order;             // writing end, non-blocking: rung with each turn that is given
+    UniqueFd unread;            // its reading end: without a reader, writing to it were a SIGPIPE
+    UniqueFd answer;            // reading end, non-blocking: closed when the process ends
+    Control *control = nullptr; // unmapped in the end
+};
+
 class RegionProcess
 {
 public:
+    explicit RegionProcess(Started &&started) : it_(std::move(started)) {}
     ~RegionProcess();
     RegionProcess(const RegionProcess &) = delete;
     RegionProcess &operator=(const RegionProcess &) = delete;
@@ -68,9 +86,6 @@ public:
     void kill();
 
 private:
-    friend class ProcessPool;
-    RegionProcess() = default;
-
     enum class Waited { Answered, Stopped, Ended };
     Waited give(Order order, const std::function<bool()> &stop);
     bool give_for(Order order, uint64_t ns);
@@ -78,9 +93,7 @@ private:
     std::string how_it_ended();
     acc_status fault(Dispatch &dispatch);
 
-    pid_t pid_ = -1;
-    UniqueFd pidfd_, socket_;
-    Control *control_ = nullptr;
+    Started it_;
     bool broken_ = false;
     struct Range {
         uint64_t start, end;
@@ -99,9 +112,13 @@ public:
 
     // A fresh one, which the next caller does not get. Null and `why`: it could not be started.
     std::unique_ptr<RegionProcess> take(std::string &why);
+    // Starts one ahead of the next take(), and does not wait for it. Not part of take(): it would
+    // compete with what the taken one has to do.
+    void prepare();
 
 private:
     void serve();
+    void begin();
     std::unique_ptr<RegionProcess> spawn(std::string &why);
 
     std::mutex mutex_;
@@ -109,7 +126,7 @@ private:
     std::unique_ptr<RegionProcess> spare_;
     std::string why_;
     unsigned wanted_ = 0;
-    bool failed_ = false, ending_ = false;
+    bool ahead_ = false, failed_ = false, ending_ = false;
     UniqueFd program_; // what a process executes
     // The one thread that is a parent: processes die with it, whatever kills the device.
     std::thread thread_;

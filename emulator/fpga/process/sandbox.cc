@@ -147,7 +147,9 @@ int install_filter()
 {
     Filter filter;
     // The most frequent first: a filter is searched from the top.
-    for (const long call : {SYS_futex,
+    for (const long call : {SYS_read,
+                            SYS_write,
+                            SYS_futex,
                             SYS_recvmsg,
                             SYS_rt_sigreturn,
                             SYS_mmap,
@@ -157,9 +159,7 @@ int install_filter()
                             SYS_mremap,
                             SYS_brk,
                             SYS_close,
-                            SYS_read,
                             SYS_pread64,
-                            SYS_write,
                             SYS_lseek,
                             SYS_dup,
                             SYS_fstat,
@@ -211,7 +211,7 @@ void end_with_fault(Fault fault, int number, uint64_t address)
     answer.fault = fault;
     answer.number = number;
     answer.address = address;
-    give_turn(*control_page, kTurnDevice);
+    give_turn(*control_page, kTurnDevice, kAnswerFd);
     syscall(SYS_exit_group, 1);
     __builtin_trap();
 }

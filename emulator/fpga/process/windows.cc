@@ -61,10 +61,8 @@ bool Windows::request(uint64_t address, bool write)
     answer.answer = Answer::Window;
     answer.address = address;
     answer.write = write;
-    give_turn(*control_, kTurnDevice);
-    while (control_->turn.load(std::memory_order_acquire) != kTurnProcess)
-        futex_wait(control_->turn, kTurnDevice, 0);
-    if (control_->to_process.order != Order::Window) return false;
+    give_turn(*control_, kTurnDevice, kAnswerFd);
+    if (!await_turn(*control_) || control_->to_process.order != Order::Window) return false;
 
     WindowMessage message;
     const int fd = receive_message(kSocketFd, &message, sizeof message);
