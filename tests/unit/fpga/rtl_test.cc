@@ -12,6 +12,7 @@
 
 #include <gmock/gmock.h>
 
+#include <bit>
 #include <random>
 #include <sodium.h>
 #include <unistd.h>
@@ -118,6 +119,38 @@ TEST_F(Rtl, SystolicGemm)
                         RoleClient::at<int8_t>(a)[l * 8 + i] * RoleClient::at<int8_t>(b)[l * 8 + j];
                 ASSERT_EQ(RoleClient::at<int32_t>(out)[i * 8 + j], sum) << k;
             }
+    }
+}
+
+// What docs/roles.md shows first, letter by letter.
+TEST_F(Rtl, TheManualsExample)
+{
+    client->load(read_file(kFolder + "/adder.accx"));
+    constexpr size_t count = 1000;
+    const uint64_t src = client->buffer(count * 4), dst = client->buffer(count * 4);
+    for (uint32_t i = 0; i < count; i++)
+        RoleClient::at<uint32_t>(src)[i] = i * 2654435761u;
+    const Completion done = run("adder", {src, dst, count});
+    ASSERT_EQ(done.status, ACC_STATUS_OK) << done.text;
+    for (uint32_t i = 0; i < count; i++)
+        ASSERT_EQ(RoleClient::at<uint32_t>(dst)[i], i * 2654435761u + 1) << i;
+}
+
+// Written from the manual alone: plain Verilog, none of our sources, no interrupt.
+TEST_F(Rtl, SomebodyElsesDesign)
+{
+    client->load(read_file(kFolder + "/bitcount.accx"));
+    std::mt19937_64 random(5);
+    for (const size_t count : {0, 1, 77}) {
+        const uint64_t src = client->buffer(count * 8 + 8), dst = client->buffer(8);
+        uint64_t expected = 0;
+        for (size_t i = 0; i < count; i++) {
+            RoleClient::at<uint64_t>(src)[i] = random();
+            expected += static_cast<unsigned>(std::popcount(RoleClient::at<uint64_t>(src)[i]));
+        }
+        const Completion done = run("bitcount", {src, dst, count});
+        ASSERT_EQ(done.status, ACC_STATUS_OK) << done.text;
+        EXPECT_EQ(*RoleClient::at<uint64_t>(dst), expected);
     }
 }
 
