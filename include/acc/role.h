@@ -35,7 +35,7 @@ extern "C" {
 #endif
 
 #define ACC_ROLE_ABI_MAJOR 1
-#define ACC_ROLE_ABI_MINOR 0
+#define ACC_ROLE_ABI_MINOR 1 /* 1: run_group, barrier */
 #define ACC_ROLE_ABI (ACC_ROLE_ABI_MAJOR << 16 | ACC_ROLE_ABI_MINOR)
 
 /* The one symbol that a library exports: const struct acc_role_library */
@@ -48,6 +48,16 @@ extern "C" {
 #define ACC_ROLE_CONTROL_DONE 2u
 
 struct acc_role; /* the role's own */
+
+/* A group of work-items: one function, once for each index of `local`. */
+struct acc_work_group {
+	__u32 size;	   /* of this struct */
+	__u32 stack_bytes; /* for each item; 0: 64 KiB, at most 16 MiB */
+	__u32 local[3];	   /* items; 1 to 1024 in all */
+	__u32 reserved;
+	void (*item)(void *argument, const __u32 local_id[3]);
+	void *argument; /* of every item */
+};
 
 /* What the region offers. Valid from create() to destroy(); called only from inside one of
  * the role's functions, on the same thread. */
@@ -68,6 +78,13 @@ struct acc_role_host {
 	void (*progress)(void *context, acc_u64 cycle, const char *waits_for);
 	/* Bytes of a waveform, where one is wanted; null otherwise. */
 	int (*trace_write)(void *context, const void *bytes, acc_u64 size);
+	/* Soft cores, for compiled code: executes a group, each item on a stack of its own with
+	 * a guard below it, and returns when all have ended. 0; -EINVAL for what is no group,
+	 * or from inside of an item; -ENOMEM. Where some items wait at a barrier that others
+	 * did not come to, it does not return: the region faults. */
+	int (*run_group)(void *context, const struct acc_work_group *group);
+	/* Of an item: returns when every item of its group has come to barrier `id`. */
+	void (*barrier)(void *context, __u32 id);
 };
 
 enum acc_role_state {

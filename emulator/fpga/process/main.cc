@@ -95,7 +95,9 @@ private:
         const acc_role_library *library =
             kind == ACC_FPGA_BEHAVIOURAL ? &behavioural_library() : open_image(why);
         if (!library) return answer(Answer::Refused, why);
-        auto runner = Runner::create(*library, why);
+        const SoftCoreGuard guard = {watch_stack_guard,
+                                     [] { end_with_fault(Fault::Barrier, 0, 0); }};
+        auto runner = Runner::create(*library, guard, why);
         if (!runner) return answer(Answer::Refused, why);
         runner_ = std::move(*runner);
         if (control_.to_process.traced) {

@@ -36,7 +36,8 @@ std::string check_ops(const acc_role_ops *ops)
 
 } // namespace
 
-Runner::Runner(const acc_role_library &library) : library_(library)
+Runner::Runner(const acc_role_library &library, const SoftCoreGuard &guard)
+    : library_(library), guard_(guard), core_(guard.stacks)
 {
     host_.size = sizeof host_;
     host_.abi = ACC_ROLE_ABI;
@@ -58,9 +59,26 @@ Runner::Runner(const acc_role_library &library) : library_(library)
         const RunRequest *request = runner->request_;
         if (request && request->alive && request->alive(cycle, waits_for)) runner->given_up_ = true;
     };
+    host_.run_group = [](void *self, const acc_work_group *group) {
+        auto *runner = static_cast<Runner *>(self);
+        switch (runner->core_.run(*group)) {
+        case SoftCore::End::Done:
+            return 0;
+        case SoftCore::End::NoMemory:
+            return -ENOMEM;
+        case SoftCore::End::Divergent:
+            if (runner->guard_.divergent) runner->guard_.divergent();
+            return -EDEADLK;
+        case SoftCore::End::Invalid:
+            break;
+        }
+        return -EINVAL;
+    };
+    host_.barrier = [](void *self, __u32 id) { static_cast<Runner *>(self)->core_.barrier(id); };
 }
 
-Result<std::unique_ptr<Runner>> Runner::create(const acc_role_library &library, std::string &why)
+Result<std::unique_ptr<Runner>> Runner::create(const acc_role_library &library,
+                                               const SoftCoreGuard &guard, std::string &why)
 {
     if (library.size < sizeof library || library.abi >> 16 != ACC_ROLE_ABI_MAJOR) {
         why = "expected a role library of ABI " + std::to_string(ACC_ROLE_ABI_MAJOR) + "; found " +
@@ -75,7 +93,7 @@ Result<std::unique_ptr<Runner>> Runner::create(const acc_role_library &library, 
         why = check_ops(library.role[i]);
         if (!why.empty()) return Error{-EINVAL};
     }
-    return std::unique_ptr<Runner>(new Runner(library));
+    return std::unique_ptr<Runner>(new Runner(library, guard));
 }
 
 Runner::~Runner()

@@ -12,6 +12,7 @@
 #include "common/result.h"
 #include "emulator/engine.h"
 #include "emulator/fpga/process/control.h"
+#include "emulator/fpga/softcore/soft_core.h"
 
 #include <functional>
 #include <memory>
@@ -40,12 +41,18 @@ struct RunRequest {
     std::function<bool(uint64_t cycle, const char *waits_for)> alive;
 };
 
+// What soft cores tell whoever guards the process. Null: nobody.
+struct SoftCoreGuard {
+    SoftCore::StacksChanged stacks = nullptr;
+    void (*divergent)() = nullptr; // does not return
+};
+
 class Runner
 {
 public:
     // `library` outlives the runner. -EINVAL, and `why`: another version, or nothing in it.
     static Result<std::unique_ptr<Runner>> create(const acc_role_library &library,
-                                                  std::string &why);
+                                                  const SoftCoreGuard &guard, std::string &why);
     ~Runner();
     Runner(const Runner &) = delete;
     Runner &operator=(const Runner &) = delete;
@@ -64,7 +71,7 @@ public:
     acc_role *role(const acc_role_ops &ops, std::string &why);
 
 private:
-    explicit Runner(const acc_role_library &library);
+    Runner(const acc_role_library &library, const SoftCoreGuard &guard);
 
     struct Instance {
         const acc_role_ops *ops = nullptr;
@@ -75,6 +82,8 @@ private:
     acc_role_host host_ = {};
     std::vector<Instance> instances_;
     int trace_fd_ = -1;
+    const SoftCoreGuard guard_;
+    SoftCore core_;
 
     // Of the run that is going on.
     const RunRequest *request_ = nullptr;
