@@ -7,7 +7,8 @@
 // It prints `ready` and reads the time to begin (CLOCK_MONOTONIC ns). Then it sends REQUESTS
 // requests, GAP_US after the end of the one before: BATCH dispatches over ELEMENTS elements
 // each of the kernels in turn. It checks every result and prints each request's response in
-// ns, a line each. REQUESTS 0: until it is killed.
+// ns, a line each. REQUESTS 0: until it is killed. KERNEL is one of the bench image's, or
+// FILE.accx:adder for the design of docs/roles.md.
 #include "bench.h"
 
 #include "acc/kernels.h"
@@ -42,11 +43,13 @@ void sleep_until(uint64_t at)
 struct Job {
     std::string name;
     acc_kernel_info kernel;
+    Program own; // of a file
     Buffer memory;
     uint64_t elements = 0;
 
     float *in() const { return static_cast<float *>(acc_buffer_data(memory.get())) + 64; }
     float *out() const { return in() + elements; }
+    static uint32_t *words(float *array) { return reinterpret_cast<uint32_t *>(array); }
     bool of_bytes() const { return name == "quantize" || name == "dequantize"; }
 
     bool prepare(const bench::Subject &subject, uint64_t count)
@@ -54,10 +57,12 @@ struct Job {
         elements = count;
         kernel = ACC_INIT(acc_kernel_info);
         memory = subject.buffer((64 + 2 * count) * sizeof(float));
-        if (!memory || acc_program_find(subject.program.get(), name.c_str(), &kernel) < 0)
-            return false;
+        if (!memory || !find(subject)) return false;
         const auto address = [](const void *p) { return reinterpret_cast<uint64_t>(p); };
-        if (of_bytes()) {
+        if (own) {
+            const uint64_t args[] = {address(in()), address(out()), count};
+            std::memcpy(acc_buffer_data(memory.get()), &args, sizeof args);
+        } else if (of_bytes()) {
             const acc_quantize_args args = {address(in()), address(out()), count, 0.5f, 1};
             std::memcpy(acc_buffer_data(memory.get()), &args, sizeof args);
         } else {
@@ -69,10 +74,26 @@ struct Job {
         }
         return true;
     }
+    bool find(const bench::Subject &subject)
+    {
+        const size_t colon = name.find(".accx:");
+        acc_program *program = subject.program.get();
+        if (colon != std::string::npos) {
+            acc_program *made = nullptr;
+            const std::string file = name.substr(0, colon + 5);
+            if (acc_program_load_file(subject.device.get(), file.c_str(), &made) < 0) return false;
+            own = Program(made);
+            program = made;
+            name = name.substr(colon + 6);
+        }
+        return acc_program_find(program, name.c_str(), &kernel) == 0;
+    }
     void clear(uint64_t round) const
     {
         for (uint64_t i = 0; i < elements; i++) {
-            if (name == "dequantize")
+            if (own)
+                words(in())[i] = uint32_t(i + round);
+            else if (name == "dequantize")
                 reinterpret_cast<int8_t *>(in())[i] = int8_t(i + round);
             else
                 in()[i] = float(int((i + round) % 15) - 7);
@@ -82,6 +103,10 @@ struct Job {
     bool right() const
     {
         for (uint64_t i = 0; i < elements; i++) {
+            if (own) {
+                if (words(out())[i] != words(in())[i] + 1) return false;
+                continue;
+            }
             if (name == "dequantize") {
                 if (out()[i] != 0.5f * float(reinterpret_cast<int8_t *>(in())[i] - 1)) return false;
                 continue;
@@ -158,7 +183,7 @@ int main(int argc, char **argv)
     }
     bench::Subject subject;
     // Four clients on few processors: who spins takes the device's.
-    if (!subject.open(argv[1], argv[6], 1)) return refuse(argv[1]);
+    if (!subject.open(argv[1], "relu", 1)) return refuse(argv[1]);
     std::vector<Job> jobs(size_t(argc - 6));
     for (size_t i = 0; i < jobs.size(); i++)
         jobs[i].name = argv[6 + i];

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import harness
 from harness import accctl
@@ -128,30 +129,47 @@ class Served(harness.Case):
             self.assertRegex(result.stdout, line)
 
 
-class Sharing(harness.Case):
-    """Four processes of different kinds share two regions with more roles than that."""
+class Regions(harness.Case):
+    """Processes that share an FPGA."""
 
-    def client(self, uri, requests, *kernels):
-        return subprocess.Popen(
+    def client(self, uri, requests, *kernels, elements=4000):
+        client = subprocess.Popen(
             [harness.program("benchmarks", "acc-bench-fpga-client"), uri, str(requests), "4",
-             "4000", "500", *kernels],
+             str(elements), "500", *kernels],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
+        self.addCleanup(client.communicate)
+        self.addCleanup(client.kill)
+        return client
 
     def setUp(self):
         if not os.path.exists(harness.program("benchmarks", "acc-bench-fpga-client")):
             self.skipTest("the benchmarks are not built")
 
+
+class Sharing(Regions):
+    """Four processes of different kinds share two regions with more roles than that: the compiled
+    network, two clients with roles of their own, and one with a design of Verilog."""
+
+    def setUp(self):
+        super().setUp()
+        roles = harness.program("tests", "unit", "fpga")
+        if not os.path.exists(os.path.join(roles, "roles.stamp")):
+            self.skipTest("no designs in this build: there is no verilator")
+        self.keys = os.path.join(roles, "keys")
+        self.design = os.path.join(roles, "adder.accx") + ":adder"
+
     def share(self, policy):
         """Runs them; the loads that it took."""
         requests = 40
-        fpga = f"fpga:regions=2,preset=fast,setup_us=1000,pace=real,policy={policy}"
+        fpga = (f"fpga:regions=2,preset=fast,setup_us=1000,pace=real,policy={policy},"
+                f"keys={self.keys}")
         with daemon("--engine", "crossbar", "--engine", fpga) as served:
             environment = dict(os.environ, ACC_DEVICE=f"{served.uri(0)};{served.uri(1)}")
             clients = [
                 self.client(served.uri(1), requests, "relu", "add", "mul"),
-                self.client(served.uri(1), requests, "clip"),
-                self.client(served.uri(1), requests, "dequantize"),
+                self.client(served.uri(1), requests, "clip", "dequantize"),
+                self.client(served.uri(1), requests, self.design),
             ]
             for client in clients:
                 self.assertEqual(client.stdout.readline(), "ready\n")
@@ -191,6 +209,39 @@ class Sharing(harness.Case):
         self.assertGreater(loads["adaptive"], 5)
         # Who comes when depends on the machine; that reuse saves loads does not.
         self.assertLess(loads["adaptive"], loads["fcfs"], loads)
+
+
+class Killed(Regions):
+    """Clients that end without a word while they keep every region busy."""
+
+    def regions(self, uri):
+        listed = self.json_of(accctl("--json", "-d", uri, "region", "list"))["regions"]
+        return {region["state"] for region in listed}
+
+    def until(self, uri, states):
+        deadline = time.monotonic() + harness.TIMEOUT
+        while self.regions(uri) != states:
+            self.assertLess(time.monotonic(), deadline, self.regions(uri))
+
+    def test_every_region_is_free_again(self):
+        # Four million elements are 5 ms of a region's time: there is always a dispatch.
+        for isolation in ("native", "all"):
+            fpga = f"fpga:regions=2,preset=fast,pace=real,isolation={isolation}"
+            with self.subTest(isolation), daemon("--engine", fpga) as served:
+                clients = [self.client(served.uri(), 0, kernel, elements=4_000_000)
+                           for kernel in ("relu", "clip")]
+                for client in clients:
+                    self.assertEqual(client.stdout.readline(), "ready\n")
+                    client.stdin.write("0\n")
+                    client.stdin.flush()
+                self.until(served.uri(), {"busy"})
+                for client in clients:
+                    client.kill()
+                self.until(served.uri(), {"empty"})
+                after = self.client(served.uri(), 3, "relu", "clip")
+                out, error = after.communicate("0\n", timeout=harness.TIMEOUT)
+                self.assertEqual(after.returncode, 0, error)
+                self.assertEqual(len(out.split()), 4)  # ready, and three responses
 
 
 class Place(harness.Case):
