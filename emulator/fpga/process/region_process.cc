@@ -111,11 +111,12 @@ RegionProcess::Waited RegionProcess::give(Order order, const std::function<bool(
     int nap = kFirstNapMs;
     for (;;) {
         pollfd answer{it_.answer.get(), POLLIN, 0};
+        const bool rung = answered() || poll(&answer, 1, nap) > 0;
         // Its last word may have come just before its end, and a byte without a word.
-        const bool open = poll(&answer, 1, answered() ? 0 : nap) <= 0 || take_rings(answer.fd);
+        const bool open = !rung || take_rings(answer.fd);
         if (answered()) return Waited::Answered;
         if (!open) return Waited::Ended;
-        if (!answer.revents) nap = std::min(nap * 2, kLongestNapMs);
+        if (!rung) nap = std::min(nap * 2, kLongestNapMs);
         if (stop()) return Waited::Stopped;
     }
 }
