@@ -10,7 +10,10 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <sched.h>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 namespace acc::bench
@@ -122,6 +125,40 @@ double median(std::vector<uint64_t> &samples)
     return static_cast<double>(samples[samples.size() / 2]);
 }
 
+// What this machine charges for a turn of another process and back: a byte through a pipe each
+// way, both processes on one processor, nothing else done.
+double turn_floor_ns()
+{
+    int there[2], back[2];
+    if (pipe(there) || pipe(back)) fail("pipe");
+    cpu_set_t before, one;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof before, &before)) fail("sched_getaffinity");
+    for (int cpu = 0; cpu < CPU_SETSIZE && !CPU_COUNT(&one); cpu++)
+        if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one)) fail("sched_setaffinity");
+    const pid_t child = fork();
+    if (child < 0) fail("fork");
+    char byte = 0;
+    if (!child) {
+        close(there[1]);
+        while (read(there[0], &byte, 1) == 1 && write(back[1], &byte, 1) == 1) {
+        }
+        _exit(0);
+    }
+    std::vector<uint64_t> samples;
+    for (int i = 0; i < (short_run ? 1'000 : 20'000); i++) {
+        const uint64_t start = now_ns();
+        if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1) fail("a turn");
+        samples.push_back(now_ns() - start);
+    }
+    for (const int fd : {there[0], there[1], back[0], back[1]})
+        close(fd);
+    waitpid(child, nullptr, 0);
+    if (sched_setaffinity(0, sizeof before, &before)) fail("sched_setaffinity");
+    return median(samples);
+}
+
 struct Sha256Args {
     uint64_t src, dst;
     uint32_t blocks, reserved;
@@ -130,6 +167,7 @@ struct Sha256Args {
 nlohmann::json run(const char *noop, const char *sha256, const char *pipeline, const char *keys)
 {
     nlohmann::json metrics;
+    metrics["role_turn_p50_ns"] = turn_floor_ns(); // before there is a thread
     {
         Client client("inproc:fpga:preset=fast,isolation=all");
         client.load(noop);
