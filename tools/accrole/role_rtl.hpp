@@ -71,6 +71,7 @@ public:
 
     explicit Role(const acc_role_host &host) : host_(host)
     {
+        context_.threads(1); // a model starts a pool of them otherwise, and uses none
 #if VM_TRACE
         if (host_.trace_write) {
             context_.traceEverOn(true);
