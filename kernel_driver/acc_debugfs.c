@@ -109,11 +109,18 @@ static const struct file_operations acc_inject_fops = {
 	.llseek = noop_llseek,
 };
 
-/* Any write: as if the watchdog had found the device hung. */
+/*
+ * As if the watchdog had found the device hung by work of the client whose ASID is
+ * written; any other text blames nobody.
+ */
 static ssize_t acc_hang_write(struct file *filp, const char __user *user, size_t bytes,
 			      loff_t *offset)
 {
-	acc_reset_request(file_inode(filp)->i_private, 0, "asked for by debugfs");
+	u32 asid;
+
+	if (kstrtou32_from_user(user, bytes, 10, &asid))
+		asid = 0;
+	acc_reset_request(file_inode(filp)->i_private, asid, "asked for by debugfs");
 	return bytes;
 }
 
@@ -163,11 +170,11 @@ void acc_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 
 	/* A device that sleeps is not woken for this; it has no queue that runs. */
 	if (!acc_file_lost(file) && pm_runtime_get_if_active(&acc->pdev->dev) > 0) {
-		if (acc_call_enter(acc, &idx)) {
+		idx = srcu_read_lock(&acc->calls);
+		if (!READ_ONCE(acc->gone))
 			acc_identify(acc, file->asid, ACC_IDENTIFY_CLIENT, 0, &client,
 				     sizeof(client));
-			acc_call_exit(acc, idx);
-		}
+		srcu_read_unlock(&acc->calls, idx);
 		acc_pm_put(acc);
 	}
 	drm_printf(p, "drm-engine-compute:\t%llu ns\n", client.busy_ns);

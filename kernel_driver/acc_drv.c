@@ -190,20 +190,6 @@ static void acc_postclose(struct drm_device *drm, struct drm_file *drm_file)
 
 /* ---------------------------------------------------------------- ioctls */
 
-bool acc_call_enter(struct acc_device *acc, int *idx)
-{
-	*idx = srcu_read_lock(&acc->calls);
-	if (!READ_ONCE(acc->gone))
-		return true;
-	srcu_read_unlock(&acc->calls, *idx);
-	return false;
-}
-
-void acc_call_exit(struct acc_device *acc, int idx)
-{
-	srcu_read_unlock(&acc->calls, idx);
-}
-
 static const struct drm_ioctl_desc acc_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(ACC_DEV_QUERY, acc_ioctl_dev_query, 0),
 	DRM_IOCTL_DEF_DRV(ACC_BO_CREATE, acc_ioctl_bo_create, 0),
@@ -274,16 +260,17 @@ static long acc_ioctl_checked(struct file *filp, unsigned int cmd, unsigned long
 		return ret;
 	if (nr >= DRM_COMMAND_BASE && nr < DRM_COMMAND_END && !arg)
 		return -EFAULT;
-	if (!acc_call_enter(acc, &idx))
-		return -ENODEV;
-	if (power)
+	idx = srcu_read_lock(&acc->calls);
+	if (READ_ONCE(acc->gone))
+		ret = -ENODEV;
+	else if (power)
 		ret = acc_pm_get(acc);
 	if (!ret) {
 		ret = dispatch(filp, cmd, arg);
 		if (power)
 			acc_pm_put(acc);
 	}
-	acc_call_exit(acc, idx);
+	srcu_read_unlock(&acc->calls, idx);
 	/* Whatever it met: that the context was lost meanwhile is why. */
 	if (ret && acc_file_lost(file))
 		ret = -acc_file_lost(file);

@@ -271,9 +271,6 @@ extern unsigned int acc_grace_ms;
 extern unsigned int acc_watchdog_ms;
 struct acc_file *acc_file_get(struct acc_device *acc, u32 asid);
 void acc_file_put(struct acc_file *file);
-/* Around a call; false: the device is gone. */
-bool acc_call_enter(struct acc_device *acc, int *idx);
-void acc_call_exit(struct acc_device *acc, int idx);
 int acc_file_lost(const struct acc_file *file);
 
 /* acc_admin.c */
