@@ -18,11 +18,11 @@ LEFT_OUT = [f"*/{folder}/*.[chS]" for folder in (
     "drivers/gpu/drm/amd", "drivers/gpu/drm/i915", "drivers/gpu/drm/nouveau", "drivers/gpu/drm/msm",
     "drivers/gpu/drm/xe", "drivers/gpu/drm/radeon", "drivers/net/ethernet", "drivers/net/wireless",
     "drivers/media", "drivers/staging", "drivers/scsi", "drivers/infiniband", "sound")]
-LEFT_OUT += ["*/Documentation/*.rst", "*/Documentation/*.yaml", "*/Documentation/*.txt", "*.dts",
-             "*.dtsi", "*/tools/testing/*", "*/tools/perf/*"]
-LEFT_OUT += [f"*/arch/{name}/*" for name in (
+LEFT_OUT += [f"*/arch/{name}/*.[chS]" for name in (
     "alpha arc arm arm64 csky hexagon loongarch m68k microblaze mips nios2 openrisc parisc powerpc "
     "riscv s390 sh sparc xtensa").split()]
+LEFT_OUT += ["*/Documentation/*.rst", "*/Documentation/*.yaml", "*/Documentation/*.txt", "*.dts",
+             "*.dtsi", "*/tools/testing/*", "*/tools/perf/*"]
 
 
 class DebugKernel:
