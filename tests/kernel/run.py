@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 
+import debug_kernel
 import lab
 import steps
 import vm
@@ -22,7 +23,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 PROGRAMS = ["tests/conformance/acc-conformance", "tests/kernel/acc-kernel-test", "examples/digits"]
 TOOLS = ["tools/accctl/accctl", "benchmarks/acc-bench"]
 DIGITS = ["test_images.npy", "test_labels.npy", "float_probabilities.npy"]
-PACKAGED = ["qemu-system-x86_64", "depmod", "xz", "strip", "dpkg-deb"]
+PACKAGED = ["qemu-system-x86_64", "depmod", "modinfo", "xz", "strip", "dpkg-deb"]
 
 
 class Lab:
@@ -50,7 +51,7 @@ class Lab:
         path = self.path(name)
         if not os.path.exists(path):
             raise RuntimeError(f"expected {path} to be built; found none (./dev build)")
-        return path
+        return os.path.realpath(path)  # where its libraries are found from
 
     def pack(self):
         files = lab.Initramfs(os.path.join(self.work, "stripped"))
@@ -79,16 +80,24 @@ class Lab:
 
 # (cards, steps) of each machine.
 SHORT = [
-    (["crossbar", "fpga"], [
-        steps.load, steps.kunit, steps.conformance(0), steps.conformance(1),
-        steps.kernel_tests(0, 1), steps.digits, steps.emulator_killed]),
+    (["null", "crossbar", "fpga"], [
+        steps.load, steps.kunit, steps.conformance(0), steps.kernel_tests(0, 1), steps.digits,
+        steps.removal, steps.emulator_killed]),
 ]
 FULL = [
     (["crossbar", "fpga", "null"], [
         steps.load, steps.kunit, steps.conformance(0), steps.conformance(1), steps.conformance(2),
         steps.kernel_tests(0, 1), steps.kernel_tests(1, 2), steps.kernel_tests(2, 0),
-        steps.digits, steps.device_reset, steps.stuck, steps.removal, steps.unload,
-        steps.emulator_killed]),
+        steps.packaging, steps.tools, steps.digits, steps.fuzz(60), steps.rmmod_refused,
+        steps.device_reset, steps.stuck, steps.removal, steps.unload, steps.emulator_killed]),
+]
+# The same and more on a kernel that checks itself. Leaks are looked for where modules are gone.
+DEBUG = [
+    (["crossbar", "fpga", "null"], [
+        steps.load, steps.kunit, steps.leaks, steps.conformance(2), steps.conformance(0),
+        steps.conformance(1), steps.kernel_tests(2, 0), steps.kernel_tests(0, 1), steps.leaks,
+        steps.fail_nth, steps.leaks, steps.fuzz(600), steps.leaks, steps.device_reset, steps.stuck,
+        steps.removal, steps.unload, steps.leaks, steps.emulator_killed, steps.leaks]),
 ]
 
 
@@ -152,16 +161,20 @@ def main():
     parser.add_argument("--tally", help="a line is appended here whatever happens")
     parser.add_argument("--label", default="kernel")
     parser.add_argument("--short", action="store_true", help="one machine, what ./dev test runs")
+    parser.add_argument("--debug", action="store_true",
+                        help="on a kernel with KASAN, lockdep, kmemleak and fault injection")
     parser.add_argument("--only", action="append", help="steps with this word in their name")
     parser.add_argument("--shell", help="boot, load, run this line, print what it says")
     parser.add_argument("--card", action="append", help="for --shell: the cards")
     options = parser.parse_args()
     cases = []
     try:
-        laboratory = Lab(options.build, options.cache)
+        kernel = debug_kernel.DebugKernel(options.cache) if options.debug else None
+        laboratory = Lab(options.build, options.cache, kernel)
         if options.shell:
             return shell(laboratory, options.card or ["crossbar", "fpga", "null"], options.shell)
-        cases = run_plan(laboratory, SHORT if options.short else FULL, options.only)
+        plan = DEBUG if options.debug else SHORT if options.short else FULL
+        cases = run_plan(laboratory, plan, options.only)
     except lab.Missing as missing:
         print(f"skipped: {missing}")
         cases = [steps.Case("kernel", "skipped", str(missing))]

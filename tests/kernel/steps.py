@@ -58,6 +58,10 @@ def engine_of(spec):
     return spec.partition(":")[0]
 
 
+def node_of(machine, engine):
+    return f"/dev/accel/accel{[engine_of(spec) for spec in machine.specs].index(engine)}"
+
+
 # ------------------------------------------------------------------------------------ steps
 
 def load(lab, machine):
@@ -112,11 +116,43 @@ def kernel_tests(first, second, arguments=""):
     return step
 
 
+def fuzz(seconds):
+    def step(_, machine):
+        """Random calls and mappings; what counts besides is the kernel's log."""
+        status, output = machine.run(f"{victims(machine)} --fuzz={seconds}", seconds + 600)
+        return said_cases("random calls", status, output)
+    step.__name__ = "fuzz"
+    return step
+
+
+INJECTORS = ("failslab", "fail_page_alloc", "fail_usercopy")
+
+
+def fail_nth(_, machine):
+    """A fault in each allocation and each copy of each call (guest/fail_nth.cc)."""
+    settings = ["ignore-gfp-wait N", "ignore-gfp-highmem N", "min-order 0", "verbose 0"]
+    line = "; ".join(
+        f"[ ! -e /sys/kernel/debug/{place}/{name} ] || echo {value} >/sys/kernel/debug/{place}/{name}"
+        for place in INJECTORS for name, value in map(str.split, settings))
+    cases = [command(machine, "fault injection is there", f"{line}; ls /sys/kernel/debug/failslab")]
+    status, output = machine.run(f"{victims(machine)} --fail-nth", 3600)
+    return cases + said_cases("a fault in", status, output)
+
+
+def leaks(_, machine):
+    """What kmemleak has found since it was last asked. It reports nothing younger than 5 s."""
+    status, output = machine.run(
+        "cd /sys/kernel/debug; sleep 6; echo scan >kmemleak; sleep 6; echo scan >kmemleak;"
+        " cat kmemleak; echo clear >kmemleak", 900)
+    return [check("kmemleak finds nothing", status == 0 and not output.strip(), output[-4000:])]
+
+
 def digits(lab, machine):
     """The example on both engines: every probability as in process, bit for bit."""
     status, output = machine.run(
         "digits /digits/digits.accx /digits --check --raw /tmp/raw"
-        " --device /dev/accel/accel0 --device /dev/accel/accel1 && sha256sum /tmp/raw", 600)
+        f" --device {node_of(machine, 'crossbar')} --device {node_of(machine, 'fpga')}"
+        " && sha256sum /tmp/raw", 600)
     cases = [check("digits: runs", status == 0, output[-2000:])]
     found = re.search(r"^([0-9a-f]{64})", output, re.M)
     with tempfile.TemporaryDirectory() as folder:
@@ -133,6 +169,40 @@ def digits(lab, machine):
     return cases
 
 
+def tools(_, machine):
+    """accctl sees the nodes as it sees emulated devices, and has no complaint."""
+    status, output = machine.run("accctl device list", 60)
+    cases = [check("accctl lists", status == 0, output)]
+    for index, spec in enumerate(machine.specs):
+        node = f"/dev/accel/accel{index}"
+        cases.append(check(f"accctl lists {node}",
+                           re.search(rf"^{node} +{engine_of(spec)} ", output, re.M), output))
+        status, said = machine.run(f"accctl -d {node} validate", 300)
+        cases.append(check(f"accctl validate {node}", status == 0, said[-2000:]))
+    return cases
+
+
+def packaging(lab, _):
+    """What the module says of itself, without a machine."""
+    def field(name):
+        return subprocess.run(["modinfo", "-F", name, lab.modules[-1]], check=True, text=True,
+                              capture_output=True).stdout.strip()
+    with open(os.path.join(lab.source, "kernel_driver", "dkms.conf"), encoding="utf-8") as file:
+        dkms = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', file.read(), re.M))
+    with open(os.path.join(lab.source, "docs", "driver.md"), encoding="utf-8") as file:
+        documented = set(re.findall(r"^\| `(\w+)` \| \S", file.read(), re.M))
+    parameters = dict(line.split(":", 1) for line in field("parm").splitlines())
+    cases = [check(f"modinfo: {name}", re.search(pattern, field(name)), field(name)) for name, pattern in (
+        ("license", "^GPL$"), ("description", "accelerators"), ("author", "."),
+        ("alias", "pci:v00001AF4d000010F5"), ("import_ns", "DMA_BUF"))]
+    cases.append(check("modinfo and dkms.conf: version",
+                       field("version") == dkms.get("PACKAGE_VERSION"), str(dkms)))
+    for name, text in parameters.items():
+        cases.append(check(f"parameter {name} is described", name in documented and
+                           "(default" in text, f"{name}: {text}"))
+    return cases
+
+
 def victims(machine):
     devices = " ".join(f"--device=/dev/accel/accel{i}" for i in range(len(machine.specs)))
     return f"acc-kernel-test {devices}"
@@ -143,6 +213,12 @@ def bus_addresses(machine):
     _, output = machine.run(
         "for i in 0 1 2; do readlink -f /sys/class/accel/accel$i/device 2>/dev/null; done")
     return [os.path.basename(line) for line in output.split()]
+
+
+def rmmod_refused(_, machine):
+    """Unloading with a node open is refused, by the kernel."""
+    status, output = machine.run("exec 9</dev/accel/accel0; rmmod acc")
+    return [check("rmmod with an open node is refused", status != 0, output)]
 
 
 def unload(_, machine):
@@ -179,7 +255,7 @@ def device_reset(_, machine):
     """The driver resets the devices while everything is at work: EIO, and all goes on."""
     line = (f"({victims(machine)} --victim={errno.EIO} >/tmp/victim 2>&1; echo $? >/tmp/status) &"
             " n=0; until grep -q ready /tmp/victim || [ $n -gt 600 ]; do sleep 0.1; n=$((n+1)); done;"
-            " for r in /sys/kernel/debug/accel/*/reset; do echo 1 > $r || exit 9; done;"
+            " for r in /sys/kernel/debug/accel/*/reset; do echo 0 > $r || exit 9; done;"
             " wait; cat /tmp/victim; exit $(cat /tmp/status)")
     status, output = machine.run(line, 300)
     return said_cases("reset under load", status, output)
