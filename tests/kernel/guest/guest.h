@@ -28,7 +28,7 @@ bool write_text(const std::string &path, const std::string &text);
 std::vector<std::string> own_fdinfo();
 std::string field(const std::string &fdinfo, const std::string &name);
 
-// Interrupts of the driver so far, of all processors.
+// Interrupts of events so far, of all devices and processors.
 uint64_t interrupts();
 
 // Clients of all nodes that wait in every way there is, and produce, until their device is gone

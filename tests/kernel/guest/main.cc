@@ -87,7 +87,7 @@ uint64_t interrupts()
     std::ifstream file("/proc/interrupts");
     uint64_t sum = 0;
     for (std::string line; std::getline(file, line);) {
-        if (line.find("acc") == std::string::npos) continue;
+        if (line.find("acc-event") == std::string::npos) continue;
         std::istringstream words(line.substr(line.find(':') + 1));
         for (uint64_t count; words >> count;)
             sum += count;
