@@ -88,7 +88,7 @@ FULL = [
     (["crossbar", "fpga", "null"], [
         steps.load, steps.kunit, steps.conformance(0), steps.conformance(1), steps.conformance(2),
         steps.kernel_tests(0, 1), steps.kernel_tests(1, 2), steps.kernel_tests(2, 0),
-        steps.packaging, steps.tools, steps.digits, steps.fuzz(60), steps.rmmod_refused,
+        steps.packaging, steps.tools, steps.digits, steps.rmmod_refused,
         steps.device_reset, steps.stuck, steps.removal, steps.unload, steps.emulator_killed]),
 ]
 # The same and more on a kernel that checks itself. Leaks are looked for where modules are gone.
