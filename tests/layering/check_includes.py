@@ -89,6 +89,7 @@ TABLE = {
         ANY,
     ),
     "tools/accrole/": (["common/", "program/"] + SHARED + FORMATS, ["tomlplusplus"], ANY),
+    "tools/accasm/": (["common/", "arch/", "program/"] + FORMATS, ["cli11"], ANY),
     # A tool of the build: writes the programs that examples, self-tests and benchmarks dispatch.
     "tools/mkimage/": (
         ["common/", "program/", "examples/", "tools/accctl/selftest.h"] + SHARED + FORMATS,
