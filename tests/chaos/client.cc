@@ -42,7 +42,8 @@ enum ExitCode { exit_ok = 0, exit_wrong = 1, exit_usage = 2, exit_lost = 3 };
 
 constexpr size_t hoard_bytes = 1 << 20;
 constexpr uint64_t spin_for_ever = 1'000'000'000'000;
-constexpr uint64_t longest_pause_us = 4000;
+// Dozens of clients leave the processors time to start who comes after a victim.
+constexpr uint64_t longest_pause_us = 50'000;
 
 // What stdin has asked for, and who ended first and why.
 class Orders
@@ -53,7 +54,11 @@ public:
         std::string line;
         while (std::getline(std::cin, line)) {
             std::lock_guard lock(mutex_);
-            if (line == "pause") paused_ = true;
+            if (line == "pause") {
+                paused_ = true;
+                round_++;
+                standing_ = 0;
+            }
             if (line == "resume") paused_ = false;
             if (line == "hang") hang_ = true;
             if (line == "quit") break;
@@ -78,14 +83,15 @@ public:
         std::lock_guard lock(mutex_);
         return paused_;
     }
-    // Of a thread that has settled. `all_paused` runs when the last of `threads` has.
+    // Of a thread that has settled. `all_paused` runs when the last of `threads` has. Who is asked
+    // again before it has woken stands, and tells, once more.
     template <typename F>
     void stand_still(unsigned threads, F all_paused)
     {
         std::unique_lock lock(mutex_);
+        const unsigned round = round_;
         if (++standing_ == threads) all_paused();
-        changed_.wait(lock, [&] { return !paused_ || quit_ || ended_; });
-        standing_--;
+        changed_.wait(lock, [&] { return !paused_ || round_ != round || quit_ || ended_; });
     }
     void wait_for_quit()
     {
@@ -109,7 +115,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     bool paused_ = false, quit_ = false, hang_ = false, ended_ = false;
-    unsigned standing_ = 0;
+    unsigned round_ = 0, standing_ = 0; // of "pause"; who stands in it
     int code_ = exit_ok;
 };
 
