@@ -188,7 +188,7 @@ acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_
     auto &to = it_.control->to_process;
     to.kernarg_bytes =
         static_cast<uint32_t>(std::min(dispatch.kernargs.size(), sizeof to.kernargs));
-    std::memcpy(to.kernargs, dispatch.kernargs.data(), to.kernarg_bytes);
+    std::copy_n(dispatch.kernargs.data(), to.kernarg_bytes, to.kernargs);
     std::memcpy(to.grid, dispatch.grid, sizeof to.grid);
     std::memset(to.role, 0, sizeof to.role);
     std::memcpy(to.role, order.role.data(), std::min(order.role.size(), sizeof to.role - 1));

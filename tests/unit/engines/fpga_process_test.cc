@@ -131,7 +131,7 @@ protected:
     FileMemory memory;
     Dispatch dispatch;
     uint64_t cycles = 0;
-    std::atomic<bool> over{false};
+    std::atomic<bool> over{false}, silent{false}; // as long as the thread lives
     UniqueFd wake;
     std::thread thread;
 };
@@ -287,7 +287,6 @@ TEST_F(ProcessTest, NothingItSaysIsBelieved)
 
 TEST_F(ProcessTest, ForgetsOnlyWhatItIsTold)
 {
-    bool silent = false;
     uint64_t told = 0;
     playing([&](Peer &it) {
         told = it.control->to_process.order == Order::Forget ? it.control->to_process.bytes : 0;
