@@ -16,7 +16,7 @@ BOOT_SECONDS = 600
 # What the kernel says when something is wrong with it, or with us in it.
 TROUBLE = re.compile(
     r"BUG:|WARNING:|Oops|Kernel panic|general protection|Unable to handle|unable to handle"
-    r"|blocked for more than|refcount_t:|list_(add|del) corruption"
+    r"|blocked for more than|soft lockup|hard LOCKUP|rcu.*stall|refcount_t:|list_(add|del) corruption"
     r"|DMA-API:|KASAN|UBSAN|possible circular|possible recursive|inconsistent lock|suspicious RCU"
     r"|kmemleak: [1-9]|scheduling while atomic|sleeping function called|Call Trace"
 )
@@ -147,9 +147,10 @@ class Machine:
             "-chardev", f"socket,id=agent,path={self.cards.path('agent')}",
             "-serial", "chardev:agent",
             "-kernel", self.image, "-initrd", self.initrd,
-            # A machine that others load may not run this one for a minute: no fault of the kernel.
-            "-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic nowatchdog"
-            " rcupdate.rcu_cpu_stall_suppress=1 " + self.arguments,
+            # A machine that others load may not run this one for a minute: no fault of the kernel,
+            # which calls two minutes a lockup and five a stall here.
+            "-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic watchdog_thresh=60"
+            " rcupdate.rcu_cpu_stall_timeout=300 " + self.arguments,
         ]
         for plug in plugs:
             command += ["-device", f"x-pci-proxy-dev,fd={plug.fileno()}"]
