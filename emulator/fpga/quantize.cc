@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// quantize, dequantize and requantize: docs/quantization.md.
+// quantize, dequantize and requantize: docs/quantisation.md.
 #include "emulator/fpga/check.h"
 #include "emulator/fpga/stream.h"
 

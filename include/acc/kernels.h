@@ -5,7 +5,7 @@
  * device addresses of the dispatching client. Tensors are dense, channels last
  * (NHWC), int8 unless said otherwise. Strides and counts are in elements.
  *
- * Integer semantics, defined once (docs/quantization.md):
+ * Integer semantics, defined once (docs/quantisation.md):
  *   requant(x, m, s) = (x * m + 2^(s-1)) >> s     64-bit, arithmetic shift, 1 <= s <= 62
  *   round_half_even for float -> int8, as ONNX QuantizeLinear
  * Every kernel takes grid (1,1,1): one dispatch is one pass over `batch` items.
