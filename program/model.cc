@@ -45,11 +45,8 @@ std::string check_tensor(const acc_model_tensor &t, uint64_t workspace)
 {
     if (!is_name(t.name)) return "expected a NUL-padded name; found \"" + printable(t.name) + "\"";
     const uint32_t element = dtype_bytes(t.dtype);
-    if (!element) return "expected dtype 1, 2 or 3; found " + std::to_string(t.dtype);
-    if (t.rank < 1 || t.rank > ACC_MODEL_MAX_DIMS)
-        return "expected rank 1 to 6; found " + std::to_string(t.rank);
-    if (t.dims[0] != 1)
-        return "expected dims[0] = 1, the batch; found " + std::to_string(t.dims[0]);
+    if (!element) return "expected dtype 1 to 13; found " + std::to_string(t.dtype);
+    if (t.rank > ACC_MODEL_MAX_DIMS) return "expected rank 0 to 6; found " + std::to_string(t.rank);
     uint64_t bytes = element;
     for (uint32_t i = 0; i < ACC_MODEL_MAX_DIMS; i++) {
         if (i >= t.rank) {
@@ -113,7 +110,7 @@ std::string check_step(const ModelTables &m, uint32_t index, const ModelContext 
     const acc_model_step &s = m.steps[index];
     if (!is_name(s.name)) return "expected a NUL-padded name; found \"" + printable(s.name) + "\"";
     if (s.target >= ACC_TARGET_COUNT)
-        return "expected a target below 3; found " + std::to_string(s.target);
+        return "expected a target below 4; found " + std::to_string(s.target);
     const auto &kernels = context.kernels[s.target];
     if (s.kernel >= kernels.size())
         return "expected a kernel below " + std::to_string(kernels.size()) + " of " +
@@ -152,9 +149,21 @@ uint32_t dtype_bytes(uint32_t dtype)
     switch (dtype) {
     case ACC_DTYPE_F32:
     case ACC_DTYPE_I32:
+    case ACC_DTYPE_U32:
         return 4;
     case ACC_DTYPE_I8:
+    case ACC_DTYPE_U8:
+    case ACC_DTYPE_BOOL:
         return 1;
+    case ACC_DTYPE_I16:
+    case ACC_DTYPE_U16:
+    case ACC_DTYPE_F16:
+    case ACC_DTYPE_BF16:
+        return 2;
+    case ACC_DTYPE_I64:
+    case ACC_DTYPE_U64:
+    case ACC_DTYPE_F64:
+        return 8;
     default:
         return 0;
     }
@@ -187,8 +196,8 @@ Result<ModelTables> parse_model(std::span<const std::byte> section, const ModelC
     if (!read_table(section, h.kernarg_offset, h.kernarg_bytes, m.kernargs))
         return bad(range_text("kernargs", h.kernarg_bytes, 1, h.kernarg_offset, size));
 
-    if (h.inputs < 1 || h.outputs < 1 || uint64_t{h.inputs} + h.outputs > h.tensors)
-        return bad("expected at least one input and output among " + std::to_string(h.tensors) +
+    if (h.outputs < 1 || uint64_t{h.inputs} + h.outputs > h.tensors)
+        return bad("expected inputs and at least one output among " + std::to_string(h.tensors) +
                    " tensors; found " + std::to_string(h.inputs) + " and " +
                    std::to_string(h.outputs));
     if (h.workspace_bytes > kMaxWorkspace)

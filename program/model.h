@@ -31,7 +31,7 @@ struct ModelTables {
 // A plan that has been checked: whoever walks it needs no check of its own.
 //  - inputs + outputs <= tensors, both at least 1; names of inputs differ, so do outputs'
 //  - tensors lie inside the workspace at multiples of 64; bytes fit dtype and dims;
-//    dims[0] is 1, dims beyond rank are 0; int8 tensors have a finite scale > 0
+//    dims are at least 1, beyond the rank 0; int8 tensors have a finite scale > 0
 //  - a step's kernel exists; its kernarg_bytes are the kernel's and inside kernargs
 //  - relocs and deps of the steps follow each other without gaps, in the steps' order
 //  - relocs are aligned, inside the kernargs and do not overlap; their indices exist

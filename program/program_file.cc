@@ -133,7 +133,7 @@ std::string read_array(const Note &note, uint32_t type, std::vector<T> &array)
 std::string check_desc_name(const char (&name)[ACC_NAME_BYTES], uint32_t target)
 {
     if (!is_name(name)) return "expected a NUL-padded name; found \"" + printable(name) + "\"";
-    if (target >= ACC_TARGET_COUNT) return "expected a target below 3; found " + number(target);
+    if (target >= ACC_TARGET_COUNT) return "expected a target below 4; found " + number(target);
     return {};
 }
 
@@ -207,7 +207,7 @@ std::string ProgramFile::read_notes(const Notes &notes)
                    number(n.type) + " and " + number(n.desc.size());
         const auto compat = load_struct<acc_note_compat>(n.desc);
         if (compat.target >= ACC_TARGET_COUNT)
-            return ACC_SECTION_COMPAT ": expected a target below 3; found " + number(compat.target);
+            return ACC_SECTION_COMPAT ": expected a target below 4; found " + number(compat.target);
         if (targets_[compat.target].compat)
             return ACC_SECTION_COMPAT ": expected one note per target; found two for " +
                    target_name(compat.target);

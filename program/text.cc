@@ -21,6 +21,8 @@ std::string target_name(uint32_t target)
         return "crossbar";
     case ACC_TARGET_FPGA:
         return "fpga";
+    case ACC_TARGET_HOST:
+        return "host";
     default:
         return "target " + std::to_string(target);
     }

@@ -7,7 +7,7 @@
  *   .note.acc.compat    one note per target, type ACC_NOTE_COMPAT: struct acc_note_compat
  *   .note.acc.units     note type ACC_NOTE_UNITS: struct acc_unit_desc[]
  *   .note.acc.kernels   note type ACC_NOTE_KERNELS: struct acc_kernel_desc[]
- *   .acc.image.<target> what the engine loads; target is null, crossbar or fpga
+ *   .acc.image.<target> what the engine loads; target is null, crossbar, fpga or host
  *   .acc.model          a compiled network: struct acc_model_header and its tables
  *   .acc.const          constants of the model (biases, multipliers, shifts)
  *   .acc.report         the placement report, JSON text
@@ -42,11 +42,12 @@
 
 #define ACC_NAME_BYTES 48
 
-/* Numbers of enum drm_acc_engine. */
+/* Numbers of enum drm_acc_engine; the host agent is no device, but the runtime itself. */
 enum acc_target {
 	ACC_TARGET_NULL = 0,
 	ACC_TARGET_CROSSBAR = 1,
 	ACC_TARGET_FPGA = 2,
+	ACC_TARGET_HOST = 3,
 	ACC_TARGET_COUNT
 };
 
@@ -283,6 +284,52 @@ struct acc_fpga_edge {
 	__u32 depth; /* 1 ... 65536 */
 };
 
+/* ---------------------------------------------------------- .acc.image.host */
+
+#define ACC_HOST_MAGIC 0x53484158u /* "XAHS" */
+#define ACC_HOST_MAX_DIMS 8
+
+/* Kernel k is one operator of ONNX's newest set on tensors of fixed shapes. Its kernel
+ * arguments are an address (acc_u64) for each operand: inputs, then outputs. Operands that are
+ * left out have dtype 0. All of it is for one item: with a batch the operator runs for each. */
+struct acc_host_image {
+	__u32 magic;
+	__u32 version; /* 1 */
+	__u32 kernels;
+	__u32 operands;
+	__u32 attrs;
+	__u32 data_bytes;
+	/* struct acc_host_kernel[kernels], acc_host_operand[operands], acc_host_attr[attrs],
+	 * then data_bytes of values. Operands and attributes of kernel k follow those of k - 1. */
+};
+
+struct acc_host_kernel {
+	char op[ACC_NAME_BYTES];
+	__u32 inputs, outputs, attrs;
+	__u32 reserved;
+};
+
+struct acc_host_operand {
+	__u32 dtype; /* enum acc_dtype, 0: left out */
+	__u32 rank;
+	acc_u64 dims[ACC_HOST_MAX_DIMS];
+};
+
+enum acc_host_attr_type {
+	ACC_HOST_INT = 1,    /* one acc_s64 */
+	ACC_HOST_FLOAT = 2,  /* one float */
+	ACC_HOST_STRING = 3, /* `count` bytes */
+	ACC_HOST_INTS = 4,   /* `count` acc_s64 */
+	ACC_HOST_FLOATS = 5, /* `count` floats */
+};
+
+struct acc_host_attr {
+	char name[ACC_NAME_BYTES];
+	__u32 type;	/* enum acc_host_attr_type */
+	__u32 count;	/* 1 for INT and FLOAT */
+	acc_u64 offset; /* in the values */
+};
+
 /* --------------------------------------------------------------- .acc.model */
 
 #define ACC_MODEL_MAGIC 0x4c444d41u /* "AMDL" */
@@ -292,6 +339,17 @@ enum acc_dtype {
 	ACC_DTYPE_F32 = 1,
 	ACC_DTYPE_I8 = 2,
 	ACC_DTYPE_I32 = 3,
+	/* Of the host agent alone, as inputs and outputs too. */
+	ACC_DTYPE_U8 = 4,
+	ACC_DTYPE_I16 = 5,
+	ACC_DTYPE_U16 = 6,
+	ACC_DTYPE_U32 = 7,
+	ACC_DTYPE_I64 = 8,
+	ACC_DTYPE_U64 = 9,
+	ACC_DTYPE_BOOL = 10, /* bytes of 0 or 1 */
+	ACC_DTYPE_F16 = 11,
+	ACC_DTYPE_BF16 = 12,
+	ACC_DTYPE_F64 = 13,
 };
 
 /*
@@ -312,7 +370,7 @@ struct acc_model_header {
 struct acc_model_tensor {
 	char name[ACC_NAME_BYTES];
 	__u32 dtype; /* enum acc_dtype */
-	__u32 rank;  /* dims[0] is the batch, 1 in the plan */
+	__u32 rank;  /* 0: a scalar */
 	__u32 dims[ACC_MODEL_MAX_DIMS];
 	acc_u64 offset; /* in the workspace */
 	acc_u64 bytes;
@@ -368,6 +426,10 @@ ACC_ASSERT_SIZE(struct acc_fpga_native, 48);
 ACC_ASSERT_SIZE(struct acc_fpga_register, 16);
 ACC_ASSERT_SIZE(struct acc_fpga_stage, 56);
 ACC_ASSERT_SIZE(struct acc_fpga_edge, 24);
+ACC_ASSERT_SIZE(struct acc_host_image, 24);
+ACC_ASSERT_SIZE(struct acc_host_kernel, 64);
+ACC_ASSERT_SIZE(struct acc_host_operand, 72);
+ACC_ASSERT_SIZE(struct acc_host_attr, 64);
 ACC_ASSERT_SIZE(struct acc_model_header, 88);
 ACC_ASSERT_SIZE(struct acc_model_tensor, 104);
 ACC_ASSERT_SIZE(struct acc_model_step, 80);

@@ -22,6 +22,10 @@ LIBRARIES = {
     "libdrm": r"(xf86drm|xf86drmMode)\.h|libdrm/",
     "libelf": r"(libelf|gelf)\.h|elfutils/",
     "onnx": r"onnx/|google/protobuf/",
+    "onednn": r"oneapi/dnnl/",
+    "flatbuffers": r"flatbuffers/|tflite_generated\.h",
+    "protobuf": r"tensorflow\.pb\.h",
+    "png": r"png\.h",
     "cli11": r"CLI/",
     "json": r"nlohmann/",
     "gtest": r"(gtest|gmock)/",
@@ -76,7 +80,8 @@ TABLE = {
         ["spdlog", "cli11", "tomlplusplus", "systemd"],
         ANY,
     ),
-    "libacc/": (["include/", "common/", "program/"], ["spdlog", "hwloc", "libdrm"], ANY),
+    "host/": (["include/acc/program.h", "include/acc/abi.h"], ["onednn"], ANY),
+    "libacc/": (["include/", "common/", "program/", "host/"], ["spdlog", "hwloc", "libdrm"], ANY),
     "libacc/transport_inproc.cc": (
         ["include/", "common/", "program/", "libacc/", "emulator/emulator.h"],
         ["spdlog"],
@@ -84,7 +89,8 @@ TABLE = {
     ),
     "libacc/interop/": (PUBLIC, ["spdlog"], ANY),
     "tools/accctl/": (
-        PUBLIC + ["common/", "arch/", "policy/", "tools/accrole/role_tool.h"],
+        PUBLIC + ["common/", "arch/", "policy/", "tools/accrole/role_tool.h",
+                  "tools/image/image.h"],
         ["cli11", "json"],
         ANY,
     ),
@@ -96,9 +102,10 @@ TABLE = {
         ["cli11"],
         ANY,
     ),
+    "tools/image/": (["common/"], ["png"], ANY),
     "tools/accc/": (
-        ["common/", "arch/", "program/"] + SHARED + FORMATS,
-        ["spdlog", "onnx", "cli11", "json"],
+        ["common/", "arch/", "program/", "host/", "tools/image/image.h"] + SHARED + FORMATS,
+        ["spdlog", "onnx", "flatbuffers", "protobuf", "cli11", "json"],
         ANY,
     ),
     "tools/accmap/": (

@@ -138,10 +138,8 @@ TEST(Model, Refusals)
              m.inputs = 2;
              set_name(m.tensors[1].name, "x");
          }},
-        {"dtype 1, 2 or 3; found 9", [](auto &m) { m.tensors[2].dtype = 9; }},
-        {"rank 1 to 6; found 0", [](auto &m) { m.tensors[2].rank = 0; }},
-        {"rank 1 to 6; found 7", [](auto &m) { m.tensors[2].rank = 7; }},
-        {"dims[0] = 1", [](auto &m) { m.tensors[2].dims[0] = 2; }},
+        {"dtype 1 to 13; found 14", [](auto &m) { m.tensors[2].dtype = 14; }},
+        {"rank 0 to 6; found 7", [](auto &m) { m.tensors[2].rank = 7; }},
         {"at least 1; found 0", [](auto &m) { m.tensors[2].dims[1] = 0; }},
         {"zero beyond the rank", [](auto &m) { m.tensors[2].dims[5] = 1; }},
         {"below 2^64",
@@ -160,7 +158,7 @@ TEST(Model, Refusals)
          [](auto &m) { m.tensors[0].scale = std::numeric_limits<float>::quiet_NaN(); }},
         {"zero point of -128 to 127", [](auto &m) { m.tensors[2].zero_point = 128; }},
         {"step 0: expected a NUL-padded name", [](auto &m) { m.steps[0].name[0] = 0; }},
-        {"target below 3; found 3", [](auto &m) { m.steps[0].target = 3; }},
+        {"target below 4; found 4", [](auto &m) { m.steps[0].target = 4; }},
         {"kernel below 2 of fpga; found 2", [](auto &m) { m.steps[0].kernel = 2; }},
         {"kernel below 0 of null", [](auto &m) { m.steps[0].target = ACC_TARGET_NULL; }},
         {"32 kernarg bytes of its kernel; found 40",

@@ -153,7 +153,7 @@ TEST(Refusal, Notes)
               {"NUL-padded name", note(ACC_SECTION_ID, kDesc + 40, 0)},
               {ACC_SECTION_COMPAT ": expected it", rename(ACC_SECTION_COMPAT)},
               {"type 2 and 32 bytes", note(ACC_SECTION_COMPAT, 8, 3)},
-              {"target below 3; found 5", note(ACC_SECTION_COMPAT, kDesc, 5)},
+              {"target below 4; found 5", note(ACC_SECTION_COMPAT, kDesc, 5)},
               {"two for fpga", note(ACC_SECTION_COMPAT, kDesc, ACC_TARGET_FPGA)},
               {"ABI", note(ACC_SECTION_COMPAT, kDesc + 4, 0xffff)},
               {"the 9 units", note(ACC_SECTION_COMPAT, kDesc + 24, 9)},
