@@ -12,6 +12,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <span>
 
 namespace acc
 {
@@ -42,6 +43,11 @@ ACC_HANDLE(Model, acc_model, "model")
 #undef ACC_HANDLE
 
 int refuse_handle(const Handle *handle, const char *expected);
+
+// What acc_model_input() and its like say; -ENOENT past the last.
+struct PlanTensor;
+int fill_tensor(std::span<const PlanTensor> tensors, const char *what, uint32_t index,
+                acc_tensor_info *info);
 
 // 0, or -EINVAL for what is no such handle, -ENODEV for one that was inherited over fork.
 template <typename T>

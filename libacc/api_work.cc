@@ -17,6 +17,23 @@ using namespace acc;
 
 namespace acc
 {
+
+int fill_tensor(std::span<const PlanTensor> tensors, const char *what, uint32_t index,
+                acc_tensor_info *info)
+{
+    if (index >= tensors.size())
+        return fail(-ENOENT, "expected an {} below {}; found {}", what, tensors.size(), index).code;
+    const PlanTensor &tensor = tensors[index];
+    acc_tensor_info out = {};
+    out.dtype = tensor.dtype;
+    out.rank = tensor.rank;
+    static_assert(sizeof tensor.dims == sizeof out.dims);
+    std::copy(std::begin(tensor.dims), std::end(tensor.dims), out.dims);
+    out.sample_bytes = tensor.sample_bytes;
+    tensor.name.copy(out.name, sizeof out.name - 1);
+    return write_info(info, out);
+}
+
 namespace
 {
 
@@ -63,22 +80,6 @@ uint64_t address_of(const Signal *signal)
 int submit_one(Queue &queue, const acc_packet &packet)
 {
     return queue.submit(&packet, 1, ACC_FOREVER, nullptr);
-}
-
-int fill_tensor(std::span<const PlanTensor> tensors, const char *what, uint32_t index,
-                acc_tensor_info *info)
-{
-    if (index >= tensors.size())
-        return fail(-ENOENT, "expected an {} below {}; found {}", what, tensors.size(), index).code;
-    const PlanTensor &tensor = tensors[index];
-    acc_tensor_info out = {};
-    out.dtype = tensor.dtype;
-    out.rank = tensor.rank;
-    static_assert(sizeof tensor.dims == sizeof out.dims);
-    std::copy(std::begin(tensor.dims), std::end(tensor.dims), out.dims);
-    out.sample_bytes = tensor.sample_bytes;
-    tensor.name.copy(out.name, sizeof out.name - 1);
-    return write_info(info, out);
 }
 
 int load_model(acc_device *const *handles, size_t count, std::span<const std::byte> image,

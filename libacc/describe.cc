@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // An image as JSON text, without a device.
+#include "host/image.h"
 #include "libacc/error.h"
 #include "libacc/json.h"
 #include "libacc/program.h"
@@ -36,6 +37,26 @@ const char *dtype_name(uint32_t dtype)
         return "int8";
     case ACC_DTYPE_I32:
         return "int32";
+    case ACC_DTYPE_U8:
+        return "uint8";
+    case ACC_DTYPE_I16:
+        return "int16";
+    case ACC_DTYPE_U16:
+        return "uint16";
+    case ACC_DTYPE_U32:
+        return "uint32";
+    case ACC_DTYPE_I64:
+        return "int64";
+    case ACC_DTYPE_U64:
+        return "uint64";
+    case ACC_DTYPE_BOOL:
+        return "bool";
+    case ACC_DTYPE_F16:
+        return "float16";
+    case ACC_DTYPE_BF16:
+        return "bfloat16";
+    case ACC_DTYPE_F64:
+        return "float64";
     default:
         return "unknown";
     }
@@ -62,6 +83,15 @@ int write_image(JsonWriter &json, const program::ProgramFile &file, uint32_t tar
                 .member("output_bytes", desc.output_bytes)
                 .end('}');
         }
+        json.end(']');
+        return 0;
+    }
+    if (target == ACC_TARGET_HOST) {
+        const auto operators = host::parse_image(image, kernels, why);
+        if (!operators) return -EINVAL;
+        json.key("operators").begin('[');
+        for (const host::Kernel &kernel : *operators)
+            json.value(kernel.node.op);
         json.end(']');
         return 0;
     }

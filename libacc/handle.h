@@ -20,6 +20,8 @@ enum class HandleKind : uint32_t {
     Signal = 0x67697361,
     Program = 0x67727061,
     Model = 0x646f6d61,
+    Server = 0x76727361,
+    Request = 0x71657261,
 };
 
 class Handle

@@ -17,7 +17,7 @@ namespace acc
 namespace
 {
 
-constexpr const char *engine_names[] = {"null", "crossbar", "fpga"};
+constexpr const char *engine_names[] = {"null", "crossbar", "fpga", "host"};
 static_assert(std::size(engine_names) == ACC_TARGET_COUNT);
 static_assert(int(ACC_TARGET_CROSSBAR) == int(DRM_ACC_ENGINE_CROSSBAR) &&
               int(ACC_TARGET_FPGA) == int(DRM_ACC_ENGINE_FPGA));
@@ -30,10 +30,12 @@ Result<std::unique_ptr<Model>> Model::load(std::span<Device *const> devices,
                                            std::span<const std::byte> image, uint32_t batch)
 {
     std::unique_ptr<Model> model(new Model);
-    ACC_TRY(model->plan_, Plan::make(image, batch ? batch : 1));
+    ACC_TRY(Plan plan, Plan::make(image, batch ? batch : 1));
+    model->plan_ = std::make_shared<const Plan>(std::move(plan));
     model->lane_of_target_.assign(ACC_TARGET_COUNT, SIZE_MAX);
     for (uint32_t target = 0; target < ACC_TARGET_COUNT; target++) {
-        if (!model->plan_.uses(target)) continue;
+        if (!model->plan_->uses(target)) continue;
+        if (target == ACC_TARGET_HOST) continue; // after the devices
         const auto found = std::find_if(devices.begin(), devices.end(), [&](Device *device) {
             return device->identity().engine == target;
         });
@@ -43,20 +45,52 @@ Result<std::unique_ptr<Model>> Model::load(std::span<Device *const> devices,
         model->lane_of_target_[target] = model->lanes_.size();
         model->lanes_.emplace_back();
         model->lanes_.back().device = *found;
+        model->devices_.push_back(*found);
+    }
+    if (model->plan_->uses(ACC_TARGET_HOST)) {
+        model->lane_of_target_[ACC_TARGET_HOST] = model->lanes_.size();
+        model->lanes_.emplace_back();
+        // Memory and signals are some device's, even if it runs nothing.
+        if (model->devices_.empty() && devices.empty())
+            return fail(-ENODEV, "expected a device, for memory; found none");
+        if (model->devices_.empty()) model->devices_.push_back(devices.front());
     }
     if (model->lanes_.empty())
         return fail(-EINVAL, "expected a model of at least one step; found none");
     if (const int error = model->load_programs(image)) return Error{error};
-    if (const int error = model->place()) return Error{error};
-    if (const int error = model->make_signals()) return Error{error};
-    if (const int error = model->record()) return Error{error};
-    if (const int error = model->make_queues()) return Error{error};
+    if (const int error = model->prepare()) return Error{error};
     return model;
+}
+
+Result<std::unique_ptr<Model>> Model::another() const
+{
+    std::unique_ptr<Model> model(new Model);
+    model->plan_ = plan_;
+    model->devices_ = devices_;
+    model->lane_of_target_ = lane_of_target_;
+    model->consts_ = consts_;
+    for (const Lane &lane : lanes_) {
+        model->lanes_.emplace_back();
+        model->lanes_.back().device = lane.device;
+        model->lanes_.back().program = lane.program;
+    }
+    if (const int error = model->prepare()) return Error{error};
+    return model;
+}
+
+// Once lanes and programs are there.
+int Model::prepare()
+{
+    ACC_TRY_INT(place());
+    ACC_TRY_INT(make_signals());
+    ACC_TRY_INT(record());
+    return make_queues();
 }
 
 Model::~Model()
 {
     // Queues first: nothing executes when the memory goes.
+    host_.reset();
     for (Lane &lane : lanes_)
         lane.queue.reset();
 }
@@ -64,6 +98,7 @@ Model::~Model()
 int Model::load_programs(std::span<const std::byte> image)
 {
     for (Lane &lane : lanes_) {
+        if (!lane.device) continue;
         auto program = Program::load(*lane.device, image);
         if (!program) return program.error();
         lane.program = std::move(*program);
@@ -77,29 +112,34 @@ int Model::load_programs(std::span<const std::byte> image)
 // The devices of all lanes, one lane's first.
 std::vector<Device *> Model::devices_from(const Lane &first) const
 {
-    std::vector<Device *> devices = {first.device};
-    for (const Lane &lane : lanes_)
-        if (&lane != &first) devices.push_back(lane.device);
+    std::vector<Device *> devices;
+    if (first.device) devices.push_back(first.device);
+    for (Device *device : devices_)
+        if (device != first.device) devices.push_back(device);
     return devices;
+}
+
+int Model::make_buffer(std::shared_ptr<Buffer> &buffer, uint64_t bytes, uint32_t flags) const
+{
+    auto made = Buffer::create(*devices_.front(), std::max<uint64_t>(bytes, 1), flags);
+    if (!made) return made.error();
+    buffer = std::move(*made);
+    for (size_t i = 1; i < devices_.size(); i++)
+        ACC_TRY_INT(buffer->attach(*devices_[i]));
+    return 0;
 }
 
 int Model::place()
 {
-    const auto make = [&](std::unique_ptr<Buffer> &buffer, uint64_t bytes, uint32_t flags) {
-        auto made = Buffer::create(*lanes_.front().device, std::max<uint64_t>(bytes, 1), flags);
-        if (!made) return made.error();
-        buffer = std::move(*made);
-        for (size_t i = 1; i < lanes_.size(); i++)
-            ACC_TRY_INT(buffer->attach(*lanes_[i].device));
-        return 0;
-    };
-    ACC_TRY_INT(make(workspace_, plan_.workspace_bytes(), 0));
-    ACC_TRY_INT(make(consts_, plan_.consts().size(), ACC_BUFFER_READ_ONLY));
-    ACC_TRY_INT(make(kernargs_, plan_.kernargs().size(), ACC_BUFFER_READ_ONLY));
-    std::ranges::copy(plan_.consts(), static_cast<std::byte *>(consts_->data()));
+    ACC_TRY_INT(make_buffer(workspace_, plan_->workspace_bytes(), 0));
+    ACC_TRY_INT(make_buffer(kernargs_, plan_->kernargs().size(), ACC_BUFFER_READ_ONLY));
+    if (!consts_) { // of another model like this
+        ACC_TRY_INT(make_buffer(consts_, plan_->consts().size(), ACC_BUFFER_READ_ONLY));
+        std::ranges::copy(plan_->consts(), static_cast<std::byte *>(consts_->data()));
+    }
     auto *kernargs = static_cast<std::byte *>(kernargs_->data());
-    std::ranges::copy(plan_.kernargs(), kernargs);
-    for (const PlanAddress &address : plan_.addresses()) {
+    std::ranges::copy(plan_->kernargs(), kernargs);
+    for (const PlanAddress &address : plan_->addresses()) {
         const uint64_t value =
             (address.constant ? consts_ : workspace_)->address() + address.offset;
         std::memcpy(kernargs + address.at, &value, sizeof value);
@@ -109,24 +149,24 @@ int Model::place()
 
 int Model::make_signals()
 {
-    signals_.resize(plan_.steps().size());
+    signals_.resize(plan_->steps().size());
     for (size_t i = 0; i < signals_.size(); i++) {
-        const PlanStep &step = plan_.steps()[i];
+        const PlanStep &step = plan_->steps()[i];
         if (!step.signals) continue;
         Lane &lane = lane_of(step.target);
         // The executing device first: its driver wakes the host without a relay.
         auto signal = Signal::create(devices_from(lane), 1);
         if (!signal) return signal.error();
         signals_[i] = std::move(*signal);
-        if (i == plan_.last_step(step.target)) lane.last = signals_[i].get();
+        if (i == plan_->last_step(step.target)) lane.last = signals_[i].get();
     }
     return 0;
 }
 
 int Model::record()
 {
-    for (size_t i = 0; i < plan_.steps().size(); i++) {
-        const PlanStep &step = plan_.steps()[i];
+    for (size_t i = 0; i < plan_->steps().size(); i++) {
+        const PlanStep &step = plan_->steps()[i];
         Lane &lane = lane_of(step.target);
         acc_packet packet = {};
         static_assert(ACC_TARGET_COUNT <= std::size(packet.barrier.dep_signal));
@@ -136,6 +176,16 @@ int Model::record()
                 packet.barrier.dep_signal[k] = signals_[step.waits[k]]->address();
             lane.packets.push_back(packet);
             lane.steps.push_back(i);
+        }
+        if (!lane.device) {
+            packet = {};
+            packet.dispatch.header = ACC_HEADER(ACC_PACKET_DISPATCH, ACC_HEADER_BARRIER);
+            packet.dispatch.kernel_object = i;
+            packet.dispatch.kernarg_address = kernargs_->address() + step.kernarg_at;
+            if (signals_[i]) packet.dispatch.completion_signal = signals_[i]->address();
+            lane.packets.push_back(packet);
+            lane.steps.push_back(i);
+            continue;
         }
         const auto kernel = lane.program->query(step.kernel);
         if (!kernel) return kernel.error();
@@ -167,6 +217,11 @@ int Model::record()
 int Model::make_queues()
 {
     for (Lane &lane : lanes_) {
+        if (!lane.device) {
+            if (!host_)
+                host_ = std::make_unique<HostAgent>([this](const acc_packet &p) { serve(p); });
+            continue;
+        }
         if (lane.queue) continue;
         const uint32_t most = lane.device->limits().max_ring_packets;
         // One more than is ever in flight: the last of a run may not be retired yet.
@@ -192,32 +247,53 @@ int Model::run(const void *const *inputs, void *const *outputs, size_t samples)
     std::lock_guard lock(mutex_);
     const uint64_t start = now_ns();
     int error = 0;
-    for (size_t first = 0; first < samples && !error; first += plan_.batch())
-        error = run_batch(inputs, outputs, first, std::min<size_t>(samples - first, plan_.batch()));
+    for (size_t first = 0; first < samples && !error; first += plan_->batch()) {
+        const ModelPiece piece = {inputs, outputs, first,
+                                  std::min<size_t>(samples - first, plan_->batch())};
+        error = run_batch({&piece, 1});
+    }
     wall_ns_.fetch_add(now_ns() - start, std::memory_order_relaxed);
     return error;
 }
 
-int Model::run_batch(const void *const *inputs, void *const *outputs, size_t first, size_t samples)
+int Model::run_pieces(std::span<const ModelPiece> pieces)
+{
+    std::lock_guard lock(mutex_);
+    const uint64_t start = now_ns();
+    const int error = run_batch(pieces);
+    wall_ns_.fetch_add(now_ns() - start, std::memory_order_relaxed);
+    return error;
+}
+
+int Model::run_batch(std::span<const ModelPiece> pieces)
 {
     auto *workspace = static_cast<std::byte *>(workspace_->data());
-    for (size_t i = 0; i < plan_.inputs().size(); i++) {
-        const PlanTensor &tensor = plan_.inputs()[i];
-        std::memcpy(workspace + tensor.offset,
-                    static_cast<const std::byte *>(inputs[i]) + first * tensor.sample_bytes,
-                    samples * tensor.sample_bytes);
+    for (size_t i = 0; i < plan_->inputs().size(); i++) {
+        const PlanTensor &tensor = plan_->inputs()[i];
+        std::byte *to = workspace + tensor.offset;
+        std::byte *const end = to + plan_->batch() * tensor.sample_bytes;
+        for (const ModelPiece &p : pieces) {
+            std::memcpy(to,
+                        static_cast<const std::byte *>(p.inputs[i]) + p.first * tensor.sample_bytes,
+                        p.samples * tensor.sample_bytes);
+            to += p.samples * tensor.sample_bytes;
+        }
         // The batch is always whole: what is missing at the end is zeros.
-        std::memset(workspace + tensor.offset + samples * tensor.sample_bytes, 0,
-                    (plan_.batch() - samples) * tensor.sample_bytes);
+        std::memset(to, 0, static_cast<size_t>(end - to));
     }
     ACC_TRY_INT(make_queues()); // those that a failure took away
     if (const int error = submit_and_wait()) return fail_batch(error);
-    for (size_t i = 0; i < plan_.outputs().size(); i++) {
-        const PlanTensor &tensor = plan_.outputs()[i];
-        std::memcpy(static_cast<std::byte *>(outputs[i]) + first * tensor.sample_bytes,
-                    workspace + tensor.offset, samples * tensor.sample_bytes);
+    for (size_t i = 0; i < plan_->outputs().size(); i++) {
+        const PlanTensor &tensor = plan_->outputs()[i];
+        const std::byte *from = workspace + tensor.offset;
+        for (const ModelPiece &p : pieces) {
+            std::memcpy(static_cast<std::byte *>(p.outputs[i]) + p.first * tensor.sample_bytes,
+                        from, p.samples * tensor.sample_bytes);
+            from += p.samples * tensor.sample_bytes;
+        }
     }
-    samples_.fetch_add(samples, std::memory_order_relaxed);
+    for (const ModelPiece &p : pieces)
+        samples_.fetch_add(p.samples, std::memory_order_relaxed);
     return 0;
 }
 
@@ -226,9 +302,14 @@ int Model::submit_and_wait()
 {
     for (const auto &signal : signals_)
         if (signal) signal->reset(1);
-    for (Lane &lane : lanes_)
-        ACC_TRY_INT(lane.queue->submit(lane.packets.data(), lane.packets.size(), ACC_FOREVER,
-                                       &lane.first_index));
+    host_error_.store(0, std::memory_order_relaxed);
+    for (Lane &lane : lanes_) {
+        if (lane.device)
+            ACC_TRY_INT(lane.queue->submit(lane.packets.data(), lane.packets.size(), ACC_FOREVER,
+                                           &lane.first_index));
+        else
+            ACC_TRY_INT(host_->submit(lane.packets));
+    }
     submissions_.fetch_add(1, std::memory_order_relaxed);
     uint64_t end = 0;
     bool failed = false;
@@ -238,6 +319,9 @@ int Model::submit_and_wait()
         failed |= result.status != ACC_STATUS_OK;
         end = std::max(end, result.modelled_ns);
     }
+    // Acquire: the text was written before.
+    if (const int error = host_error_.load(std::memory_order_acquire))
+        return fail(error, "{}", host_text_).code;
     if (failed) return fail(-EIO, "a step of the model failed").code;
     if (end > model_ns_) {
         modelled_ns_.fetch_add(end - model_ns_, std::memory_order_relaxed);
@@ -246,11 +330,53 @@ int Model::submit_and_wait()
     return 0;
 }
 
+Signal *Model::signal_at(uint64_t address) const
+{
+    for (const auto &signal : signals_)
+        if (signal && signal->address() == address) return signal.get();
+    return nullptr;
+}
+
+// On the agent's thread. After an error the rest is not computed, but signals are decremented, so
+// that nobody waits for ever.
+void Model::serve(const acc_packet &packet)
+{
+    const auto failed = [&](int error, std::string text) {
+        if (host_error_.load(std::memory_order_relaxed)) return;
+        host_text_ = std::move(text);
+        // Release: submit_and_wait() reads the text after it.
+        host_error_.store(error, std::memory_order_release);
+    };
+    if ((packet.barrier.header & ACC_HEADER_TYPE_MASK) == ACC_PACKET_BARRIER_AND) {
+        for (const acc_u64 address : packet.barrier.dep_signal) {
+            Signal *signal = address ? signal_at(address) : nullptr;
+            while (signal && !host_->cancelled() &&
+                   signal->wait(ACC_COND_EQ, 0, now_ns() + 50'000'000, nullptr) != 0) {
+                for (Lane &lane : lanes_)
+                    if (lane.queue && lane.queue->check_fault())
+                        failed(-EIO, "a device that the host waits for has failed");
+                if (host_error_.load(std::memory_order_relaxed)) break;
+            }
+        }
+        return;
+    }
+    const size_t step = packet.dispatch.kernel_object;
+    if (!host_->cancelled() && !host_error_.load(std::memory_order_relaxed)) {
+        const auto *arguments = reinterpret_cast<const void *>(packet.dispatch.kernarg_address);
+        if (const int error = plan_->host().run(step, arguments, plan_->batch()))
+            failed(error,
+                   fmt::format("step {} '{}': {}", step, plan_->steps()[step].name, error_text()));
+    }
+    if (Signal *signal = signal_at(packet.dispatch.completion_signal)) signal->add(-1);
+}
+
 // Names the step that failed, and takes all queues away: what is left in them is cancelled.
 int Model::fail_batch(int error)
 {
     std::string text = error_text();
+    if (host_) host_->cancel();
     for (Lane &lane : lanes_) {
+        if (!lane.queue) continue;
         const auto state = lane.queue->query();
         if (!state || state->state != DRM_ACC_QUEUE_ERROR) continue;
         const uint64_t packet = state->fault_packet - lane.first_index;
@@ -258,7 +384,7 @@ int Model::fail_batch(int error)
         const size_t step = lane.steps[packet];
         (void)lane.queue->check_fault();
         error = -EIO;
-        text = fmt::format("step {} '{}': {}", step, plan_.steps()[step].name, error_text());
+        text = fmt::format("step {} '{}': {}", step, plan_->steps()[step].name, error_text());
         break;
     }
     for (Lane &lane : lanes_)

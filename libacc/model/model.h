@@ -9,6 +9,7 @@
 
 #include "acc/acc.h"
 #include "libacc/handle.h"
+#include "libacc/model/host_agent.h"
 #include "libacc/model/plan.h"
 
 #include <atomic>
@@ -26,6 +27,13 @@ class Program;
 class Queue;
 class Signal;
 
+// Samples `first` … of tensors in a client's memory: inputs[i] and outputs[i] as acc_model_run().
+struct ModelPiece {
+    const void *const *inputs;
+    void *const *outputs;
+    size_t first, samples;
+};
+
 class Model : public Handle
 {
 public:
@@ -33,16 +41,22 @@ public:
                                                std::span<const std::byte> image, uint32_t batch);
     ~Model();
 
-    const Plan &plan() const { return plan_; }
+    // The same network on the same devices once more, to run beside this one: with programs and
+    // constants in common, and a workspace and queues of its own.
+    Result<std::unique_ptr<Model>> another() const;
+
+    const Plan &plan() const { return *plan_; }
     // inputs[i] and outputs[i] hold samples × the tensor's bytes.
     int run(const void *const *inputs, void *const *outputs, size_t samples);
+    // One submission of several pieces. Precondition: no more samples than the plan's batch.
+    int run_pieces(std::span<const ModelPiece> pieces);
     acc_model_stats stats() const;
 
 private:
     // What one engine does.
     struct Lane {
-        Device *device = nullptr;
-        std::unique_ptr<Program> program;
+        Device *device = nullptr; // none: the host agent
+        std::shared_ptr<Program> program;
         std::unique_ptr<Queue> queue;
         std::vector<acc_packet> packets;
         std::vector<size_t> steps; // of each packet, or SIZE_MAX for a barrier
@@ -53,20 +67,29 @@ private:
     Model() : Handle(HandleKind::Model) {}
     int load_programs(std::span<const std::byte> image);
     int place();
+    int make_buffer(std::shared_ptr<Buffer> &buffer, uint64_t bytes, uint32_t flags) const;
+    int prepare();
     int make_signals();
     int record();
     int make_queues();
-    int run_batch(const void *const *inputs, void *const *outputs, size_t first, size_t samples);
+    int run_batch(std::span<const ModelPiece> pieces);
     int submit_and_wait();
     int fail_batch(int error);
+    void serve(const acc_packet &packet);
+    Signal *signal_at(uint64_t address) const;
     Lane &lane_of(uint32_t target) { return lanes_[lane_of_target_[target]]; }
     std::vector<Device *> devices_from(const Lane &first) const;
 
-    Plan plan_;
+    std::shared_ptr<const Plan> plan_;
+    std::vector<Device *> devices_;      // whose memory and signals it has
     std::vector<Lane> lanes_;            // of the targets that are used
     std::vector<size_t> lane_of_target_; // SIZE_MAX: none
-    std::unique_ptr<Buffer> workspace_, consts_, kernargs_;
+    std::shared_ptr<Buffer> workspace_, consts_, kernargs_;
     std::vector<std::unique_ptr<Signal>> signals_; // by step, null where nobody waits
+
+    std::unique_ptr<HostAgent> host_;
+    std::atomic<int> host_error_{0}; // of the submission that runs, with its text
+    std::string host_text_;
 
     std::mutex mutex_;      // one run at a time
     uint64_t model_ns_ = 0; // where the model's clock stood

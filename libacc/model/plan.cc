@@ -103,6 +103,8 @@ Result<Plan> Plan::make(std::span<const std::byte> image, uint32_t batch)
     for (const acc_model_tensor &tensor : model.outputs())
         plan.outputs_.push_back(tensor_of(tensor, batch));
 
+    ACC_TRY(plan.host_, HostSteps::make(*file));
+
     Waits waits;
     for (const acc_model_step &from : model.steps) {
         PlanStep step;

@@ -6,6 +6,7 @@
 
 #include "acc/program.h"
 #include "common/result.h"
+#include "libacc/model/host_steps.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -59,6 +60,7 @@ public:
     std::span<const std::byte> kernargs() const { return kernargs_; }
     std::span<const std::byte> consts() const { return consts_; }
     bool uses(uint32_t target) const { return uses_[target]; }
+    const HostSteps &host() const { return host_; }
     // The last step of a target.
     size_t last_step(uint32_t target) const { return last_[target]; }
 
@@ -69,6 +71,7 @@ private:
     std::vector<PlanStep> steps_;
     std::vector<PlanAddress> addresses_;
     std::vector<std::byte> kernargs_, consts_;
+    HostSteps host_;
     bool uses_[ACC_TARGET_COUNT] = {};
     size_t last_[ACC_TARGET_COUNT] = {};
 };
