@@ -7,6 +7,7 @@
 #include "tools/accc/diagnostics.h"
 #include "tools/accc/ir/graph.h"
 #include "tools/accc/passes/passes.h"
+#include "tools/accc/quantize/calibrate.h"
 #include "tools/accc/quantize/samples.h"
 
 #include <cstddef>
@@ -50,6 +51,7 @@ struct CompileReport {
 
     std::string json() const; // what .acc.report holds
     std::string text() const; // a table for a terminal
+    std::string html() const; // a page that needs nothing else
 };
 
 struct Compiled {
@@ -57,10 +59,19 @@ struct Compiled {
     CompileReport report;
 };
 
-// Compiles a graph in stage Float. Items of `samples` set the ranges and are what the result
+struct CompileOptions {
+    bool host_only = false; // every node on the host, in float, as the model has it
+    bool strict = false;    // refuse a graph of which a node would run on the host
+    // Every float or int8 value that is computed is an output, by its name; on the engines those
+    // that are not fused into another.
+    bool all_outputs = false;
+    Calibration calibration = Calibration::Auto;
+};
+
+// Compiles a graph in stage Model. Items of `samples` set the ranges and are what the result
 // is compared on. `after` (may be empty) sees the graph after each pass.
 Result<Compiled> compile(Graph graph, const Samples &samples, Diagnostics &diag,
-                         const AfterPass &after = {});
+                         const AfterPass &after = {}, const CompileOptions &options = {});
 
 // Names of all passes, as `after` gets them.
 std::vector<std::string> pass_names();

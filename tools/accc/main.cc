@@ -3,7 +3,7 @@
 // accc MODEL.onnx -o OUT.accx: the command line. Errors are one line on stderr; exit code 1
 // for what is wrong with the input, 2 for how the tool was called.
 #include "tools/accc/accc.h"
-#include "tools/accc/import/onnx_import.h"
+#include "tools/accc/import/import.h"
 #include "tools/accc/ir/print.h"
 
 #include <CLI/CLI.hpp>
@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,14 @@ namespace
 
 using namespace acc::accc;
 
-constexpr size_t kRandomItems = 32;
+constexpr size_t kRandomItems = 8;
 
 struct Options {
     std::string model, out, report, print_after;
     std::vector<std::string> calibrate, shapes;
-    bool strict = false, quiet = false;
+    std::string target = "device", calibration = "auto";
+    ImageValues pixels;
+    bool strict = false, quiet = false, all_outputs = false, print_data = false;
 };
 
 // One line, whatever bytes a model's names hold.
@@ -82,22 +85,33 @@ int run(const Options &o)
     }
 
     Diagnostics diag;
-    auto graph = import_onnx_file(o.model, import, diag);
+    auto graph = import_model_file(o.model, import, diag);
     if (!graph) return fail(diag.text());
     const auto samples = o.calibrate.empty() ? random_samples(*graph, kRandomItems)
-                                             : read_samples(*graph, o.calibrate, diag);
+                                             : read_samples(*graph, o.calibrate, diag, o.pixels);
     if (!samples) return fail(diag.text());
-    if (samples->made_up)
+    if (samples->made_up && o.target != "host")
         diag.warn("no --calibrate: ranges are those of random inputs from 0 to 1");
     const auto after = [&](const char *name, const Graph &g) {
         if (o.print_after == name || o.print_after == "all")
-            std::printf("after %s: %s\n", name, print_graph(g).c_str());
+            std::printf("# after %s\n%s\n", name,
+                        print_graph(g, o.print_data ? Constants::Whole : Constants::Short).c_str());
     };
-    const auto compiled = compile(std::move(*graph), *samples, diag, after);
+    CompileOptions options;
+    options.host_only = o.target == "host";
+    options.strict = o.strict;
+    options.all_outputs = o.all_outputs;
+    const std::map<std::string, Calibration> methods = {{"auto", Calibration::Auto},
+                                                        {"minmax", Calibration::MinMax},
+                                                        {"percentile", Calibration::Percentile},
+                                                        {"mse", Calibration::Mse}};
+    options.calibration = methods.at(o.calibration);
+    const auto compiled = compile(std::move(*graph), *samples, diag, after, options);
     if (!compiled) return fail(o.model + ": " + diag.text());
     if (!write_file(o.out, compiled->file.data(), compiled->file.size()))
         return fail(o.out + ": " + std::strerror(errno));
-    const std::string json = compiled->report.json() + "\n";
+    const bool page = o.report.ends_with(".html");
+    const std::string json = page ? compiled->report.html() : compiled->report.json() + "\n";
     if (!o.report.empty() && !write_file(o.report, json.data(), json.size()))
         return fail(o.report + ": " + std::strerror(errno));
     for (const std::string &warning : diag.warnings())
@@ -110,19 +124,35 @@ int run(const Options &o)
 
 int main(int argc, char **argv)
 try {
-    CLI::App app{"Compiles an ONNX model into a program for the crossbar and the FPGA."};
+    CLI::App app{"Compiles a trained network into a program for the crossbar and the FPGA."};
     Options o;
-    app.add_option("model", o.model, "The model, MODEL.onnx")->required();
+    app.add_option("model", o.model,
+                   "The model: .onnx, .tflite, a frozen .pb, a SavedModel's folder, or a graph's "
+                   "text, .accir")
+        ->required();
     app.add_option("-o,--output", o.out, "The program file to write, OUT.accx")->required();
     app.add_option("--calibrate", o.calibrate,
-                   "float32 .npy [n, …] whose values set the int8 ranges; NAME=FILE for each of "
-                   "several inputs")
+                   "float32 .npy [n, …], an .npz of them, an image or a folder of images, whose "
+                   "values set the int8 ranges; NAME=FILE for each of several inputs")
         ->allow_extra_args(false);
-    app.add_option("--report", o.report, "Write the placement report as JSON");
+    app.add_option("--image-scale", o.pixels.scale, "A pixel's value is pixel * scale + offset");
+    app.add_option("--image-offset", o.pixels.offset, "The offset of that");
+    app.add_option("--report", o.report,
+                   "Write the placement report: as JSON, or, named .html, as a page");
+    app.add_option("--calibration", o.calibration, "How ranges are taken from the data")
+        ->check(CLI::IsMember({"auto", "minmax", "percentile", "mse"}));
     app.add_option("--shape", o.shapes, "Dims of an input, NAME=1x3x8x8")->allow_extra_args(false);
     app.add_option("--print-after", o.print_after, "Print the graph after a pass, or after all");
+    app.add_flag("--print-data", o.print_data,
+                 "With --print-after: every constant's values, so that the text can be read back");
     app.add_flag("--strict", o.strict,
-                 "Fail where a node would run on the host; today such nodes are always refused");
+                 "Fail where a node would run on the host, and name it with the reason");
+    app.add_option("--target", o.target,
+                   "Who runs the network: device, the engines and the host for what they cannot; "
+                   "or host alone, in float")
+        ->check(CLI::IsMember({"device", "host"}));
+    app.add_flag("--all-outputs", o.all_outputs,
+                 "Make every layer's values an output, but for those that are fused into others");
     app.add_flag("-q,--quiet", o.quiet, "Do not print the placement report");
     app.set_version_flag("--version", ACC_VERSION);
     try {

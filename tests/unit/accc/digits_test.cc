@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 namespace acc::accc
@@ -123,8 +124,10 @@ std::vector<float> read_proto(const std::string &path)
     onnx::TensorProto proto;
     EXPECT_TRUE(bytes && proto.ParseFromString(*bytes)) << path;
     const auto tensor = decode_tensor(proto, {}, diag);
-    EXPECT_TRUE(tensor && tensor->is_float()) << diag.text();
-    return tensor && tensor->is_float() ? tensor->floats() : std::vector<float>{};
+    EXPECT_TRUE(tensor && tensor->dtype == DType::F32) << diag.text();
+    std::vector<float> values(tensor ? tensor->bytes.size() / sizeof(float) : 0);
+    if (tensor) std::memcpy(values.data(), tensor->bytes.data(), values.size() * sizeof(float));
+    return values;
 }
 
 struct Model {

@@ -3,9 +3,10 @@
 // What the importer refuses, each with the words that name the cause.
 #include "onnx_builder.h"
 
+#include "tools/accc/legalize/legalize.h"
+
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -54,11 +55,11 @@ TEST(Import, Versions)
     b.model().set_ir_version(99);
     refused(b, {"IR version 3 to 13", "found 99"});
     b = gemm();
-    b.model().mutable_opset_import(0)->set_version(6);
-    refused(b, {"opset 7 to 22", "found 6"});
+    b.model().mutable_opset_import(0)->set_version(26);
+    refused(b, {"opset 1 to 25", "found 26"});
     b = gemm();
     b.model().clear_opset_import();
-    refused(b, {"opset 7 to 22", "found 0"});
+    refused(b, {"opset 1 to 25", "found 0"});
     b = gemm();
     b.model().clear_graph();
     refused(b, {"expected a graph"});
@@ -101,9 +102,6 @@ TEST(Import, NamesAndOrder)
     b.output("y");
     refused(b, {"outputs that differ", "'y' twice"});
     b = gemm();
-    b.output("w");
-    refused(b, {"output 'w'", "a constant"});
-    b = gemm();
     b.graph().clear_output();
     refused(b, {"expected an output"});
     b = gemm();
@@ -125,7 +123,8 @@ TEST(Import, InputsAndShapes)
 {
     OnnxBuilder b;
     b.input("x", {8, 4}).add("Relu", {"x"}, "y").output("y");
-    refused(b, {"input 'x'", "batch", "found 8"});
+    Diagnostics whole;
+    EXPECT_TRUE(b.import(whole)) << whole.text(); // any shape is one item
     Diagnostics diag;
     EXPECT_TRUE(b.import(diag, {{{"x", {1, 4}}}, {}})) << diag.text();
     refused(b, {"no input 'z'"}, {{{"x", {1, 4}}, {"z", {1}}}, {}});
@@ -133,22 +132,29 @@ TEST(Import, InputsAndShapes)
     OnnxBuilder free;
     free.input("x", {-1, -1}).add("Relu", {"x"}, "y").output("y");
     refused(free, {"dimension 1", "--shape x=1x"});
-    OnnxBuilder scalar;
-    scalar.input("x", {}).add("Relu", {"x"}, "y").output("y");
-    refused(scalar, {"at least one dimension"});
     OnnxBuilder huge;
     huge.input("x", {1, int64_t{1} << 40, int64_t{1} << 40}).add("Relu", {"x"}, "y").output("y");
     refused(huge, {"at most 2^28 elements"});
     OnnxBuilder zero;
     zero.input("x", {1, 0}).add("Relu", {"x"}, "y").output("y");
     refused(zero, {"at least 1"});
-    OnnxBuilder none;
-    none.random("w", {1, 4}).add("Relu", {"w"}, "y").output("y");
-    refused(none, {"expected an input"});
-    OnnxBuilder ints = gemm();
-    ints.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+    OnnxBuilder text = gemm();
+    text.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+        onnx::TensorProto::STRING);
+    refused(text, {"input 'x'", "numbers or booleans"});
+    OnnxBuilder made;
+    made.input("x", {-1, 4}).input("s", {2}).add("Expand", {"x", "s"}, "y").output("y");
+    made.graph().mutable_input(1)->mutable_type()->mutable_tensor_type()->set_elem_type(
         onnx::TensorProto::INT64);
-    refused(ints, {"input 'x'", "tensor of float"});
+    refused(made, {"Expand_y", "to be constant"});
+    OnnxBuilder nothing;
+    nothing.input("x", {-1, 4}).ints("a", {2}).ints("b", {2});
+    nothing.add("Slice", {"x", "a", "b"}, "y").output("y");
+    refused(nothing, {"Slice_y", "axis of size zero"});
+    OnnxBuilder wide;
+    wide.input("x", {-1, 4}).ints("r", {1, int64_t{1} << 28}).add("Tile", {"x", "r"}, "y");
+    wide.output("y");
+    refused(wide, {"Tile_y", "2^28 elements"});
 }
 
 TEST(Import, Tensors)
@@ -168,9 +174,6 @@ TEST(Import, Tensors)
     b = gemm();
     b.graph().mutable_initializer(0)->clear_raw_data();
     refused(b, {"tensor 'w'", "12 values"});
-    b = gemm();
-    b.floats("bad", {1}, {NAN});
-    refused(b, {"tensor 'bad'", "finite"});
 }
 
 TEST(Import, ExternalDataOnlyBelowTheModel)
@@ -240,50 +243,73 @@ TEST(Import, ConvRefusals)
     b = conv();
     b.random("bias", {5}).node().add_input("bias");
     refused(b, {"bias of 3 values", "found 5"});
-    OnnxBuilder flat;
-    flat.input("x", {-1, 2, 5}).random("w", {3, 2, 3}).add("Conv", {"x", "w"}, "y").output("y");
-    refused(flat, {"4 dimensions", "1x2x5"});
-    OnnxBuilder computed;
-    computed.input("x", {-1, 2, 5, 5}).add("Conv", {"x", "x"}, "y").output("y");
-    refused(computed, {"input 1", "constant of floats"});
 }
 
 TEST(Import, ProductRefusals)
 {
     OnnxBuilder b = gemm();
     b.attr("transA", 1);
-    refused(b, {"'transA'"});
+    refused(b, {"agree in k"});
     b = gemm();
     b.attr("transB", 1);
     refused(b, {"agree in k"});
     b = gemm();
     b.random("c", {2, 3}).node().add_input("c");
     refused(b, {"C that fits 1x3", "2x3"});
-    OnnxBuilder left;
-    left.input("x", {-1, 4}).random("w", {3, 1}).add("MatMul", {"w", "x"}, "y").output("y");
-    refused(left, {"input 0", "constant 'w'"});
-    OnnxBuilder heads;
-    heads.input("x", {-1, 2, 4, 4}).add("MatMul", {"x", "x"}, "y").output("y");
-    refused(heads, {"1x2x4x4"});
 }
 
 TEST(Import, ArithmeticRefusals)
 {
-    OnnxBuilder b;
-    b.input("x", {-1, 4}).add("Mul", {"x", "x"}, "y").output("y");
-    refused(b, {"Mul_y", "constant operand"});
     OnnxBuilder shapes;
     shapes.input("x", {-1, 4}).input("z", {-1, 5}).add("Add", {"x", "z"}, "y").output("y");
-    refused(shapes, {"same shape", "1x4 and 1x5"});
-    OnnxBuilder wide;
-    wide.input("x", {-1, 4}).random("c", {2, 4}).add("Add", {"x", "c"}, "y").output("y");
-    refused(wide, {"fits the other operand", "1x4 and 2x4"});
+    refused(shapes, {"fit each other", "1x4 and 1x5"});
+}
+
+// What the importer takes and no engine does: the reason is in the report.
+TEST(Import, ReasonsForTheHost)
+{
+    const auto reason = [](const OnnxBuilder &b) {
+        Diagnostics diag;
+        auto graph = b.import(diag);
+        EXPECT_TRUE(graph && legalize(*graph, diag)) << diag.text();
+        for (const Op &op : graph->ops)
+            if (op.kind == Kind::Host) return graph->source(op).host;
+        return std::string();
+    };
+    const auto has = [](const std::string &text, const char *word) {
+        EXPECT_NE(text.find(word), std::string::npos) << word << " is not in: " << text;
+    };
+    OnnxBuilder computed;
+    computed.input("x", {1, 2, 5, 5}).input("w", {3, 2, 3, 3}).add("Conv", {"x", "w"}, "y");
+    has(reason(computed.output("y")), "constant of floats");
+    OnnxBuilder turned;
+    turned.input("x", {4, 1}).random("w", {4, 3}).add("Gemm", {"x", "w"}, "y").attr("transA", 1);
+    has(reason(turned.output("y")), "batch of 1");
+    OnnxBuilder left;
+    left.input("x", {-1, 4}).random("w", {3, 1}).add("MatMul", {"w", "x"}, "y").output("y");
+    has(reason(left), "a constant");
+    OnnxBuilder square;
+    square.input("x", {-1, 4}).add("Mul", {"x", "x"}, "y").output("y");
+    has(reason(square), "constant operand");
     OnnxBuilder zero;
     zero.input("x", {-1, 4}).floats("c", {1}, {0}).add("Div", {"x", "c"}, "y").output("y");
-    refused(zero, {"divisors other than 0"});
+    has(reason(zero), "divisors other than 0");
     OnnxBuilder rows;
     rows.input("x", {-1, 3, 4}).random("c", {3, 1}).add("Mul", {"x", "c"}, "y").output("y");
-    refused(rows, {"factor for each channel"});
+    has(reason(rows), "factor for each channel");
+    OnnxBuilder batch;
+    batch.input("x", {-1, 4}).add("Transpose", {"x"}, "y").output("y");
+    has(reason(batch), "axis 1");
+    OnnxBuilder softmax;
+    softmax.input("x", {-1, 2}).add("Softmax", {"x"}, "y").attr("axis", 0).output("y");
+    has(reason(softmax), "after the batch");
+    OnnxBuilder pool(12);
+    pool.input("x", {-1, 2, 5, 5}).add("MaxPool", {"x"}, "y").attr("kernel_shape", {2, 2});
+    pool.node().add_output("indices");
+    has(reason(pool.output("y").output("indices")), "indices");
+    OnnxBuilder clip;
+    clip.input("x", {-1, 2}).floats("l", {}, {1}).floats("h", {}, {0});
+    has(reason(clip.add("Clip", {"x", "l", "h"}, "y").output("y")), "min <= max");
 }
 
 TEST(Import, NormalizationRefusals)
@@ -295,7 +321,6 @@ TEST(Import, NormalizationRefusals)
         b.add("BatchNormalization", {"x", "s", "t", "m", "v"}, "y").output("y");
         return b;
     };
-    refused(norm(-1), {"above 0", "channel 1"});
     refused(norm(1, 3), {"input 1 of 2 values", "found 3"});
     OnnxBuilder training = norm(1);
     training.attr("training_mode", 1);
@@ -312,18 +337,11 @@ TEST(Import, ShapeRefusals)
     refused(reshape({1, 7}), {"6 elements", "1x7"});
     refused(reshape({-1, -1}), {"one -1"});
     refused(reshape({-1, 4}), {"6 elements"});
-    refused(reshape({2, 3}), {"batch first", "2x3"});
     refused(reshape({1, -5}), {"found -5"});
     refused(reshape({1, int64_t{1} << 40, int64_t{1} << 40}), {"expected a shape"});
     OnnxBuilder computed;
     computed.input("x", {-1, 4}).add("Reshape", {"x", "x"}, "y").output("y");
-    refused(computed, {"input 1", "constant of integers"});
-    OnnxBuilder batch;
-    batch.input("x", {-1, 4}).add("Transpose", {"x"}, "y").output("y");
-    refused(batch, {"batch", "axis 1"});
-    OnnxBuilder flat;
-    flat.input("x", {-1, 4}).add("Flatten", {"x"}, "y").attr("axis", 0).output("y");
-    refused(flat, {"axis after the batch"});
+    refused(computed, {"Reshape_y", "to be constant"});
     OnnxBuilder squeezed;
     squeezed.input("x", {-1, 4}).ints("a", {1}).add("Squeeze", {"x", "a"}, "y").output("y");
     refused(squeezed, {"axes of size 1", "1x4"});
@@ -340,28 +358,10 @@ TEST(Import, PoolAndLimitRefusals)
     OnnxBuilder b = pool();
     b.attr("kernel_shape", {2, 2}).attr("pads", {2, 0, 2, 0});
     refused(b, {"pads smaller than the kernel", "found 2"});
-    b = pool();
-    b.attr("kernel_shape", {2, 2}).node().add_output("indices");
-    refused(b, {"indices"});
-    b = pool();
-    b.attr("kernel_shape", {2, 2}).attr("storage_order", 1);
-    refused(b, {"'storage_order'"});
-    b = pool();
-    b.node().set_op_type("AveragePool");
-    b.attr("kernel_shape", {2, 2}).attr("ceil_mode", 1).attr("count_include_pad", 1);
-    refused(b, {"found both"});
-    OnnxBuilder clip;
-    clip.input("x", {-1, 2})
-        .floats("l", {}, {1})
-        .floats("h", {}, {0})
-        .add("Clip", {"x", "l", "h"}, "y");
-    clip.output("y");
-    refused(clip, {"min <= max"});
     OnnxBuilder softmax;
     softmax.input("x", {-1, 2}).add("Softmax", {"x"}, "y").attr("axis", 0).output("y");
-    refused(softmax, {"after the batch", "found 0"});
     softmax.node().mutable_attribute(0)->set_i(5);
-    refused(softmax, {"after the batch", "found 5"});
+    refused(softmax, {"an axis of 2", "found 5"});
 }
 
 TEST(Import, NotAModel)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Thousands of spoilt models, each either compiled or refused with a text.
+#include "tests/fuzz/graphdef.h"
 #include "tests/fuzz/mutate.h"
-#include "tests/fuzz/onnx.h"
+#include "tests/fuzz/tflite.h"
 
 #include <gtest/gtest.h>
 
@@ -22,6 +23,32 @@ TEST(Mutation, ModelsAreCompiledOrRefused)
     }
     EXPECT_GT(refused, 1000u);
     EXPECT_GT(accepted, 100u);
+}
+
+void spoil(const std::vector<std::vector<std::byte>> &seeds,
+           Result<Graph> (*import)(std::span<const std::byte>, const ImportOptions &,
+                                   Diagnostics &))
+{
+    std::mt19937 random(2);
+    size_t refused = 0;
+    for (const auto &seed : seeds) {
+        EXPECT_EQ(fuzz::try_model(seed, import), "");
+        for (size_t size = 0; size < seed.size(); size += 3)
+            fuzz::try_model(std::span(seed).first(size), import);
+        for (int i = 0; i < 800; i++)
+            refused += !fuzz::try_model(fuzz::mutate(seed, random), import).empty();
+    }
+    EXPECT_GT(refused, 200u);
+}
+
+TEST(Mutation, TensorFlowLite)
+{
+    spoil(fuzz::tflite_seeds(), import_tflite);
+}
+
+TEST(Mutation, GraphDef)
+{
+    spoil(fuzz::graphdef_seeds(), import_graphdef);
 }
 
 TEST(Mutation, EveryTruncationOfAModel)

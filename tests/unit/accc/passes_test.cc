@@ -5,6 +5,7 @@
 
 #include "tools/accc/ir/print.h"
 #include "tools/accc/ir/verify.h"
+#include "tools/accc/legalize/legalize.h"
 #include "tools/accc/reference/float_interpreter.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,7 @@ Graph imported(const OnnxBuilder &b)
 {
     Diagnostics diag;
     auto graph = b.import(diag);
-    EXPECT_TRUE(graph) << diag.text();
+    EXPECT_TRUE(graph && legalize(*graph, diag)) << diag.text();
     return graph ? std::move(*graph) : Graph{};
 }
 
@@ -122,7 +123,7 @@ TEST(Passes, AllOfThemKeepResults)
         EXPECT_NE(print_graph(g).find("conv"), std::string::npos);
     };
     ASSERT_TRUE(run_passes(after, diag, see)) << diag.text();
-    EXPECT_EQ(names, (std::vector<std::string>{"fold", "layout", "fuse", "weights"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"legalize", "fold", "layout", "fuse", "weights"}));
     EXPECT_EQ(after.stage, Stage::Physical);
 }
 
@@ -167,6 +168,71 @@ TEST(Passes, MovesLimitsBeforePools)
     ASSERT_TRUE(run_passes(g, diag, {})) << diag.text();
     EXPECT_EQ(count(g, Kind::Clip), 0u);
     same_results(before, g);
+}
+
+Graph model_of(const OnnxBuilder &b)
+{
+    Diagnostics diag;
+    auto graph = b.import(diag);
+    EXPECT_TRUE(graph) << diag.text();
+    return graph ? std::move(*graph) : Graph{};
+}
+
+TEST(Passes, MergesEqualOperators)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 4}).floats("one", {}, {1}).floats("uno", {}, {1});
+    b.add("Add", {"x", "one"}, "a").add("Add", {"x", "uno"}, "b").add("Mul", {"a", "b"}, "y");
+    b.output("y");
+    const Graph before = model_of(b);
+    Graph after = before;
+    Diagnostics diag;
+    ASSERT_TRUE(merge_equal(after, diag));
+    after.drop_dead();
+    ASSERT_TRUE(verify_graph(after, diag)) << diag.text();
+    EXPECT_EQ(before.ops.size(), 3u);
+    EXPECT_EQ(after.ops.size(), 2u);
+    EXPECT_EQ(after.sources[1].fate, "the same as Add_a");
+    same_results(before, after);
+}
+
+TEST(Passes, TranspositionsThatUndoEachOtherGo)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 2, 3, 4}).add("Transpose", {"x"}, "t").attr("perm", {0, 2, 3, 1});
+    b.add("Sigmoid", {"t"}, "s").add("Identity", {"s"}, "i");
+    b.add("Transpose", {"i"}, "u").attr("perm", {0, 3, 1, 2}).add("Tanh", {"u"}, "y").output("y");
+    const Graph before = model_of(b);
+    Graph after = before;
+    Diagnostics diag;
+    ASSERT_TRUE(run_model_passes(after, diag, {})) << diag.text();
+    EXPECT_EQ(before.ops.size(), 5u);
+    EXPECT_EQ(after.ops.size(), 2u);
+    same_results(before, after);
+}
+
+TEST(Passes, ArithmeticOnShapesIsDoneByTheImporter)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 2, 3}).add("Shape", {"x"}, "s").ints("i", {0}).ints("rest", {-1});
+    b.add("Gather", {"s", "i"}, "n").add("Concat", {"n", "rest"}, "to").attr("axis", 0);
+    b.add("Reshape", {"x", "to"}, "y").output("y");
+    const Graph g = model_of(b);
+    ASSERT_EQ(g.ops.size(), 1u);
+    EXPECT_EQ(g.value(g.outputs[0]).dims, (Dims{1, 6}));
+}
+
+TEST(Passes, WhatNoEngineHasStaysWithAReason)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 2, 6, 6}).random("w", {3, 2, 3, 3}).add("Conv", {"x", "w"}, "c");
+    b.add("HardSwish", {"c"}, "h").add("MaxPool", {"h"}, "y").attr("kernel_shape", {2, 2});
+    b.output("y");
+    const Graph g = imported(b);
+    EXPECT_EQ(count(g, Kind::Conv), 1u);
+    EXPECT_EQ(count(g, Kind::Host), 1u);
+    EXPECT_EQ(count(g, Kind::MaxPool), 1u);
+    EXPECT_EQ(g.sources[1].host, "no engine has the operator");
 }
 
 TEST(Passes, VerifierSeesABrokenGraph)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/emit/emit.h"
 
+#include "host/image.h"
 #include "program/samples.h"
 #include "program/text.h"
 #include "tools/accc/emit/kernargs.h"
@@ -66,8 +67,14 @@ private:
         std::vector<std::vector<int16_t>> weights;
         std::vector<std::string_view> roles;
         std::set<std::string> taken;
+        std::vector<host::Kernel> host;
         for (const Op &op : g_.ops) {
             if (op.kind == Kind::Reshape) continue;
+            if (op.kind == Kind::Host) {
+                kernel_.push_back(static_cast<uint32_t>(host.size()));
+                host.push_back(host_kernel(op));
+                continue;
+            }
             const Placement at = place(op.kind);
             if (at.target == ACC_TARGET_CROSSBAR) {
                 const std::vector<int8_t> &data = g_.int8s(op.inputs[1]);
@@ -96,7 +103,40 @@ private:
         if (!matrices.empty()) error = program::add_crossbar(writer_, matrices, &why);
         if (!error && !roles.empty()) error = program::add_fpga(writer_, roles, &why);
         if (error) return diag_.error(why, error);
+        if (!host.empty()) add_host(host);
         return Ok{};
+    }
+
+    host::Kernel host_kernel(const Op &op) const
+    {
+        host::Kernel kernel;
+        kernel.node = op.node;
+        const auto desc = [&](ValueId id) {
+            return id == kNoValue ? host::Desc{} : static_cast<host::Desc>(g_.view(id));
+        };
+        for (const ValueId id : op.inputs)
+            kernel.in.push_back(desc(id));
+        for (const ValueId id : results(op))
+            kernel.out.push_back(desc(id));
+        return kernel;
+    }
+
+    void add_host(const std::vector<host::Kernel> &kernels)
+    {
+        acc_unit_desc unit{};
+        unit.target = ACC_TARGET_HOST;
+        program::set_name(unit.name, "operators");
+        const uint32_t index = writer_.add_unit(unit);
+        for (size_t i = 0; i < kernels.size(); i++) {
+            acc_kernel_desc k{};
+            k.target = ACC_TARGET_HOST;
+            k.unit = index;
+            k.kernarg_bytes = static_cast<uint32_t>((kernels[i].in.size() + kernels[i].out.size()) *
+                                                    sizeof(acc_u64));
+            program::set_name(k.name, std::to_string(i) + ":" + kernels[i].node.op);
+            writer_.add_kernel(k);
+        }
+        writer_.set_image(ACC_TARGET_HOST, host::encode_image(kernels));
     }
 
     uint32_t add_tensor(ValueId id, std::string name)
@@ -104,15 +144,14 @@ private:
         const Value &v = g_.value(id);
         acc_model_tensor t{};
         program::set_name(t.name, name);
-        t.dtype = v.dtype == DType::F32  ? ACC_DTYPE_F32
-                  : v.dtype == DType::I8 ? ACC_DTYPE_I8
-                                         : ACC_DTYPE_I32;
+        t.dtype = dtype_code(v.dtype);
         t.rank = static_cast<uint32_t>(v.dims.size());
         for (size_t i = 0; i < v.dims.size(); i++)
             t.dims[i] = static_cast<uint32_t>(v.dims[i]);
         t.offset = memory_.offset[memory_.root[id]];
         t.bytes = static_cast<uint64_t>(elements(v.dims)) * dtype_size(v.dtype);
-        if (v.dtype == DType::I8) {
+        if (v.dtype == DType::I8 && !(v.quant.scale > 0)) t.scale = 1;
+        if (v.dtype == DType::I8 && v.quant.scale > 0) {
             t.scale = v.quant.scale;
             t.zero_point = v.quant.zero_point;
         }
@@ -152,6 +191,8 @@ private:
                 consts_.insert(consts_.end(), bytes.begin(), bytes.end());
             },
             *g_.value(id).data);
+        // An address inside for lists that are empty.
+        if (consts_.size() == offset) consts_.resize(offset + 1);
         return offset;
     }
 

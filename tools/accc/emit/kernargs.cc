@@ -99,7 +99,8 @@ bool add_factors(double a_scale, double b_scale, double y_scale, AddFactors &fac
 
 bool make_kernargs(const Graph &g, const Op &op, const Resolver &resolve, Kernargs &out)
 {
-    const Value &x = g.value(op.inputs[0]), &y = g.value(op.output);
+    // An operator of the host may have no first operand.
+    const Value &y = g.value(op.output), &x = op.inputs[0] == kNoValue ? y : g.value(op.inputs[0]);
     const auto count = static_cast<uint64_t>(elements(y.dims));
     const auto lo = static_cast<int32_t>(std::max(op.lo, -128.0f));
     const auto hi = static_cast<int32_t>(std::min(op.hi, 127.0f));
@@ -241,6 +242,26 @@ bool make_kernargs(const Graph &g, const Op &op, const Resolver &resolve, Kernar
         b.args.k = static_cast<uint32_t>(w.dims[1]);
         b.args.a_zero = x.quant.zero_point;
         b.args.b_zero = w.quant.zero_point;
+        return true;
+    }
+    case Kind::Host: {
+        // An address for each operand; none where it is left out.
+        std::vector<ValueId> all = op.inputs;
+        for (const ValueId id : results(op))
+            all.push_back(id);
+        out.bytes.resize(all.size() * sizeof(acc_u64));
+        for (size_t i = 0; i < all.size(); i++) {
+            if (all[i] == kNoValue) continue;
+            const bool constant = g.value(all[i]).is_constant();
+            acc_model_reloc r{};
+            r.kind = constant ? ACC_RELOC_CONST : ACC_RELOC_TENSOR;
+            r.field = static_cast<uint32_t>(i * sizeof(acc_u64));
+            if (constant)
+                r.addend = resolve.constant(all[i]);
+            else
+                r.index = resolve.tensor(all[i]);
+            out.relocs.push_back(r);
+        }
         return true;
     }
     default:

@@ -16,8 +16,23 @@ uint64_t bytes_of(const Value &v)
     return static_cast<uint64_t>(elements(v.dims)) * dtype_size(v.dtype);
 }
 
+void add_host(const Graph &g, const Op &op, NodeReport &node)
+{
+    node.engine = node.engine.empty() ? "host" : node.engine + "+host";
+    node.kernels.push_back(op.node.op);
+    const std::string &why = g.source(op).host;
+    node.reason = why.empty() ? "the host alone was asked for" : why;
+    for (const ValueId id : op.inputs)
+        if (id != kNoValue)
+            (g.value(id).is_constant() ? node.weight_bytes : node.moved_bytes) +=
+                bytes_of(g.value(id));
+    for (const ValueId id : results(op))
+        if (id != kNoValue) node.moved_bytes += bytes_of(g.value(id));
+}
+
 void add_operation(const Graph &g, const Op &op, NodeReport &node)
 {
+    if (op.kind == Kind::Host) return add_host(g, op, node);
     const Placement at = place(op.kind);
     const bool crossbar = at.target == ACC_TARGET_CROSSBAR;
     const std::string engine = crossbar ? "crossbar" : "fpga";

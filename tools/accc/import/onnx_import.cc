@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/import/onnx_import.h"
 
-#include "tools/accc/import/importer.h"
-#include "tools/accc/ir/shape.h"
-#include "tools/accc/ir/verify.h"
+#include "tools/accc/import/model_builder.h"
+#include "tools/accc/import/onnx_ops.h"
+#include "tools/accc/import/onnx_tensor.h"
 
 #include <google/protobuf/stubs/logging.h>
 
 #include <filesystem>
+#include <map>
 #include <new>
 #include <queue>
+#include <set>
 
 namespace acc::accc
 {
@@ -23,30 +25,51 @@ std::string quoted(const std::string &name)
     return "'" + name + "'";
 }
 
-ImportFunction find_function(std::string_view op)
+class OnnxImporter
 {
-    for (const auto find : {find_linear, find_shape, find_window})
-        if (const ImportFunction function = find(op)) return function;
-    return nullptr;
-}
+public:
+    OnnxImporter(const onnx::ModelProto &model, const ImportOptions &options, Diagnostics &diag)
+        : model_(model), options_(options), diag_(diag), builder_(diag)
+    {
+    }
+    Result<Graph> run();
 
-} // namespace
+private:
+    Status check_versions();
+    Status check_operators();
+    Status read_initializers();
+    Status read_inputs();
+    Status read_declared();
+    Status read_outputs();
+    Result<std::vector<int>> sorted_nodes();
+    Status import_node(const onnx::NodeProto &proto);
+    Status read_attribute(const onnx::AttributeProto &a, OnnxNode &node);
+    Status define(const std::string &name, ValueId id, const char *what);
+
+    const onnx::ModelProto &model_;
+    const ImportOptions &options_;
+    Diagnostics &diag_;
+    ModelBuilder builder_;
+    int64_t opset_ = 0;
+    std::map<std::string, ValueId> names_;
+    std::map<std::string, Declared> declared_;
+};
 
 // Operators come first: what a model needs them for is not looked at.
-Status Importer::check_operators()
+Status OnnxImporter::check_operators()
 {
     for (const auto &node : model_.graph().node()) {
         const std::string which = "node " + quoted(node.name()) + " (" + node.op_type() + "): ";
         if (!node.domain().empty() && node.domain() != "ai.onnx")
             return diag_.error(which + "expected an operator of ONNX's own domain; found domain " +
                                quoted(node.domain()));
-        if (!find_function(node.op_type()))
+        if (!onnx_knows(node.op_type()))
             return diag_.error(which + "expected an operator that accc knows; found another");
     }
     return Ok{};
 }
 
-Status Importer::check_versions()
+Status OnnxImporter::check_versions()
 {
     const int64_t ir = model_.ir_version();
     if (ir < kMinIr || ir > kMaxIr)
@@ -54,7 +77,8 @@ Status Importer::check_versions()
     for (const auto &opset : model_.opset_import())
         if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
     if (opset_ < kMinOpset || opset_ > kMaxOpset)
-        return diag_.error("expected ONNX opset 7 to 22; found " + std::to_string(opset_));
+        return diag_.error("expected ONNX opset " + std::to_string(kMinOpset) + " to " +
+                           std::to_string(kMaxOpset) + "; found " + std::to_string(opset_));
     if (!model_.has_graph()) return diag_.error("expected a graph in the model; found none");
     if (model_.graph().node_size() > kMaxNodes)
         return diag_.error("expected at most 65536 nodes; found " +
@@ -64,64 +88,88 @@ Status Importer::check_versions()
     return Ok{};
 }
 
-Status Importer::read_initializers()
+Status OnnxImporter::define(const std::string &name, ValueId id, const char *what)
+{
+    if (name.empty() || !names_.emplace(name, id).second)
+        return diag_.error(std::string("expected ") + what + " with names that differ; found " +
+                           quoted(name) + " twice");
+    return Ok{};
+}
+
+Status OnnxImporter::read_initializers()
 {
     for (const auto &proto : model_.graph().initializer()) {
-        auto tensor = decode_tensor(proto, options_.folder, diag_);
+        const auto tensor = decode_tensor(proto, options_.folder, diag_);
         if (!tensor) return Error{tensor.error()};
-        if (proto.name().empty() || !names_.emplace(proto.name(), std::move(*tensor)).second)
-            return diag_.error("expected initializers with names that differ; found " +
-                               quoted(proto.name()) + " twice");
+        const ValueId id = builder_.constant(proto.name(), tensor->dtype, tensor->dims,
+                                             std::as_bytes(std::span(tensor->bytes)));
+        ACCC_CHECK(define(proto.name(), id, "initializers"));
     }
     return Ok{};
 }
 
-Status Importer::read_inputs()
+Status OnnxImporter::read_inputs()
 {
     std::set<std::string> shapes;
     for (const auto &[name, dims] : options_.shapes)
         shapes.insert(name);
     for (const auto &input : model_.graph().input()) {
         shapes.erase(input.name());
-        if (names_.contains(input.name()) && std::get_if<Tensor>(&names_[input.name()]))
+        if (const auto it = names_.find(input.name());
+            it != names_.end() && builder_.is_constant(it->second))
             continue; // an initializer with a default, as old files list it
         const std::string which = "input " + quoted(input.name()) + ": ";
         const auto &type = input.type();
-        if (!type.has_tensor_type() || type.tensor_type().elem_type() != onnx::TensorProto::FLOAT)
-            return diag_.error(which + "expected a tensor of float; found another type");
+        const auto dtype = type.has_tensor_type() ? onnx_dtype(type.tensor_type().elem_type())
+                                                  : std::optional<DType>();
+        if (!dtype)
+            return diag_.error(which + "expected a tensor of numbers or booleans; found another "
+                                       "type");
         Dims dims;
         for (const auto &dim : type.tensor_type().shape().dim())
             dims.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
+        if (!type.tensor_type().has_shape() && !options_.shapes.contains(input.name()))
+            return diag_.error(which + "expected a shape; found none, give --shape");
         if (const auto it = options_.shapes.find(input.name()); it != options_.shapes.end())
             dims = it->second;
-        if (dims.empty())
-            return diag_.error(which +
-                               "expected at least one dimension, the batch; found none, give "
-                               "--shape");
-        if (dims[0] == -1) dims[0] = 1;
-        if (dims[0] != 1)
-            return diag_.error(which +
-                               "expected a batch (first dimension) that is free or 1; found " +
-                               std::to_string(dims[0]) + ", give --shape");
+        if (!dims.empty() && dims[0] == -1) dims[0] = 1;
         for (size_t i = 1; i < dims.size(); i++)
             if (dims[i] == -1)
                 return diag_.error(which + "expected a size for dimension " + std::to_string(i) +
                                    "; found it free, give --shape " + input.name() + "=1x…");
-        if (const auto count = checked_elements(dims, diag_); !count) return Error{count.error()};
-        const ValueId id = graph_.add_value(input.name(), DType::F32, dims);
-        if (input.name().empty() || !names_.emplace(input.name(), id).second)
-            return diag_.error(which + "expected a name of its own; found it twice");
-        graph_.inputs.push_back(id);
+        const auto id = builder_.input(input.name(), *dtype, dims);
+        if (!id) return Error{id.error()};
+        ACCC_CHECK(define(input.name(), *id, "inputs"));
     }
     if (!shapes.empty())
         return diag_.error("expected --shape of an input; found no input " +
                            quoted(*shapes.begin()));
-    if (graph_.inputs.empty()) return diag_.error("expected an input; found none");
+    return Ok{};
+}
+
+// What the file says of results: taken where a shape depends on what is computed.
+Status OnnxImporter::read_declared()
+{
+    for (const auto *list : {&model_.graph().value_info(), &model_.graph().output()})
+        for (const auto &info : *list) {
+            const auto &type = info.type();
+            if (!type.has_tensor_type() || !type.tensor_type().has_shape()) continue;
+            const auto dtype = onnx_dtype(type.tensor_type().elem_type());
+            Declared d;
+            bool known = dtype.has_value();
+            for (const auto &dim : type.tensor_type().shape().dim()) {
+                known = known && dim.has_dim_value();
+                d.dims.push_back(dim.dim_value());
+            }
+            if (!known) continue;
+            d.dtype = *dtype;
+            declared_.insert_or_assign(info.name(), std::move(d));
+        }
     return Ok{};
 }
 
 // Nodes in an order in which every operand comes first; the file's order where it will do.
-Result<std::vector<int>> Importer::sorted_nodes()
+Result<std::vector<int>> OnnxImporter::sorted_nodes()
 {
     const auto &nodes = model_.graph().node();
     std::map<std::string, int> maker;
@@ -161,32 +209,95 @@ Result<std::vector<int>> Importer::sorted_nodes()
     return order;
 }
 
-std::string Importer::source_name(const onnx::NodeProto &proto)
+Status OnnxImporter::read_attribute(const onnx::AttributeProto &a, OnnxNode &node)
+{
+    const int wanted = onnx_attr_type(node.op, a.name());
+    if (wanted && wanted != a.type() && a.type() != onnx::AttributeProto::UNDEFINED)
+        return builder_.error("expected attribute " + quoted(a.name()) + " of type " +
+                              onnx::AttributeProto::AttributeType_Name(
+                                  static_cast<onnx::AttributeProto::AttributeType>(wanted)) +
+                              "; found " + onnx::AttributeProto::AttributeType_Name(a.type()));
+    if (!a.ref_attr_name().empty())
+        return builder_.error("expected attribute " + quoted(a.name()) +
+                              " with a value; found a reference");
+    switch (a.type()) {
+    case onnx::AttributeProto::INT:
+        node.attrs[a.name()] = static_cast<int64_t>(a.i());
+        return Ok{};
+    case onnx::AttributeProto::FLOAT:
+        node.attrs[a.name()] = a.f();
+        return Ok{};
+    case onnx::AttributeProto::STRING:
+        node.attrs[a.name()] = a.s();
+        return Ok{};
+    case onnx::AttributeProto::INTS:
+        node.attrs[a.name()] = std::vector<int64_t>(a.ints().begin(), a.ints().end());
+        return Ok{};
+    case onnx::AttributeProto::FLOATS:
+        node.attrs[a.name()] = std::vector<float>(a.floats().begin(), a.floats().end());
+        return Ok{};
+    case onnx::AttributeProto::STRINGS: {
+        std::string joined; // names without blanks, one blank between
+        for (const std::string &text : a.strings())
+            joined += (joined.empty() ? "" : " ") + text;
+        node.attrs[a.name()] = joined;
+        return Ok{};
+    }
+    case onnx::AttributeProto::TENSOR: {
+        const auto tensor = decode_tensor(a.t(), options_.folder, diag_);
+        if (!tensor) return Error{tensor.error()};
+        node.tensors[a.name()] = builder_.constant(a.name(), tensor->dtype, tensor->dims,
+                                                   std::as_bytes(std::span(tensor->bytes)));
+        return Ok{};
+    }
+    default:
+        return builder_.error("expected attribute " + quoted(a.name()) +
+                              " of numbers, strings or a tensor; found " +
+                              onnx::AttributeProto::AttributeType_Name(a.type()));
+    }
+}
+
+Status OnnxImporter::import_node(const onnx::NodeProto &proto)
 {
     std::string name = proto.name();
     if (name.empty()) name = proto.op_type() + ":" + (proto.output_size() ? proto.output(0) : "");
-    std::string unique = name;
-    for (int i = 2; !source_names_.insert(unique).second; i++)
-        unique = name + "#" + std::to_string(i);
-    return unique;
+    builder_.begin_node(name, proto.op_type());
+    OnnxNode node;
+    node.op = proto.op_type();
+    node.opset = opset_;
+    for (const auto &a : proto.attribute())
+        ACCC_CHECK(read_attribute(a, node));
+    for (int i = 0; i < proto.input_size(); i++) {
+        const auto it = names_.find(proto.input(i));
+        if (!proto.input(i).empty() && it == names_.end())
+            return builder_.error("expected input " + std::to_string(i) +
+                                  " to be a result that there is; found " + quoted(proto.input(i)));
+        node.inputs.push_back(proto.input(i).empty() ? kNoValue : it->second);
+    }
+    while (!node.inputs.empty() && node.inputs.back() == kNoValue)
+        node.inputs.pop_back();
+    bool any = false;
+    for (const std::string &output : proto.output()) {
+        node.wanted.push_back(!output.empty());
+        any = any || !output.empty();
+        const auto it = declared_.find(output);
+        node.declared.push_back(it == declared_.end() ? std::optional<Declared>() : it->second);
+    }
+    if (!any) return builder_.error("expected an output; found none");
+    while (!node.wanted.back())
+        node.wanted.pop_back();
+    const auto ids = add_onnx_node(builder_, std::move(node));
+    if (!ids) return Error{ids.error()};
+    for (size_t i = 0; i < ids->size(); i++) {
+        const std::string &output = proto.output(static_cast<int>(i));
+        if (output.empty()) continue;
+        names_.emplace(output, (*ids)[i]);
+        if (!builder_.is_constant((*ids)[i])) builder_.graph().value((*ids)[i]).name = output;
+    }
+    return Ok{};
 }
 
-Status Importer::import_node(const onnx::NodeProto &proto)
-{
-    graph_.sources.push_back({source_name(proto), proto.op_type(), {}});
-    Node node(proto, static_cast<uint32_t>(graph_.sources.size() - 1), graph_.sources.back().name,
-              diag_);
-    if (node.outputs() < 1 || node.output().empty())
-        return node.error("expected an output; found none");
-    for (size_t i = 0; i < node.inputs(); i++)
-        if (node.has_input(i) && !names_.contains(node.input(i)))
-            return node.error("expected input " + std::to_string(i) +
-                              " to have one result; found " + quoted(node.input(i)) +
-                              ", a further output");
-    return find_function(proto.op_type())(*this, node);
-}
-
-Status Importer::read_outputs()
+Status OnnxImporter::read_outputs()
 {
     std::set<std::string> seen;
     for (const auto &output : model_.graph().output()) {
@@ -194,28 +305,23 @@ Status Importer::read_outputs()
         if (it == names_.end())
             return diag_.error("output " + quoted(output.name()) +
                                ": expected something that makes it; found nothing");
-        const ValueId *id = std::get_if<ValueId>(&it->second);
-        if (!id)
-            return diag_.error("output " + quoted(output.name()) +
-                               ": expected a result of the inputs; found a constant");
         if (!seen.insert(output.name()).second)
             return diag_.error("expected outputs that differ; found " + quoted(output.name()) +
                                " twice");
-        graph_.outputs.push_back(*id);
-        graph_.output_names.push_back(output.name());
+        ACCC_CHECK(builder_.output(output.name(), it->second));
     }
-    if (graph_.outputs.empty()) return diag_.error("expected an output; found none");
     return Ok{};
 }
 
-Result<Graph> Importer::run()
+Result<Graph> OnnxImporter::run()
 {
     const auto steps = [&]() -> Status {
         ACCC_CHECK(check_versions());
-        graph_.name = model_.graph().name();
+        builder_.graph().name = model_.graph().name();
         ACCC_CHECK(check_operators());
         ACCC_CHECK(read_initializers());
         ACCC_CHECK(read_inputs());
+        ACCC_CHECK(read_declared());
         const auto order = sorted_nodes();
         if (!order) return Error{order.error()};
         for (const int i : *order)
@@ -223,10 +329,10 @@ Result<Graph> Importer::run()
         return read_outputs();
     };
     ACCC_CHECK(steps());
-    graph_.drop_dead();
-    ACCC_CHECK(verify_graph(graph_, diag_));
-    return std::move(graph_);
+    return builder_.finish();
 }
+
+} // namespace
 
 Result<Graph> import_onnx(std::span<const std::byte> bytes, const ImportOptions &options,
                           Diagnostics &diag)
@@ -238,7 +344,7 @@ try {
         !model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
         return diag.error("expected an ONNX model; found " + std::to_string(bytes.size()) +
                           " bytes that are none");
-    return Importer(model, options, diag).run();
+    return OnnxImporter(model, options, diag).run();
 } catch (const std::bad_alloc &) {
     return diag.error("expected memory for the model; found none", -ENOMEM);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// ONNX -> graph. Opset 7 to 22, IR 3 to 13, operators of the default domain. What is not
+// ONNX -> graph. Opset 1 to 25 (before 7 where the operators have today's form: the attributes that
+// they had then are refused), IR 3 to 13, operators of the default domain. What is not
 // understood is refused by node, operator and attribute: nothing is guessed or ignored.
 // The model is hostile until imported: sizes are checked before memory is taken for them.
 #pragma once
@@ -16,7 +17,7 @@
 namespace acc::accc
 {
 
-inline constexpr int64_t kMinOpset = 7, kMaxOpset = 22;
+inline constexpr int64_t kMinOpset = 1, kMaxOpset = 25;
 inline constexpr int64_t kMinIr = 3, kMaxIr = 13;
 
 struct ImportOptions {
@@ -26,7 +27,7 @@ struct ImportOptions {
     std::string folder;
 };
 
-// The graph in stage Float, or a text that names the cause. -EINVAL; -ENOMEM; what the
+// The graph in stage Model, or a text that names the cause. -EINVAL; -ENOMEM; what the
 // system said of the file.
 Result<Graph> import_onnx(std::span<const std::byte> bytes, const ImportOptions &options,
                           Diagnostics &diag);

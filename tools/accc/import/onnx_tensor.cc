@@ -2,9 +2,9 @@
 #include "tools/accc/import/onnx_tensor.h"
 
 #include "common/unique_fd.h"
+#include "tools/accc/import/onnx_ops.h"
 #include "tools/accc/ir/shape.h"
 
-#include <cmath>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -83,113 +83,58 @@ Result<std::string> external_bytes(const onnx::TensorProto &proto, const std::st
     return data;
 }
 
-float half_to_float(uint16_t half)
+// Elements that the message holds one by one, in the field of their type.
+template <typename To, typename Field>
+bool pack(const Field &field, size_t count, std::string &to)
 {
-    const int exponent = half >> 10 & 31;
-    const int fraction = half & 1023;
-    float value = exponent == 31  ? (fraction ? NAN : INFINITY)
-                  : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
-                                  : std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
-    return half & 0x8000 ? -value : value;
-}
-
-// Elements of `From` in little-endian bytes.
-template <typename From, typename To, typename Convert>
-void unpack(const std::string &bytes, std::vector<To> &to, Convert convert)
-{
-    for (size_t i = 0; i < to.size(); i++) {
-        From value;
-        std::memcpy(&value, bytes.data() + i * sizeof(From), sizeof(From));
-        to[i] = convert(value);
+    if (static_cast<size_t>(field.size()) != count) return false;
+    for (size_t i = 0; i < count; i++) {
+        const To value = static_cast<To>(field.Get(static_cast<int>(i)));
+        std::memcpy(to.data() + i * sizeof(To), &value, sizeof(To));
     }
-}
-
-template <typename Field, typename To>
-bool copy_field(const Field &field, std::vector<To> &to)
-{
-    if (static_cast<size_t>(field.size()) != to.size()) return false;
-    for (size_t i = 0; i < to.size(); i++)
-        to[i] = static_cast<To>(field.Get(static_cast<int>(i)));
     return true;
 }
 
-uint64_t element_bytes(int type)
+bool pack_fields(const onnx::TensorProto &proto, DType dtype, size_t count, std::string &to)
 {
-    switch (type) {
-    case onnx::TensorProto::DOUBLE:
-    case onnx::TensorProto::INT64:
-        return 8;
-    case onnx::TensorProto::FLOAT:
-    case onnx::TensorProto::INT32:
-        return 4;
-    case onnx::TensorProto::FLOAT16:
-        return 2;
-    case onnx::TensorProto::BOOL:
-        return 1;
+    switch (dtype) {
+    case DType::F32:
+        return pack<float>(proto.float_data(), count, to);
+    case DType::F64:
+        return pack<double>(proto.double_data(), count, to);
+    case DType::I64:
+        return pack<int64_t>(proto.int64_data(), count, to);
+    case DType::U64:
+        return pack<uint64_t>(proto.uint64_data(), count, to);
+    case DType::U32:
+        return pack<uint32_t>(proto.uint64_data(), count, to);
+    case DType::I32:
+        return pack<int32_t>(proto.int32_data(), count, to);
+    case DType::I16:
+    case DType::U16:
+    case DType::F16:
+    case DType::BF16:
+        return pack<uint16_t>(proto.int32_data(), count, to);
+    case DType::Bool:
+        return pack<bool>(proto.int32_data(), count, to);
     default:
-        return 0;
-    }
-}
-
-void unpack_raw(int type, const std::string &raw, Tensor &tensor)
-{
-    const auto plain = [](auto v) { return static_cast<float>(v); };
-    const auto whole = [](auto v) { return static_cast<int64_t>(v); };
-    switch (type) {
-    case onnx::TensorProto::FLOAT:
-        unpack<float>(raw, tensor.floats(), plain);
-        break;
-    case onnx::TensorProto::DOUBLE:
-        unpack<double>(raw, tensor.floats(), plain);
-        break;
-    case onnx::TensorProto::FLOAT16:
-        unpack<uint16_t>(raw, tensor.floats(), half_to_float);
-        break;
-    case onnx::TensorProto::INT64:
-        unpack<int64_t>(raw, tensor.ints(), whole);
-        break;
-    case onnx::TensorProto::INT32:
-        unpack<int32_t>(raw, tensor.ints(), whole);
-        break;
-    default:
-        unpack<uint8_t>(raw, tensor.ints(), whole);
-        break;
-    }
-}
-
-bool unpack_fields(const onnx::TensorProto &proto, Tensor &tensor)
-{
-    switch (proto.data_type()) {
-    case onnx::TensorProto::FLOAT:
-        return copy_field(proto.float_data(), tensor.floats());
-    case onnx::TensorProto::DOUBLE:
-        return copy_field(proto.double_data(), tensor.floats());
-    case onnx::TensorProto::FLOAT16: {
-        if (!copy_field(proto.int32_data(), tensor.floats())) return false;
-        for (float &v : tensor.floats())
-            v = half_to_float(static_cast<uint16_t>(v));
-        return true;
-    }
-    case onnx::TensorProto::INT64:
-        return copy_field(proto.int64_data(), tensor.ints());
-    default:
-        return copy_field(proto.int32_data(), tensor.ints());
+        return pack<uint8_t>(proto.int32_data(), count, to);
     }
 }
 
 } // namespace
 
-Result<Tensor> decode_tensor(const onnx::TensorProto &proto, const std::string &folder,
-                             Diagnostics &diag)
+Result<OnnxTensor> decode_tensor(const onnx::TensorProto &proto, const std::string &folder,
+                                 Diagnostics &diag)
 {
     const std::string which = "tensor " + quote(proto.name()) + ": ";
-    const int type = proto.data_type();
-    const uint64_t element = element_bytes(type);
-    if (!element)
-        return diag.error(which + "expected float, double, float16, int64, int32 or bool; found " +
-                          onnx::TensorProto::DataType_Name(type) + " (" + std::to_string(type) +
-                          ")");
-    Tensor tensor;
+    const auto dtype = onnx_dtype(proto.data_type());
+    if (!dtype)
+        return diag.error(which + "expected numbers or booleans; found " +
+                          onnx::TensorProto::DataType_Name(proto.data_type()) + " (" +
+                          std::to_string(proto.data_type()) + ")");
+    OnnxTensor tensor;
+    tensor.dtype = *dtype;
     int64_t count = 1;
     for (const int64_t dim : proto.dims()) {
         if (dim < 0 || (dim > 0 && count > kMaxElements / dim))
@@ -199,39 +144,29 @@ Result<Tensor> decode_tensor(const onnx::TensorProto &proto, const std::string &
         count *= dim;
         tensor.dims.push_back(dim);
     }
-    if (tensor.dims.size() > kMaxRank)
-        return diag.error(which + "expected at most 6 dimensions; found " +
+    if (tensor.dims.size() > host::kMaxRank)
+        return diag.error(which + "expected at most 8 dimensions; found " +
                           std::to_string(tensor.dims.size()));
-    const uint64_t bytes = static_cast<uint64_t>(count) * element;
-    const bool external = proto.data_location() == onnx::TensorProto::EXTERNAL;
-    std::string from_file;
-    if (external) {
-        ACC_TRY(from_file, external_bytes(proto, folder, bytes, diag));
+    const uint64_t bytes = static_cast<uint64_t>(count) * dtype_size(*dtype);
+    if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
+        ACC_TRY(tensor.bytes, external_bytes(proto, folder, bytes, diag));
+        return tensor;
     }
-    const std::string &raw = external ? from_file : proto.raw_data();
-    const bool is_raw = external || proto.has_raw_data();
-    if (is_raw && raw.size() != bytes)
-        return diag.error(which + "expected " + std::to_string(bytes) + " bytes for " +
-                          dims_text(tensor.dims) + "; found " + std::to_string(raw.size()));
+    if (proto.has_raw_data()) {
+        if (proto.raw_data().size() != bytes)
+            return diag.error(which + "expected " + std::to_string(bytes) + " bytes for " +
+                              dims_text(tensor.dims) + "; found " +
+                              std::to_string(proto.raw_data().size()));
+        tensor.bytes = proto.raw_data();
+        return tensor;
+    }
     // Only now is memory taken: fields in the message hold at least a byte per element.
-    if (!is_raw && static_cast<uint64_t>(count) > proto.ByteSizeLong())
+    if (static_cast<uint64_t>(count) > proto.ByteSizeLong())
         return diag.error(which + "expected " + std::to_string(count) + " values; found fewer");
-
-    const bool is_float = type == onnx::TensorProto::FLOAT || type == onnx::TensorProto::DOUBLE ||
-                          type == onnx::TensorProto::FLOAT16;
-    if (is_float)
-        tensor.data = std::vector<float>(static_cast<size_t>(count));
-    else
-        tensor.data = std::vector<int64_t>(static_cast<size_t>(count));
-    if (is_raw)
-        unpack_raw(type, raw, tensor);
-    else if (!unpack_fields(proto, tensor))
+    tensor.bytes.resize(bytes);
+    if (!pack_fields(proto, *dtype, static_cast<size_t>(count), tensor.bytes))
         return diag.error(which + "expected " + std::to_string(count) + " values for " +
                           dims_text(tensor.dims) + "; found another number of them");
-    if (is_float)
-        for (const float v : tensor.floats())
-            if (!std::isfinite(v))
-                return diag.error(which + "expected finite values; found " + std::to_string(v));
     return tensor;
 }
 

@@ -2,13 +2,14 @@
 #include "tools/accc/ir/graph.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace acc::accc
 {
 
 ValueId Graph::add_value(std::string value_name, DType dtype, Dims dims, Quant quant)
 {
-    values.push_back({std::move(value_name), dtype, std::move(dims), quant, nullptr});
+    values.push_back({std::move(value_name), dtype, std::move(dims), quant, nullptr, {}, 0});
     return static_cast<ValueId>(values.size() - 1);
 }
 
@@ -18,6 +19,51 @@ ValueId Graph::add_constant(std::string value_name, Dims dims, Data data, Quant 
     const ValueId id = add_value(std::move(value_name), dtype, std::move(dims), quant);
     values[id].data = std::make_shared<const Data>(std::move(data));
     return id;
+}
+
+ValueId Graph::add_raw_constant(std::string value_name, DType dtype, Dims dims,
+                                std::span<const std::byte> raw)
+{
+    const auto typed = [&]<typename T>(std::vector<T> data) {
+        data.resize(raw.size() / sizeof(T));
+        if (!raw.empty()) std::memcpy(data.data(), raw.data(), raw.size());
+        const ValueId id = add_value(std::move(value_name), dtype, std::move(dims));
+        values[id].data = std::make_shared<const Data>(std::move(data));
+        return id;
+    };
+    switch (dtype) {
+    case DType::F32:
+        return typed(std::vector<float>{});
+    case DType::I8: {
+        const ValueId id = typed(std::vector<int8_t>{});
+        values[id].quant = {1, 0};
+        return id;
+    }
+    case DType::I32:
+        return typed(std::vector<int32_t>{});
+    default:
+        return typed(std::vector<std::byte>{});
+    }
+}
+
+std::span<const std::byte> Graph::bytes(ValueId id) const
+{
+    return std::visit([](const auto &d) { return std::as_bytes(std::span(d)); }, *values[id].data);
+}
+
+host::View Graph::view(ValueId id) const
+{
+    host::View view;
+    if (id == kNoValue) return view;
+    view.dtype = dtype_code(values[id].dtype);
+    view.dims = values[id].dims;
+    // Operators only read their inputs.
+    if (values[id].is_constant()) {
+        static const std::byte nothing{};
+        const auto data = bytes(id);
+        view.data = const_cast<std::byte *>(data.empty() ? &nothing : data.data());
+    }
+    return view;
 }
 
 const std::vector<float> &Graph::floats(ValueId id) const
@@ -40,7 +86,7 @@ std::vector<uint32_t> Graph::uses() const
     std::vector<uint32_t> count(values.size());
     for (const Op &op : ops)
         for (const ValueId id : op.inputs)
-            count[id]++;
+            if (id != kNoValue) count[id]++;
     for (const ValueId id : outputs)
         count[id]++;
     return count;
@@ -50,7 +96,8 @@ std::vector<int64_t> Graph::makers() const
 {
     std::vector<int64_t> maker(values.size(), -1);
     for (size_t i = 0; i < ops.size(); i++)
-        maker[ops[i].output] = static_cast<int64_t>(i);
+        for (const ValueId id : results(ops[i]))
+            if (id != kNoValue) maker[id] = static_cast<int64_t>(i);
     return maker;
 }
 
@@ -66,11 +113,21 @@ void Graph::drop_dead()
     std::vector<bool> needed(values.size());
     for (const ValueId id : outputs)
         needed[id] = true;
-    for (auto op = ops.rbegin(); op != ops.rend(); ++op)
-        if (needed[op->output])
-            for (const ValueId id : op->inputs)
-                needed[id] = true;
-    const auto dead = [&](const Op &op) { return !needed[op.output]; };
+    const auto dead = [&](const Op &op) {
+        for (const ValueId id : results(op))
+            if (id != kNoValue && needed[id]) return false;
+        return true;
+    };
+    for (auto op = ops.rbegin(); op != ops.rend(); ++op) {
+        if (dead(*op)) continue;
+        for (const ValueId id : op->inputs)
+            if (id != kNoValue) needed[id] = true;
+        // Results that nobody reads need not be made.
+        for (ValueId &id : op->more)
+            if (id != kNoValue && !needed[id]) id = kNoValue;
+        while (!op->more.empty() && op->more.back() == kNoValue && op->node.op != "Split")
+            op->more.pop_back();
+    }
     for (const Op &op : ops) {
         // Another form of a value that nobody asked for is no loss.
         const bool computes = op.kind != Kind::Reshape && op.kind != Kind::Transpose;
@@ -118,18 +175,32 @@ const char *kind_name(Kind kind)
         return "gemm";
     case Kind::Requantize:
         return "requantize";
+    case Kind::Host:
+        return "host";
     }
     return "?";
 }
 
+std::vector<ValueId> results(const Op &op)
+{
+    std::vector<ValueId> all = {op.output};
+    all.insert(all.end(), op.more.begin(), op.more.end());
+    return all;
+}
+
+DType dtype_of(uint32_t code)
+{
+    return host::element_bytes(code) ? static_cast<DType>(code - 1) : DType::F32;
+}
+
 const char *dtype_name(DType dtype)
 {
-    return dtype == DType::F32 ? "f32" : dtype == DType::I8 ? "i8" : "i32";
+    return host::type_name(dtype_code(dtype));
 }
 
 uint32_t dtype_size(DType dtype)
 {
-    return dtype == DType::I8 ? 1 : 4;
+    return host::element_bytes(dtype_code(dtype));
 }
 
 std::string dims_text(const Dims &dims)

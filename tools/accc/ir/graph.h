@@ -4,12 +4,17 @@
 // order in which every value is made before it is used. Each value is made once. Activations
 // have their batch first, and it is 1: a graph is about one item.
 //
-// A graph goes through three stages and the verifier (verify.h) knows which operations each
+// A graph goes through four stages and the verifier (verify.h) knows which operations each
 // of them may have:
-//   Float     as imported: float, ONNX's axes (N, C, H, W)
+//   Model     as imported: operators of host/host.h alone, any type, any shape
+//   Float     what the engines can do in operations of their own: float, ONNX's axes (N, C, H, W)
 //   Physical  float still, but dims are in the order of memory: windows are channels-last
 //   Lowered   every operation is one kernel of an engine; int8 and int32 with known scales
+//
+// Operators of the host may be in all of them: those that no engine can do.
 #pragma once
+
+#include "host/host.h"
 
 #include <cstdint>
 #include <limits>
@@ -22,12 +27,16 @@
 namespace acc::accc
 {
 
-enum class Stage { Float, Physical, Lowered };
-enum class DType : uint8_t { F32, I8, I32 };
+enum class Stage { Model, Float, Physical, Lowered };
+// In the order of enum acc_dtype, which starts at 1. Engines know the first three.
+enum class DType : uint8_t { F32, I8, I32, U8, I16, U16, U32, I64, U64, Bool, F16, BF16, F64 };
 
 using Dims = std::vector<int64_t>;
 using ValueId = uint32_t;
-using Data = std::variant<std::vector<float>, std::vector<int8_t>, std::vector<int32_t>>;
+inline constexpr ValueId kNoValue = UINT32_MAX; // an operand or result that is left out
+// Elements of the engines' types, bytes of the others.
+using Data = std::variant<std::vector<float>, std::vector<int8_t>, std::vector<int32_t>,
+                          std::vector<std::byte>>;
 
 // real = (stored - zero_point) * scale, of int8 values.
 struct Quant {
@@ -42,6 +51,10 @@ struct Value {
     Dims dims;
     Quant quant;
     std::shared_ptr<const Data> data; // of a constant, else null
+    // Of a constant that the model states as integers times scales, along an axis: the scales.
+    // (A float value with a quant.scale above 0 is one whose scale the model states.)
+    std::vector<float> scales;
+    int64_t scale_axis = 0;
 
     bool is_constant() const { return data != nullptr; }
 };
@@ -76,6 +89,8 @@ enum class Kind : uint8_t {
     Mvm,        // x int8 [..., k], matrix int8 [k, n] constant -> int32 [..., n]
     Gemm,       // a int8 [1, m, k], b int8 [1, k, n] -> int32 [1, m, n]
     Requantize, // x int32 [..., n], bias, multiplier, shift int32 [n] constants -> int8
+    // all stages
+    Host, // `node` of host/host.h; operands and further results may be kNoValue
 };
 
 struct Op {
@@ -83,7 +98,9 @@ struct Op {
     uint32_t source = 0; // index in Graph::sources
     std::vector<ValueId> inputs;
     ValueId output = 0;
+    std::vector<ValueId> more; // Host: results after the first
 
+    host::Node node;                // Host
     Window window;                  // Conv, pools, Im2col
     bool channels_last = false;     // Conv, pools: x is [1, h, w, c], not [1, c, h, w]
     int64_t groups = 1;             // Conv
@@ -107,6 +124,7 @@ struct Source {
     std::string name; // unique
     std::string op;   // ONNX's op type
     std::string fate; // set when a pass did away with it: "folded into /conv1/Conv"
+    std::string host; // why it runs on the host, where it does
 };
 
 struct Graph {
@@ -121,6 +139,9 @@ struct Graph {
 
     ValueId add_value(std::string value_name, DType dtype, Dims dims, Quant quant = {});
     ValueId add_constant(std::string value_name, Dims dims, Data data, Quant quant = {});
+    // Of any type, from the bytes of its elements.
+    ValueId add_raw_constant(std::string value_name, DType dtype, Dims dims,
+                             std::span<const std::byte> bytes);
 
     Value &value(ValueId id) { return values[id]; }
     const Value &value(ValueId id) const { return values[id]; }
@@ -128,6 +149,10 @@ struct Graph {
     const std::vector<float> &floats(ValueId id) const;
     const std::vector<int8_t> &int8s(ValueId id) const;
     const std::vector<int32_t> &int32s(ValueId id) const;
+    // Of a constant of any type.
+    std::span<const std::byte> bytes(ValueId id) const;
+    // What an operator of the host sees of a value; data of constants alone.
+    host::View view(ValueId id) const;
     const Source &source(const Op &op) const { return sources[op.source]; }
 
     // For each value how often operations and outputs read it.
@@ -140,7 +165,15 @@ struct Graph {
     void drop_dead();
 };
 
+// All results of an operation, the first first.
+std::vector<ValueId> results(const Op &op);
 const char *kind_name(Kind kind);
+inline uint32_t dtype_code(DType dtype)
+{
+    return static_cast<uint32_t>(dtype) + 1;
+}
+// F32 for what is no enum acc_dtype.
+DType dtype_of(uint32_t code);
 const char *dtype_name(DType dtype);
 uint32_t dtype_size(DType dtype);
 // "1x3x8x8".

@@ -150,8 +150,22 @@ Result<int64_t> checked_elements(const Dims &dims, Diagnostics &diag)
     return count;
 }
 
+Result<std::vector<host::Desc>> infer_host(const Graph &g, const Op &op, Diagnostics &diag)
+{
+    std::vector<host::View> in;
+    for (const ValueId id : op.inputs)
+        in.push_back(g.view(id));
+    std::vector<host::Desc> out;
+    std::string why;
+    if (const int error = host::infer(op.node, in, 1 + op.more.size(), out, why))
+        return diag.error(why, error);
+    return out;
+}
+
 Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag)
 {
+    if (op.kind == Kind::Host)
+        return diag.error("expected an operation of an engine; found another");
     const size_t least = min_inputs(op.kind);
     const bool bias = op.kind == Kind::Conv || op.kind == Kind::MatMul;
     if (op.inputs.size() < least || op.inputs.size() > least + bias)
@@ -212,6 +226,7 @@ Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag)
     case Kind::Softmax:
     case Kind::Quantize:
     case Kind::Dequantize:
+    case Kind::Host:
         y = x;
         break;
     }

@@ -17,6 +17,9 @@ inline constexpr int64_t kMaxKernel = int64_t{1} << 16; // of a window, stride, 
 // The error says "expected …; found …", without the node's name.
 Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag);
 
+// The results of an operator of the host. -EAGAIN when their shape depends on a computed value.
+Result<std::vector<host::Desc>> infer_host(const Graph &graph, const Op &op, Diagnostics &diag);
+
 // Product of dims. An error when a dim is below 1, there are more than kMaxRank or
 // the product is above kMaxElements.
 Result<int64_t> checked_elements(const Dims &dims, Diagnostics &diag);

@@ -12,6 +12,8 @@ namespace
 
 bool allowed(Stage stage, Kind kind)
 {
+    if (kind == Kind::Host) return true;
+    if (stage == Stage::Model) return false;
     switch (kind) {
     case Kind::Conv:
     case Kind::MatMul:
@@ -33,6 +35,8 @@ bool allowed(Stage stage, Kind kind)
     case Kind::Gemm:
     case Kind::Requantize:
         return stage == Stage::Lowered;
+    case Kind::Host:
+        return true;
     }
     return false;
 }
@@ -65,9 +69,10 @@ Types types_of(Stage stage, Kind kind, DType operand)
 std::string check_value(const Value &v)
 {
     if (v.data) {
-        const auto size = std::visit([](const auto &d) { return d.size(); }, *v.data);
-        if (static_cast<DType>(v.data->index()) != v.dtype ||
-            static_cast<int64_t>(size) != elements(v.dims))
+        const auto size =
+            std::visit([](const auto &d) { return std::as_bytes(std::span(d)).size(); }, *v.data);
+        if (v.data->index() != std::min<size_t>(static_cast<size_t>(v.dtype), 3) ||
+            size != static_cast<uint64_t>(elements(v.dims)) * dtype_size(v.dtype))
             return "expected a constant's data to fit its type and dims";
     }
     if (v.dtype == DType::I8 && (!(v.quant.scale > 0) || !std::isfinite(v.quant.scale) ||
@@ -83,10 +88,29 @@ bool keeps_quant(Kind kind)
            kind == Kind::Reshape || kind == Kind::Transpose || kind == Kind::Im2col;
 }
 
+// Operators of the host: the results are what host/ infers, where it can.
+std::string check_host(const Graph &g, const Op &op)
+{
+    Diagnostics inner;
+    const auto out = infer_host(g, op, inner);
+    if (!out) return out.error() == -EAGAIN ? "" : inner.text();
+    const std::vector<ValueId> made = results(op);
+    for (size_t i = 0; i < made.size(); i++) {
+        if (made[i] == kNoValue) continue;
+        const Value &v = g.value(made[i]);
+        if (v.dims != (*out)[i].dims || dtype_code(v.dtype) != (*out)[i].dtype)
+            return std::string("expected a result of ") + host::type_name((*out)[i].dtype) + " " +
+                   dims_text((*out)[i].dims) + "; found " + dtype_name(v.dtype) + " " +
+                   dims_text(v.dims);
+    }
+    return {};
+}
+
 std::string check_op(const Graph &g, const Op &op)
 {
     if (!allowed(g.stage, op.kind)) return "expected another operation in this stage";
     if (op.source >= g.sources.size()) return "expected a source node";
+    if (op.kind == Kind::Host) return check_host(g, op);
     const Types types = types_of(g.stage, op.kind, g.value(op.inputs[0]).dtype);
     const Value &y = g.value(op.output);
     if (g.value(op.inputs[0]).dtype != types.in || y.dtype != types.out)
@@ -128,15 +152,22 @@ Status verify_graph(const Graph &g, Diagnostics &diag)
     for (const Op &op : g.ops) {
         const std::string where = std::string(kind_name(op.kind)) + " of " +
                                   (op.source < g.sources.size() ? g.sources[op.source].name : "?");
+        const bool on_host = op.kind == Kind::Host;
         for (const ValueId id : op.inputs)
-            if (id >= g.values.size() || !made[id])
+            if (!(on_host && id == kNoValue) && (id >= g.values.size() || !made[id]))
                 return bad(where, "expected operands that are made before");
-        if (op.inputs.empty() || op.output >= g.values.size() || made[op.output])
+        if (op.inputs.empty() || (!on_host && !op.more.empty()))
             return bad(where, "expected operands and a result of its own");
-        made[op.output] = true;
+        for (const ValueId id : results(op)) {
+            if (on_host && id == kNoValue && id != op.output) continue;
+            if (id >= g.values.size() || made[id])
+                return bad(where, "expected operands and a result of its own");
+            made[id] = true;
+        }
         std::string text = check_op(g, op);
-        if (text.empty()) text = check_value(g.value(op.output));
+        if (text.empty() && !on_host) text = check_value(g.value(op.output));
         if (!text.empty()) return bad(where, text);
+        if (on_host) continue;
         Diagnostics inner;
         const auto dims = infer_dims(g, op, inner);
         if (!dims) return bad(where, inner.text());

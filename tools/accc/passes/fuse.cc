@@ -26,7 +26,7 @@ void swap_clip(Graph &g, size_t before, size_t at)
     const Value from = g.value(other.inputs[0]);
     const ValueId result = clip.output;
     clip.inputs[0] = other.inputs[0];
-    clip.output = g.add_value(from.name, from.dtype, from.dims);
+    clip.output = g.add_value(from.name, from.dtype, from.dims, g.value(result).quant);
     other.inputs[0] = clip.output;
     other.output = result;
     // Both stay where their operands are made already and their readers come later.
@@ -45,7 +45,8 @@ Status fuse_limits(Graph &g, Diagnostics &)
         // A clip moves up until something takes its limits or nothing more can.
         for (size_t at = i; g.ops[at].kind == Kind::Clip && !fused[at];) {
             const ValueId x = g.ops[at].inputs[0];
-            if (maker[x] < 0 || uses[x] != 1) break;
+            // A scale that the model states belongs to the value that has it.
+            if (maker[x] < 0 || uses[x] != 1 || g.value(x).quant.scale > 0) break;
             const auto before = static_cast<size_t>(maker[x]);
             Op &p = g.ops[before];
             if (commutes(p.kind)) {
@@ -107,7 +108,9 @@ Status permute_weights(Graph &g, Diagnostics &)
                 at[i] = 0;
             }
         }
+        const std::vector<float> scales = g.value(op.inputs[1]).scales;
         op.inputs[1] = g.add_constant(g.source(op).name + " weights", w, std::move(fresh));
+        g.value(op.inputs[1]).scales = scales;
         // The transposition stays as a reshape that nothing is behind.
         g.sources[moved->source].fate =
             "no data moves: the rows of " + g.source(op).name + "'s weights are permuted instead";

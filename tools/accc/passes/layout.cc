@@ -90,7 +90,8 @@ public:
         for (ValueId &id : g_.outputs) {
             source_ = old.empty() ? 0 : old.back().source;
             for (const Op &op : old)
-                if (op.output == id) source_ = op.source;
+                for (const ValueId made : results(op))
+                    if (made == id) source_ = op.source;
             ACC_TRY(id, logical(id));
         }
         g_.stage = Stage::Physical;
@@ -152,6 +153,7 @@ private:
         const std::string name = g_.value(old).name;
         ACC_TRY(const ValueId id, append(std::move(op)));
         g_.value(id).name = name;
+        g_.value(id).quant = g_.value(old).quant;
         (channels_last ? forms_[old].last : forms_[old].logical) = id;
         return Ok{};
     }
@@ -178,6 +180,17 @@ private:
             const bool channels_last = image && forms_[x].last.has_value();
             ACC_TRY(op.inputs[0], channels_last ? last(x) : logical(x));
             return define(old.output, channels_last, std::move(op));
+        }
+        case Kind::Host: {
+            // Its results are values as they are, in the model's order.
+            for (ValueId &id : op.inputs) {
+                if (id == kNoValue || g_.value(id).is_constant()) continue;
+                ACC_TRY(id, logical(id));
+            }
+            for (const ValueId id : results(op))
+                if (id != kNoValue) forms_[id].logical = id;
+            g_.ops.push_back(std::move(op));
+            return Ok{};
         }
         default: {
             for (ValueId &id : op.inputs) {

@@ -14,6 +14,12 @@
 namespace acc::accc
 {
 
+// Stage Model: operators with the same operands and attributes become one.
+Status merge_equal(Graph &graph, Diagnostics &diag);
+// Stage Model: transpositions that undo each other, and Identity, go; a transposition of one sinks
+// past operators that work element by element.
+Status cancel_transposes(Graph &graph, Diagnostics &diag);
+
 // Folds scales and shifts (BatchNormalization, constants added or multiplied) into the
 // products before them; one that has none becomes a product with a diagonal matrix.
 Status fold_scales(Graph &graph, Diagnostics &diag);
@@ -33,11 +39,14 @@ struct Pass {
     Status (*run)(Graph &, Diagnostics &);
 };
 
-// In order: fold, layout, fuse, weights.
+// In order: cse, transposes. They keep what the graph computes to the bit.
+std::span<const Pass> model_passes();
+// In order: legalize, fold, layout, fuse, weights.
 std::span<const Pass> float_passes();
 
 // Runs them all. `after` (may be empty) sees the graph after each, by the pass's name.
 using AfterPass = std::function<void(const char *name, const Graph &)>;
+Status run_model_passes(Graph &graph, Diagnostics &diag, const AfterPass &after);
 Status run_passes(Graph &graph, Diagnostics &diag, const AfterPass &after);
 
 } // namespace acc::accc

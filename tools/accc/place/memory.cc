@@ -37,14 +37,15 @@ std::vector<Life> lives_of(const Graph &g, MemoryPlan &plan)
     for (int64_t i = 0; i < end; i++) {
         const Op &op = g.ops[static_cast<size_t>(i)];
         for (const ValueId id : op.inputs)
-            if (!g.value(id).is_constant()) {
+            if (id != kNoValue && !g.value(id).is_constant()) {
                 Life &l = life[plan.root[id]];
                 l.last = std::max(l.last, i);
             }
         if (op.kind == Kind::Reshape)
             plan.root[op.output] = plan.root[op.inputs[0]];
         else
-            born(op.output, i);
+            for (const ValueId id : results(op))
+                if (id != kNoValue) born(id, i);
     }
     for (const ValueId id : g.outputs)
         life[plan.root[id]].last = end;
@@ -106,8 +107,9 @@ std::vector<std::vector<uint32_t>> plan_deps(const Graph &g, const MemoryPlan &m
             accesses[i].push_back({begin, begin + memory.bytes[root], writes});
         };
         for (const ValueId id : op.inputs)
-            if (!g.value(id).is_constant()) add(id, false);
-        add(op.output, true);
+            if (id != kNoValue && !g.value(id).is_constant()) add(id, false);
+        for (const ValueId id : results(op))
+            if (id != kNoValue) add(id, true);
     }
     const auto conflict = [&](size_t a, size_t b) {
         for (const Access &x : accesses[a])

@@ -43,6 +43,8 @@ Placement place(Kind kind)
         return {ACC_TARGET_FPGA, ACC_ROLE_PERMUTE_I8, moving};
     case Kind::Softmax:
         return {ACC_TARGET_FPGA, ACC_ROLE_SOFTMAX_I8_F32, "not linear; no product"};
+    case Kind::Host:
+        return {ACC_TARGET_HOST, {}, "no engine can"};
     default:
         return {ACC_TARGET_FPGA, {}, "runs nowhere"};
     }

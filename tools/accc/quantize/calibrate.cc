@@ -41,13 +41,35 @@ double error_of(const Histogram &h, const Range &range)
     return error;
 }
 
-Range best_range(const Histogram &h)
+Range percentile_range(const Histogram &h)
 {
-    if (h.bins.empty() || !(h.seen.hi > h.seen.lo)) return h.seen;
+    uint64_t all = 0;
+    for (const uint64_t n : h.bins)
+        all += n;
+    const uint64_t cut = all / 10000;
+    const double width = (static_cast<double>(h.seen.hi) - static_cast<double>(h.seen.lo)) / kBins;
+    Range range = h.seen;
+    size_t bin = 0;
+    for (uint64_t below = 0; bin < kBins && below + h.bins[bin] <= cut; bin++)
+        below += h.bins[bin];
+    range.lo =
+        static_cast<float>(static_cast<double>(h.seen.lo) + static_cast<double>(bin) * width);
+    bin = kBins;
+    for (uint64_t above = 0; bin > 0 && above + h.bins[bin - 1] <= cut; bin--)
+        above += h.bins[bin - 1];
+    range.hi =
+        static_cast<float>(static_cast<double>(h.seen.lo) + static_cast<double>(bin) * width);
+    return range;
+}
+
+Range best_range(const Histogram &h, Calibration method)
+{
+    if (h.bins.empty() || !(h.seen.hi > h.seen.lo) || method == Calibration::MinMax) return h.seen;
+    if (method == Calibration::Percentile) return percentile_range(h);
     // What is cut off is the strongest signal, and its error goes on through the network as a
     // bias: a narrower range must halve the error before it is worth that.
     Range best = h.seen;
-    double least = error_of(h, best) / 2;
+    double least = error_of(h, best) / (method == Calibration::Auto ? 2 : 1);
     for (int lo_cut = 0; lo_cut < (h.seen.lo < 0 ? kCuts : 1); lo_cut++)
         for (int hi_cut = 0; hi_cut < (h.seen.hi > 0 ? kCuts : 1); hi_cut++) {
             const Range range{h.seen.lo * (1 - 0.02f * static_cast<float>(lo_cut)),
@@ -72,19 +94,57 @@ std::vector<bool> wanted_values(const Graph &g)
             wanted[op.output] = true;
         if (op.kind == Kind::Add && g.value(op.inputs[1]).is_constant())
             wanted[op.inputs[1]] = true;
+        if (op.kind == Kind::Host)
+            for (const ValueId id : results(op))
+                if (id != kNoValue) wanted[id] = true;
     }
+    for (ValueId id = 0; id < g.values.size(); id++)
+        if (g.value(id).dtype != DType::F32 || g.value(id).quant.scale > 0) wanted[id] = false;
     return wanted;
 }
 
-template <typename See>
-void for_each_item(const Graph &g, const Samples &samples, const std::vector<bool> &wanted, See see)
+// The values of a graph on all items, twice: kept as far as they are not too many.
+class Items
 {
-    for (size_t i = 0; i < samples.items; i++) {
-        const FloatValues values = evaluate(g, samples.item(i));
-        for (ValueId id = 0; id < g.values.size(); id++)
-            if (wanted[id]) see(id, g.value(id).is_constant() ? g.floats(id) : values[id]);
+public:
+    Items(const Graph &g, const Samples &samples, const std::vector<bool> &wanted)
+        : g_(g), samples_(samples), wanted_(wanted)
+    {
     }
-}
+
+    template <typename See>
+    void each(See see)
+    {
+        for (size_t i = 0; i < samples_.items; i++) {
+            if (i < kept_.size()) {
+                look(kept_[i], see);
+                continue;
+            }
+            FloatValues values = evaluate(g_, samples_.item(i));
+            look(values, see);
+            size_t floats = 0;
+            for (const std::vector<float> &v : values)
+                floats += v.size();
+            if (i != kept_.size() || floats > room_) continue;
+            room_ -= floats;
+            kept_.push_back(std::move(values));
+        }
+    }
+
+private:
+    template <typename See>
+    void look(const FloatValues &values, See see)
+    {
+        for (ValueId id = 0; id < g_.values.size(); id++)
+            if (wanted_[id]) see(id, g_.value(id).is_constant() ? g_.floats(id) : values[id]);
+    }
+
+    const Graph &g_;
+    const Samples &samples_;
+    const std::vector<bool> &wanted_;
+    std::vector<FloatValues> kept_;
+    size_t room_ = size_t{1} << 26; // 256 MiB
+};
 
 } // namespace
 
@@ -101,11 +161,12 @@ Quant quant_of(const Range &range)
     return q;
 }
 
-std::vector<Range> calibrate(const Graph &g, const Samples &samples)
+std::vector<Range> calibrate(const Graph &g, const Samples &samples, Calibration method)
 {
     const std::vector<bool> wanted = wanted_values(g);
     std::vector<Histogram> histograms(g.values.size());
-    for_each_item(g, samples, wanted, [&](ValueId id, const std::vector<float> &values) {
+    Items items(g, samples, wanted);
+    items.each([&](ValueId id, const std::vector<float> &values) {
         Range &seen = histograms[id].seen;
         for (const float v : values) {
             // Not a number, or too large: no range, which lower() refuses by the node's name.
@@ -114,7 +175,7 @@ std::vector<Range> calibrate(const Graph &g, const Samples &samples)
             seen.hi = std::max(seen.hi, v);
         }
     });
-    for_each_item(g, samples, wanted, [&](ValueId id, const std::vector<float> &values) {
+    items.each([&](ValueId id, const std::vector<float> &values) {
         Histogram &h = histograms[id];
         if (!std::isfinite(h.seen.lo) || !std::isfinite(h.seen.hi)) return;
         h.bins.resize(kBins);
@@ -128,7 +189,7 @@ std::vector<Range> calibrate(const Graph &g, const Samples &samples)
     });
     std::vector<Range> ranges(g.values.size());
     for (ValueId id = 0; id < g.values.size(); id++)
-        if (wanted[id]) ranges[id] = best_range(histograms[id]);
+        if (wanted[id]) ranges[id] = best_range(histograms[id], method);
     return ranges;
 }
 

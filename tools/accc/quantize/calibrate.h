@@ -20,9 +20,18 @@ struct Range {
 // The scale and zero point of a finite range: 255 steps from lo to hi, 0 exactly at the zero point.
 Quant quant_of(const Range &range);
 
+// How a range is taken from what was seen.
+enum class Calibration {
+    Auto,       // all, unless a narrower range halves the mean squared error
+    MinMax,     // all
+    Percentile, // without the outermost 0.01 % on either side
+    Mse,        // the least mean squared error
+};
+
 // For each value of a Physical graph the range to cover: all that was seen, or, where a few
 // outliers would take the resolution from the rest, the part of it (at least half on either
 // side of 0) whose int8 form has the smallest mean squared error.
-std::vector<Range> calibrate(const Graph &graph, const Samples &samples);
+std::vector<Range> calibrate(const Graph &graph, const Samples &samples,
+                             Calibration method = Calibration::Auto);
 
 } // namespace acc::accc

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 namespace acc::accc
 {
@@ -41,8 +42,9 @@ std::vector<float> conv_matrix(const Graph &g, const Op &op)
     return matrix;
 }
 
+// `scales`: those that the model states, one or one for each column; empty: free.
 Weights quantize_weights(std::span<const float> matrix, int64_t k, int64_t n,
-                         std::span<const float> bias, const Quant &x)
+                         std::span<const float> bias, const Quant &x, std::span<const float> scales)
 {
     Weights w;
     w.k = k;
@@ -57,18 +59,22 @@ Weights quantize_weights(std::span<const float> matrix, int64_t k, int64_t n,
         const double b = bias.empty() ? 0 : static_cast<double>(bias[j]);
         // Coarse enough that the bias, in steps of scale * x.scale, fits as well.
         const double for_bias = std::abs(b) / (static_cast<double>(x.scale) * kMaxBias);
-        w.scale.push_back(std::max({most[j] / 127, for_bias, 1e-30}));
+        if (scales.empty())
+            w.scale.push_back(std::max({most[j] / 127, for_bias, 1e-30}));
+        else
+            w.scale.push_back(static_cast<double>(scales[scales.size() == 1 ? 0 : j]));
     }
     std::vector<int64_t> sums(static_cast<size_t>(n), 0);
     for (size_t i = 0; i < matrix.size(); i++) {
         const size_t j = i % static_cast<size_t>(n);
         const double q = std::nearbyint(static_cast<double>(matrix[i]) / w.scale[j]);
-        w.data[i] = static_cast<int8_t>(std::clamp(q, -127.0, 127.0));
+        w.data[i] = static_cast<int8_t>(std::clamp(q, scales.empty() ? -127.0 : -128.0, 127.0));
         sums[j] += w.data[i];
     }
     for (int64_t j = 0; j < n; j++) {
         const double b = bias.empty() ? 0 : static_cast<double>(bias[j]);
-        const double steps = std::nearbyint(b / (w.scale[j] * static_cast<double>(x.scale)));
+        const double steps = std::clamp(
+            std::nearbyint(b / (w.scale[j] * static_cast<double>(x.scale))), -0x1p30, 0x1p30);
         w.bias.push_back(
             static_cast<int32_t>(static_cast<int64_t>(steps) - x.zero_point * sums[j]));
     }
@@ -97,13 +103,20 @@ public:
         const std::vector<Op> old = std::move(g_.ops);
         g_.ops.clear();
         for (const ValueId id : g_.inputs)
-            forms_[id].f32 = id;
+            if (g_.value(id).dtype == DType::F32) forms_[id].f32 = id;
         const size_t sources = g_.sources.size();
         for (const Op &op : old) {
             source_ = op.source;
+            const size_t ops = g_.ops.size();
             ACCC_CHECK(rewrite(op));
+            if (g_.ops.size() > ops && op.kind != Kind::Host) name_result(op);
         }
         for (size_t i = 0; i < g_.outputs.size(); i++) {
+            const ValueId old = g_.outputs[i];
+            if (g_.value(old).dtype != DType::F32) {
+                if (forms_[old].i8) g_.outputs[i] = *forms_[old].i8;
+                continue;
+            }
             source_ = boundary_source("output", g_.output_names[i]);
             ACC_TRY(g_.outputs[i], output(g_.outputs[i]));
         }
@@ -125,10 +138,22 @@ private:
         return diag_.error("node '" + s.name + "' (" + s.op + "): " + text);
     }
 
+    // The last operation made the result, unless that is another name of an operand.
+    void name_result(const Op &op)
+    {
+        const Forms &f = forms_[op.output];
+        const ValueId made = g_.ops.back().output;
+        if (f.i8 == made || f.f32 == made) g_.value(made).name = g_.value(op.output).name;
+    }
+
     // A node of the report for what happens at the graph's edge.
     uint32_t boundary_source(const char *op, const std::string &name)
     {
-        g_.sources.push_back({std::string(op) + " " + name, op, {}});
+        std::string unique = std::string(op) + " " + name;
+        const auto taken = [&](const Source &s) { return s.name == unique; };
+        while (std::any_of(g_.sources.begin(), g_.sources.end(), taken))
+            unique += "'";
+        g_.sources.push_back({unique, op, {}, {}});
         return static_cast<uint32_t>(g_.sources.size() - 1);
     }
 
@@ -149,6 +174,7 @@ private:
 
     Result<Quant> quant_from_range(ValueId old)
     {
+        if (g_.value(old).quant.scale > 0) return g_.value(old).quant; // the model's
         const Range &r = ranges_[old];
         if (!std::isfinite(r.lo) || !std::isfinite(r.hi))
             return error("expected finite values on the calibration data; found " +
@@ -164,7 +190,9 @@ private:
         const bool input = std::find(g_.inputs.begin(), g_.inputs.end(), old) != g_.inputs.end();
         const uint32_t user = source_;
         Quant q{1.0f / 255, -128}; // a softmax: 0 … 1
-        if (input) {
+        if (from_host_.contains(old)) {
+            ACC_TRY(q, quant_from_range(old));
+        } else if (input) {
             source_ = boundary_source("input", g_.value(old).name);
             ACC_TRY(q, quant_from_range(old));
         }
@@ -173,18 +201,92 @@ private:
         return *f.i8;
     }
 
+    // The float form of an activation.
+    Result<ValueId> f32(ValueId old)
+    {
+        if (forms_[old].f32) return *forms_[old].f32;
+        const std::string name = g_.value(old).name;
+        ACC_TRY(forms_[old].f32, append(Kind::Dequantize, {*forms_[old].i8}, DType::F32, {}));
+        g_.value(*forms_[old].f32).name = name;
+        return *forms_[old].f32;
+    }
+
     Result<ValueId> output(ValueId old)
     {
         const bool input = std::find(g_.inputs.begin(), g_.inputs.end(), old) != g_.inputs.end();
-        if (forms_[old].f32 && !input) return *forms_[old].f32;
+        // An input of another shape than engines take is its own result.
+        const Dims &dims = g_.value(old).dims;
+        const bool whole = input && (dims.empty() || dims[0] != 1);
+        if (forms_[old].f32 && (!input || whole)) return *forms_[old].f32;
         ACC_TRY(const ValueId x, i8(old));
         ACC_TRY(forms_[old].f32, append(Kind::Dequantize, {x}, DType::F32, {}));
         return *forms_[old].f32;
     }
 
+    // Operators of the host take and give values as the model has them: floats as floats.
+    Status rewrite_host(Op op)
+    {
+        const std::string &name = op.node.op;
+        const ValueId x = op.inputs[0], y = op.output;
+        if (name == "DequantizeLinear" && g_.value(x).dtype == DType::I8 &&
+            g_.value(y).quant.scale > 0) {
+            // An int8 input of the model is what engines work on.
+            g_.value(x).quant = g_.value(y).quant;
+            forms_[y].i8 = x;
+            g_.sources[op.source].fate = "stored as engines have it";
+            return Ok{};
+        }
+        if (name == "QuantizeLinear" && g_.value(y).dtype == DType::I8 && forms_[x].i8 &&
+            g_.value(x).quant.scale > 0 && g_.value(*forms_[x].i8).quant == g_.value(x).quant) {
+            forms_[y].i8 = forms_[x].i8;
+            return Ok{};
+        }
+        for (ValueId &id : op.inputs) {
+            if (id == kNoValue || g_.value(id).is_constant()) continue;
+            if (g_.value(id).dtype == DType::F32) {
+                ACC_TRY(id, f32(id));
+            } else if (forms_[id].i8) {
+                id = *forms_[id].i8;
+            }
+        }
+        for (const ValueId id : results(op))
+            if (id != kNoValue && g_.value(id).dtype == DType::F32) {
+                forms_[id].f32 = id;
+                from_host_.insert(id);
+            }
+        g_.ops.push_back(std::move(op));
+        return Ok{};
+    }
+
+    // A limit with a scale that the model states: int8 in that scale.
+    Status rewrite_stated(const Op &op)
+    {
+        const ValueId x = op.inputs[0], y = op.output;
+        const Quant q = g_.value(y).quant;
+        const bool only_float = forms_[x].f32 && !forms_[x].i8;
+        if (only_float) {
+            ACC_TRY(forms_[y].i8, append(Kind::Quantize, {*forms_[x].f32}, DType::I8, q));
+            return Ok{};
+        }
+        ACC_TRY(const ValueId from, i8(x));
+        if (g_.value(from).quant == q) {
+            forms_[y].i8 = from;
+            return Ok{};
+        }
+        // Another scale: the addition of nothing.
+        const ValueId zero =
+            g_.add_constant(g_.sources[source_].name + " zero", Dims{g_.value(from).dims.back()},
+                            std::vector<int8_t>(static_cast<size_t>(g_.value(from).dims.back())),
+                            Quant{q.scale, 0});
+        ACC_TRY(forms_[y].i8, append(Kind::Add, {from, zero}, DType::I8, q));
+        return Ok{};
+    }
+
     Status rewrite(const Op &op)
     {
         const ValueId x = op.inputs[0];
+        if (op.kind == Kind::Host) return rewrite_host(op);
+        if (op.kind == Kind::Clip && g_.value(op.output).quant.scale > 0) return rewrite_stated(op);
         switch (op.kind) {
         case Kind::Conv:
             return rewrite_conv(op);
@@ -199,7 +301,7 @@ private:
         }
         case Kind::Reshape: {
             const bool is_float =
-                forms_[x].f32 && !forms_[x].i8 &&
+                forms_[x].f32 && !forms_[x].i8 && !from_host_.contains(x) &&
                 std::find(g_.inputs.begin(), g_.inputs.end(), x) == g_.inputs.end();
             if (is_float) {
                 ACC_TRY(forms_[op.output].f32,
@@ -246,12 +348,12 @@ private:
         like.hi = stored_limit(op.hi, q);
         ACC_TRY(forms_[op.output].i8,
                 append(Kind::Requantize, {sums, b, m, s}, DType::I8, q, std::move(like)));
-        g_.value(*forms_[op.output].i8).name = g_.value(op.output).name;
         return Ok{};
     }
 
     Status product(const Op &op, ValueId x, std::span<const float> matrix, int64_t k, int64_t n)
     {
+        const std::vector<float> scales = g_.value(op.inputs[1]).scales;
         if (k > kMaxProductInputs)
             return error("expected at most " + std::to_string(kMaxProductInputs) +
                          " inputs of a product, so that its sums stay in 32 bits; found " +
@@ -263,7 +365,7 @@ private:
             for (const float v : values)
                 if (!std::isfinite(v)) return error("expected finite weights; found others");
         const Quant q = g_.value(x).quant;
-        Weights w = quantize_weights(matrix, k, n, bias, q);
+        Weights w = quantize_weights(matrix, k, n, bias, q, scales);
         const ValueId data =
             g_.add_constant(g_.sources[source_].name + " weights", {k, n}, w.data, Quant{1, 0});
         ACC_TRY(const ValueId sums, append(Kind::Mvm, {x, data}, DType::I32, {}));
@@ -350,6 +452,7 @@ private:
     std::span<const Range> ranges_;
     Diagnostics &diag_;
     std::vector<Forms> forms_; // by the old graph's ids
+    std::set<ValueId> from_host_;
     uint32_t source_ = 0;
 };
 

@@ -22,12 +22,19 @@ struct Samples {
     std::vector<std::span<const float>> item(size_t index) const;
 };
 
-// Reads .npy files of float32 [n, …], one for each input: FILE when there is one input,
-// NAME=FILE otherwise. All have the same n.
-Result<Samples> read_samples(const Graph &graph, std::span<const std::string> files,
-                             Diagnostics &diag);
+// What a pixel of 0 ... 255 is as a value: pixel * scale + offset.
+struct ImageValues {
+    float scale = 1, offset = 0;
+};
 
-// `items` random ones, uniform in 0 … 1, always the same.
+// Reads .npy files of float32 [n, …], one for each input: FILE when there is one input,
+// NAME=FILE otherwise; an .npz of them by the inputs' names; an image, or a folder of images. All
+// have the same n.
+Result<Samples> read_samples(const Graph &graph, std::span<const std::string> files,
+                             Diagnostics &diag, const ImageValues &pixels = {});
+
+// `items` random ones, uniform in 0 … 1, always the same; fewer, but one, of a network that takes
+// more than 2^31 multiplications for all of them.
 Samples random_samples(const Graph &graph, size_t items);
 
 } // namespace acc::accc

@@ -23,22 +23,63 @@ Strides strides_of(const Dims &x, bool channels_last)
 class Evaluator
 {
 public:
-    explicit Evaluator(const Graph &g) : g_(g), values_(g.values.size()) {}
+    explicit Evaluator(const Graph &g) : g_(g), values_(g.values.size()), raw_(g.values.size()) {}
 
     FloatValues run(std::span<const std::span<const float>> inputs)
     {
-        for (size_t i = 0; i < g_.inputs.size(); i++)
-            values_[g_.inputs[i]].assign(inputs[i].begin(), inputs[i].end());
+        for (size_t i = 0; i < g_.inputs.size(); i++) {
+            const ValueId id = g_.inputs[i];
+            values_[id].assign(inputs[i].begin(), inputs[i].end());
+            if (g_.value(id).dtype == DType::F32) continue;
+            host::store_floats(values_[id], memory(id));
+        }
         for (const Op &op : g_.ops)
-            run(op);
+            if (op.kind == Kind::Host)
+                run_host(op);
+            else
+                run(op);
+        for (const ValueId id : g_.outputs)
+            if (g_.value(id).dtype != DType::F32 && !g_.value(id).is_constant()) {
+                const std::vector<double> wide = host::read_floats(memory(id));
+                values_[id].assign(wide.begin(), wide.end());
+            }
         return std::move(values_);
     }
+
+    const std::string &why() const { return why_; }
 
 private:
     const Dims &dims(ValueId id) const { return g_.value(id).dims; }
     const std::vector<float> &get(ValueId id) const
     {
         return g_.value(id).is_constant() ? g_.floats(id) : values_[id];
+    }
+
+    // A value's elements for an operator of the host, with memory for them.
+    host::View memory(ValueId id)
+    {
+        host::View view = g_.view(id);
+        if (id == kNoValue || view.data) return view;
+        if (g_.value(id).dtype == DType::F32) {
+            values_[id].resize(static_cast<size_t>(elements(view.dims)));
+            view.data = values_[id].data();
+        } else {
+            raw_[id].resize(host::bytes_of(view));
+            view.data = raw_[id].data();
+        }
+        return view;
+    }
+
+    void run_host(const Op &op)
+    {
+        std::vector<host::View> in, out;
+        for (const ValueId id : op.inputs)
+            in.push_back(memory(id));
+        for (const ValueId id : results(op))
+            out.push_back(memory(id));
+        std::string why;
+        if (host::run(op.node, in, out, why) && why_.empty())
+            why_ = "node '" + g_.source(op).name + "' (" + g_.source(op).op + "): " + why;
     }
 
     void run(const Op &op)
@@ -217,13 +258,19 @@ private:
 
     const Graph &g_;
     FloatValues values_;
+    std::vector<std::vector<std::byte>> raw_; // of other types
+    std::string why_;
 };
 
 } // namespace
 
-FloatValues evaluate(const Graph &graph, std::span<const std::span<const float>> inputs)
+FloatValues evaluate(const Graph &graph, std::span<const std::span<const float>> inputs,
+                     std::string *why)
 {
-    return Evaluator(graph).run(inputs);
+    Evaluator evaluator(graph);
+    FloatValues values = evaluator.run(inputs);
+    if (why) *why = evaluator.why();
+    return values;
 }
 
 } // namespace acc::accc

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The oracle: straightforward loops over a float graph (stages Float and Physical), with sums
-// in double.
+// The oracle: straightforward loops over a graph before it is lowered, with sums in double;
+// operators of the host run as they do there.
 #pragma once
 
 #include "tools/accc/ir/graph.h"
@@ -15,7 +15,10 @@ namespace acc::accc
 // Values of one item by ValueId; constants and values that nothing made are empty.
 using FloatValues = std::vector<std::vector<float>>;
 
-// Evaluates a verified graph on one item: inputs[i] has the elements of graph.inputs[i].
-FloatValues evaluate(const Graph &graph, std::span<const std::span<const float>> inputs);
+// Evaluates a verified graph on one item: inputs[i] has the elements of graph.inputs[i], as floats
+// whatever their type is. Values of other types than float are empty but for inputs and outputs.
+// `why` (may be null): what an operator refused a value for, or nothing.
+FloatValues evaluate(const Graph &graph, std::span<const std::span<const float>> inputs,
+                     std::string *why = nullptr);
 
 } // namespace acc::accc

@@ -42,6 +42,13 @@ Result<PlanInterpreter> PlanInterpreter::create(const program::ProgramFile &file
             self.kernels_[ACC_TARGET_FPGA].push_back({std::string(role), {}, 0, 0});
         }
     }
+    const size_t operators = file.kernels(ACC_TARGET_HOST).size();
+    if (operators) {
+        std::string text;
+        auto all = host::parse_image(file.image(ACC_TARGET_HOST), operators, text);
+        if (!all) return refuse(why, -EINVAL, text);
+        self.host_ = std::move(*all);
+    }
     return self;
 }
 
@@ -67,6 +74,38 @@ std::vector<std::byte> patched(const program::ModelView &model, const acc_model_
         std::memcpy(out.data() + r.field, &value, width);
     }
     return out;
+}
+
+// An operator of the host, item by item.
+bool run_host(const host::Kernel &kernel, const acc_model_step &step,
+              const program::ModelView &model, std::span<const std::byte> args, size_t batch,
+              RoleMemory &memory, std::string &text)
+{
+    for (size_t item = 0; item < batch; item++) {
+        std::vector<host::View> in, out;
+        for (size_t i = 0; i < kernel.in.size() + kernel.out.size(); i++) {
+            const bool input = i < kernel.in.size();
+            const host::Desc &d = input ? kernel.in[i] : kernel.out[i - kernel.in.size()];
+            host::View view;
+            static_cast<host::Desc &>(view) = d;
+            uint64_t address = 0;
+            std::memcpy(&address, args.data() + i * sizeof(address), sizeof(address));
+            for (const acc_model_reloc &r : model.relocs_of(step))
+                if (r.field == i * sizeof(address) && r.kind == ACC_RELOC_TENSOR)
+                    address += item * host::bytes_of(d);
+            if (d.dtype) {
+                const uint64_t bytes = host::bytes_of(d);
+                view.data =
+                    input ? const_cast<std::byte *>(memory.read<std::byte>(address, bytes).data())
+                          : memory.write<std::byte>(address, bytes).data();
+                static std::byte nothing{};
+                if (!bytes) view.data = &nothing;
+            }
+            (input ? in : out).push_back(view);
+        }
+        if (memory.faulted() || host::run(kernel.node, in, out, text)) return false;
+    }
+    return true;
 }
 
 } // namespace
@@ -97,17 +136,23 @@ try {
         const std::vector<std::byte> args = patched(model, step, batch);
         RoleMemory memory(workspace, consts);
         bool good = false;
-        if (step.target != ACC_TARGET_NULL) {
+        std::string text;
+        if (step.target == ACC_TARGET_HOST) {
+            good = run_host(host_[step.kernel], step, model, args, batch, memory, text);
+        } else if (step.target != ACC_TARGET_NULL) {
             const Kernel &kernel = kernels_[step.target][step.kernel];
             good = kernel.role.empty()
                        ? run_mvm(kernel.weights, kernel.rows, kernel.cols, args, memory)
                        : run_role(kernel.role, args, memory);
         }
         if (!good)
-            return refuse(
-                why, memory.faulted() ? -EFAULT : -EINVAL,
-                "step " + std::to_string(i) + " (" + std::string(program::name_of(step.name)) +
-                    "): expected arguments inside their limits and the workspace; found others");
+            return refuse(why, memory.faulted() ? -EFAULT : -EINVAL,
+                          "step " + std::to_string(i) + " (" +
+                              std::string(program::name_of(step.name)) + "): " +
+                              (text.empty()
+                                   ? "expected arguments inside their limits and the workspace; "
+                                     "found others"
+                                   : text));
     }
     std::vector<std::vector<std::byte>> outputs;
     for (const acc_model_tensor &t : model.outputs()) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/result.h"
+#include "host/image.h"
 #include "program/program_file.h"
 
 #include <cstddef>
@@ -40,6 +41,7 @@ private:
 
     const program::ProgramFile *file_;
     std::vector<std::vector<Kernel>> kernels_; // [target][kernel]
+    std::vector<host::Kernel> host_;
 };
 
 } // namespace acc::accc

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Products, sums and what scales and shifts.
-#include "tools/accc/import/importer.h"
-
-#include "tools/accc/import/window_attributes.h"
 #include "tools/accc/ir/shape.h"
+#include "tools/accc/legalize/legalizer.h"
+#include "tools/accc/legalize/window_attributes.h"
 
 #include <cmath>
 
@@ -24,10 +23,18 @@ std::string both(const Dims &a, const Dims &b)
     return dims_text(a) + " and " + dims_text(b);
 }
 
-Status import_conv(Importer &in, Node &node)
+Status legalize_conv(Legalizer &in, Node &node)
 {
-    ACC_TRY(const ValueId x, in.activation(node, 0));
+    ACC_TRY(ValueId x, in.activation(node, 0));
     ACC_TRY(Tensor w, in.float_constant(node, 1));
+    // One axis: an image of one row.
+    const bool line = in.dims(x).size() == 3 && w.dims.size() == 3;
+    if (line) {
+        Op op = make_op(node, Kind::Reshape, {x});
+        op.shape = {1, in.dims(x)[1], 1, in.dims(x)[2]};
+        ACC_TRY(x, in.add(node, std::move(op)));
+        w.dims.insert(w.dims.begin() + 2, 1);
+    }
     if (in.dims(x).size() != 4 || w.dims.size() != 4)
         return node.error("expected an input and weights of 4 dimensions; found " +
                           both(in.dims(x), w.dims));
@@ -35,18 +42,23 @@ Status import_conv(Importer &in, Node &node)
     op.groups = node.get_int("group", 1);
     const Dims kernel = {w.dims[2], w.dims[3]};
     ACCC_CHECK(read_window(in, node, in.dims(x), kernel, op.window));
+    if (w.scales.size() > 1 && w.scale_axis != 0) w.scales.clear();
     op.inputs.push_back(in.constant(node, std::move(w)));
     if (node.has_input(2)) {
         ACC_TRY(Tensor bias, in.float_constant(node, 2));
         op.inputs.push_back(in.constant(node, std::move(bias)));
     }
-    return in.finish(node, std::move(op));
+    if (!line) return in.finish(node, std::move(op));
+    ACC_TRY(const ValueId y, in.add(node, std::move(op)));
+    Op back = make_op(node, Kind::Reshape, {y});
+    back.shape = node.dims();
+    return in.finish(node, std::move(back));
 }
 
 Tensor transposed(const Tensor &t)
 {
     const int64_t rows = t.dims[0], cols = t.dims[1];
-    Tensor out{{cols, rows}, std::vector<float>(t.floats().size())};
+    Tensor out{{cols, rows}, std::vector<float>(t.floats().size()), t.scales, 1 - t.scale_axis};
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++)
             out.floats()[c * rows + r] = t.floats()[r * cols + c];
@@ -67,7 +79,7 @@ bool spread_bias(Tensor &c, int64_t n)
     return true;
 }
 
-Status import_gemm(Importer &in, Node &node)
+Status legalize_gemm(Legalizer &in, Node &node)
 {
     const float alpha = node.get_float("alpha", 1), beta = node.get_float("beta", 1);
     const bool trans_a = node.get_int("transA", 0) != 0, trans_b = node.get_int("transB", 0) != 0;
@@ -81,6 +93,7 @@ Status import_gemm(Importer &in, Node &node)
     if (trans_b) b = transposed(b);
     for (float &v : b.floats())
         v *= alpha;
+    if (alpha != 1 || (b.scales.size() > 1 && b.scale_axis != 1)) b.scales.clear();
     const int64_t n = b.dims[1];
     Op op = make_op(node, Kind::MatMul, {a, in.constant(node, std::move(b))});
     const bool summed = node.has_input(2) && std::get_if<ValueId>(&in.operand(node, 2));
@@ -102,7 +115,7 @@ Status import_gemm(Importer &in, Node &node)
     return in.finish(node, make_op(node, Kind::Add, {product, c}));
 }
 
-Status import_matmul(Importer &in, Node &node)
+Status legalize_matmul(Legalizer &in, Node &node)
 {
     ACC_TRY(ValueId a, in.activation(node, 0));
     Dims dims = in.dims(a);
@@ -110,6 +123,7 @@ Status import_matmul(Importer &in, Node &node)
         ACC_TRY(Tensor b, in.float_constant(node, 1));
         while (b.dims.size() > 2 && b.dims[0] == 1)
             b.dims.erase(b.dims.begin());
+        if (b.scales.size() > 1) b.scales.clear(); // an axis of another shape
         if (b.dims.size() != 2 || dims.size() < 2)
             return node.error("expected one matrix on the right; found " + both(dims, b.dims));
         return in.finish(node, make_op(node, Kind::MatMul, {a, in.constant(node, std::move(b))}));
@@ -118,10 +132,9 @@ Status import_matmul(Importer &in, Node &node)
     return in.finish(node, make_op(node, Kind::MatMul, {a, b}));
 }
 
-Status import_batch_norm(Importer &in, Node &node)
+Status legalize_batch_norm(Legalizer &in, Node &node)
 {
     const float epsilon = node.get_float("epsilon", 1e-5f);
-    node.get_float("momentum", 0.9f); // of training only
     if (node.get_int("spatial", 1) != 1)
         return node.error("expected attribute 'spatial' = 1; found another");
     if (node.get_int("training_mode", 0) != 0)
@@ -138,7 +151,8 @@ Status import_batch_norm(Importer &in, Node &node)
                               std::to_string(channels) + " values; found " + dims_text(t.dims));
         p.push_back(std::move(t));
     }
-    Tensor scale{{channels}, std::vector<float>(static_cast<size_t>(channels))}, shift = scale;
+    Tensor scale{{channels}, std::vector<float>(static_cast<size_t>(channels)), {}, 0},
+        shift = scale;
     for (size_t c = 0; c < static_cast<size_t>(channels); c++) {
         const double spread = static_cast<double>(p[3].floats()[c]) + static_cast<double>(epsilon);
         const double s = static_cast<double>(p[0].floats()[c]) / std::sqrt(spread);
@@ -175,7 +189,7 @@ int64_t only_axis(const Dims &x, const Dims &c)
 // c's elements for every element of x; c's dims broadcast to x's.
 Tensor spread(const Tensor &c, const Dims &x)
 {
-    Tensor full{x, std::vector<float>(static_cast<size_t>(elements(x)))};
+    Tensor full{x, std::vector<float>(static_cast<size_t>(elements(x))), {}, 0};
     Dims step(x.size(), 0);
     for (int64_t i = static_cast<int64_t>(x.size()) - 1, stride = 1, j; i >= 0; i--) {
         j = i - static_cast<int64_t>(x.size() - c.dims.size());
@@ -197,7 +211,7 @@ Tensor spread(const Tensor &c, const Dims &x)
     return full;
 }
 
-Status import_by_constant(Importer &in, Node &node, ValueId x, Tensor c, By by, float sign)
+Status legalize_by_constant(Legalizer &in, Node &node, ValueId x, Tensor c, By by, float sign)
 {
     const Dims dims = in.dims(x);
     bool fits = c.dims.size() <= dims.size() && !c.floats().empty() && dims.size() >= 2;
@@ -220,8 +234,8 @@ Status import_by_constant(Importer &in, Node &node, ValueId x, Tensor c, By by, 
         return in.finish(node, make_op(node, Kind::Add, {x, in.constant(node, std::move(full))}));
     }
     const auto channels = static_cast<size_t>(dims[axis]);
-    Tensor scale{{dims[axis]}, std::vector<float>(channels, by == By::Scale ? 0 : sign)};
-    Tensor shift{{dims[axis]}, std::vector<float>(channels, 0)};
+    Tensor scale{{dims[axis]}, std::vector<float>(channels, by == By::Scale ? 0 : sign), {}, 0};
+    Tensor shift{{dims[axis]}, std::vector<float>(channels, 0), {}, 0};
     for (size_t i = 0; i < channels; i++)
         (by == By::Scale ? scale : shift).floats()[i] = c.floats()[c.floats().size() == 1 ? 0 : i];
     Op op = make_op(node, Kind::ScaleShift, {x});
@@ -232,7 +246,7 @@ Status import_by_constant(Importer &in, Node &node, ValueId x, Tensor c, By by, 
 }
 
 // Add, Sub, Mul and Div.
-Status import_arithmetic(Importer &in, Node &node)
+Status legalize_arithmetic(Legalizer &in, Node &node)
 {
     const bool a_constant = node.has_input(0) && std::get_if<Tensor>(&in.operand(node, 0));
     const bool b_constant = node.has_input(1) && std::get_if<Tensor>(&in.operand(node, 1));
@@ -254,7 +268,7 @@ Status import_arithmetic(Importer &in, Node &node)
         }
     }
     if (name == "Mul" || name == "Div")
-        return import_by_constant(in, node, x, std::move(c), By::Scale, 1);
+        return legalize_by_constant(in, node, x, std::move(c), By::Scale, 1);
     if (name == "Sub" && !a_constant)
         for (float &v : c.floats())
             v = -v;
@@ -262,18 +276,18 @@ Status import_arithmetic(Importer &in, Node &node)
     if (negated && only_axis(in.dims(x), c.dims) != static_cast<int64_t>(channel_axis(in.dims(x))))
         return node.error("expected a constant for each channel, or one, on the left; found " +
                           both(c.dims, in.dims(x)));
-    return import_by_constant(in, node, x, std::move(c), By::Shift, negated ? -1.0f : 1.0f);
+    return legalize_by_constant(in, node, x, std::move(c), By::Shift, negated ? -1.0f : 1.0f);
 }
 
 } // namespace
 
-ImportFunction find_linear(std::string_view op)
+LegalizeFunction find_linear(std::string_view op)
 {
-    if (op == "Conv") return import_conv;
-    if (op == "Gemm") return import_gemm;
-    if (op == "MatMul") return import_matmul;
-    if (op == "BatchNormalization") return import_batch_norm;
-    if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div") return import_arithmetic;
+    if (op == "Conv") return legalize_conv;
+    if (op == "Gemm") return legalize_gemm;
+    if (op == "MatMul") return legalize_matmul;
+    if (op == "BatchNormalization") return legalize_batch_norm;
+    if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div") return legalize_arithmetic;
     return nullptr;
 }
 

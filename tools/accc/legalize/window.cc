@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Windows, limits and softmax.
-#include "tools/accc/import/importer.h"
-#include "tools/accc/import/window_attributes.h"
 #include "tools/accc/ir/shape.h"
+#include "tools/accc/legalize/legalizer.h"
+#include "tools/accc/legalize/window_attributes.h"
 
 #include <algorithm>
 #include <cmath>
@@ -33,7 +33,7 @@ bool read_pair(const std::vector<int64_t> &list, const Dims &otherwise, int64_t 
     return true;
 }
 
-Status import_pool(Importer &in, Node &node)
+Status legalize_pool(Legalizer &in, Node &node)
 {
     ACC_TRY(const ValueId x, in.activation(node, 0));
     if (in.dims(x).size() != 4)
@@ -47,7 +47,7 @@ Status import_pool(Importer &in, Node &node)
         }
         return in.finish(node, std::move(op));
     }
-    const bool ceil = node.has("ceil_mode") && node.get_int("ceil_mode", 0) != 0;
+    const bool ceil = node.get_int("ceil_mode", 0) != 0;
     ACCC_CHECK(read_window(in, node, in.dims(x), {}, op.window));
     for (int i = 0; i < 2; i++) {
         const int64_t reach = (op.window.kernel[i] - 1) * op.window.dilation[i] + 1;
@@ -58,8 +58,7 @@ Status import_pool(Importer &in, Node &node)
     if (max) {
         if (node.get_int("storage_order", 0) != 0)
             return node.error("expected attribute 'storage_order' = 0; found another");
-        if (node.outputs() > 1 && !node.output(1).empty())
-            return node.error("expected one output; found the indices as well");
+        if (node.outputs() > 1) return node.error("expected one output; found the indices as well");
     } else {
         op.count_include_pad = node.get_int("count_include_pad", 0) != 0;
         // Implementations disagree about what such windows count.
@@ -69,7 +68,7 @@ Status import_pool(Importer &in, Node &node)
     return in.finish(node, std::move(op));
 }
 
-Status import_relu(Importer &in, Node &node)
+Status legalize_relu(Legalizer &in, Node &node)
 {
     ACC_TRY(const ValueId x, in.activation(node, 0));
     Op op = make_op(node, Kind::Clip, {x});
@@ -77,14 +76,10 @@ Status import_relu(Importer &in, Node &node)
     return in.finish(node, std::move(op));
 }
 
-Status import_clip(Importer &in, Node &node)
+Status legalize_clip(Legalizer &in, Node &node)
 {
     ACC_TRY(const ValueId x, in.activation(node, 0));
     Op op = make_op(node, Kind::Clip, {x});
-    if (in.opset() < 11) {
-        op.lo = node.get_float("min", op.lo);
-        op.hi = node.get_float("max", op.hi);
-    }
     for (const size_t i : {1, 2}) {
         if (!node.has_input(i)) continue;
         ACC_TRY(const Tensor limit, in.float_constant(node, i));
@@ -98,37 +93,19 @@ Status import_clip(Importer &in, Node &node)
     return in.finish(node, std::move(op));
 }
 
-// Adds x with another shape, if it is another.
-Result<ValueId> reshaped(Importer &in, Node &node, ValueId x, Dims shape)
-{
-    if (in.dims(x) == shape) return x;
-    Op op = make_op(node, Kind::Reshape, {x});
-    op.shape = std::move(shape);
-    return in.add(node, std::move(op));
-}
-
-Status import_softmax(Importer &in, Node &node)
+Status legalize_softmax(Legalizer &in, Node &node)
 {
     ACC_TRY(ValueId x, in.activation(node, 0));
     const Dims dims = in.dims(x);
-    const bool flat = in.opset() < 13; // over all axes from `axis` on
-    const int64_t asked = node.get_int("axis", flat ? 1 : -1);
+    const int64_t asked = node.get_int("axis", -1);
     const int64_t axis = normal_axis(asked, dims.size());
     if (axis < 1)
         return node.error("expected an axis of " + dims_text(dims) + " after the batch; found " +
                           std::to_string(asked));
-    ACCC_CHECK(node.done());
-    const bool last = axis + 1 == static_cast<int64_t>(dims.size());
-    if (flat || last) {
-        Dims rows = dims;
-        if (flat)
-            rows = {1, elements({dims.begin() + 1, dims.begin() + axis}),
-                    elements({dims.begin() + axis, dims.end()})};
-        ACC_TRY(x, reshaped(in, node, x, rows));
-        ACC_TRY(x, in.add(node, make_op(node, Kind::Softmax, {x})));
-        ACC_TRY(x, reshaped(in, node, x, dims));
-        return in.define(node, x);
-    }
+    if (axis + 1 == static_cast<int64_t>(dims.size()))
+        return in.finish(node, make_op(node, Kind::Softmax, {x}));
+    if (dims.size() > 4)
+        return node.error("expected at most 4 dimensions; found " + dims_text(dims));
     // The axis goes last and comes back.
     Op there = make_op(node, Kind::Transpose, {x});
     for (int i = 0; i < static_cast<int>(dims.size()); i++)
@@ -146,10 +123,16 @@ Status import_softmax(Importer &in, Node &node)
 
 } // namespace
 
-Status read_window(Importer &, Node &node, const Dims &x, const Dims &kernel, Window &w)
+Status read_window(Legalizer &, Node &node, const Dims &x, const Dims &kernel, Window &w)
 {
-    const auto shape = node.get_ints("kernel_shape"), strides = node.get_ints("strides"),
-               dilations = node.get_ints("dilations"), pads = node.get_ints("pads");
+    auto shape = node.get_ints("kernel_shape"), strides = node.get_ints("strides"),
+         dilations = node.get_ints("dilations"), pads = node.get_ints("pads");
+    // Of a convolution over one axis, in an image of one row.
+    if (node.dims().size() == 3 && x.size() == 4) {
+        for (auto *list : {&shape, &strides, &dilations})
+            if (list->size() == 1) list->insert(list->begin(), 1);
+        if (pads.size() == 2) pads = {0, pads[0], 0, pads[1]};
+    }
     const std::string auto_pad = node.get_string("auto_pad", "NOTSET");
     const bool ceil = node.op() != "Conv" && node.get_int("ceil_mode", 0) != 0;
     if (!read_pair(shape, kernel, w.kernel) || (!kernel.empty() && w.kernel[0] != kernel[0]) ||
@@ -196,12 +179,12 @@ Status read_window(Importer &, Node &node, const Dims &x, const Dims &kernel, Wi
     return Ok{};
 }
 
-ImportFunction find_window(std::string_view op)
+LegalizeFunction find_window(std::string_view op)
 {
-    if (op == "MaxPool" || op == "AveragePool" || op == "GlobalAveragePool") return import_pool;
-    if (op == "Relu") return import_relu;
-    if (op == "Clip") return import_clip;
-    if (op == "Softmax") return import_softmax;
+    if (op == "MaxPool" || op == "AveragePool" || op == "GlobalAveragePool") return legalize_pool;
+    if (op == "Relu") return legalize_relu;
+    if (op == "Clip") return legalize_clip;
+    if (op == "Softmax") return legalize_softmax;
     return nullptr;
 }
 
