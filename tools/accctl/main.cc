@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "accctl.h"
+#include "model.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -44,6 +45,7 @@ int run(int argc, char **argv)
     add_replay_command(app, context);
     add_run_command(app, context);
     add_explore_command(app, context);
+    add_model_command(app, context);
     add_validate_command(app, context);
 
     try {

@@ -5,10 +5,14 @@
 
 #include "acc/program.h"
 #include "common/npy.h"
+#include "tools/image/image.h"
 
 #include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <set>
 
 namespace acc::ctl
@@ -21,6 +25,7 @@ struct Options {
     std::vector<std::string> inputs;  // in the model's order
     std::vector<std::string> outputs; // likewise; fewer than the model has are written
     uint32_t batch = 0;               // 0: all samples, at most default_batch
+    float image_scale = 1, image_offset = 0;
 };
 
 constexpr size_t default_batch = 64;
@@ -34,23 +39,66 @@ const char *npy_type(uint32_t dtype)
         return "i1";
     case ACC_DTYPE_I32:
         return "i4";
+    case ACC_DTYPE_U8:
+        return "u1";
+    case ACC_DTYPE_I16:
+        return "i2";
+    case ACC_DTYPE_U16:
+    case ACC_DTYPE_BF16: // NumPy has no such type: its bits
+        return "u2";
+    case ACC_DTYPE_U32:
+        return "u4";
+    case ACC_DTYPE_I64:
+        return "i8";
+    case ACC_DTYPE_U64:
+        return "u8";
+    case ACC_DTYPE_BOOL:
+        return "b1";
+    case ACC_DTYPE_F16:
+        return "f2";
+    case ACC_DTYPE_F64:
+        return "f8";
     default:
         return "?";
     }
 }
 
+std::vector<size_t> dims_of(const acc_tensor_info &tensor)
+{
+    return {tensor.dims, tensor.dims + std::min(tensor.rank, 6u)};
+}
+
+bool has_batch(const acc_tensor_info &tensor)
+{
+    return tensor.rank > 0 && tensor.dims[0] == 1;
+}
+
+// Of an array with samples: they take the place of a batch of 1, or come before another shape. One
+// sample of such is the shape itself.
 std::vector<size_t> shape_of(const acc_tensor_info &tensor, size_t samples)
 {
-    std::vector<size_t> shape = {samples};
-    for (uint32_t i = 1; i < std::min(tensor.rank, 6u); ++i)
-        shape.push_back(tensor.dims[i]);
+    std::vector<size_t> shape = dims_of(tensor);
+    if (has_batch(tensor))
+        shape[0] = samples;
+    else if (samples != 1)
+        shape.insert(shape.begin(), samples);
     return shape;
 }
 
 std::string tensor_text(const acc_tensor_info &tensor)
 {
-    const std::string shape = npy_shape_text(shape_of(tensor, 0));
-    return std::string(npy_type_name(npy_type(tensor.dtype))) + " [N" + shape.substr(2);
+    std::string shape = npy_shape_text(dims_of(tensor));
+    if (has_batch(tensor)) shape = "[N" + shape.substr(2);
+    return std::string(npy_type_name(npy_type(tensor.dtype))) + " " + shape;
+}
+
+// How many samples an array holds of a tensor; 0: it is of another shape.
+size_t samples_of(const Npy &array, const acc_tensor_info &tensor)
+{
+    const std::vector<size_t> &shape = array.shape;
+    if (!has_batch(tensor) && shape == dims_of(tensor)) return 1;
+    if (shape.empty() || shape != shape_of(tensor, shape[0])) return 0;
+    return shape[0];
 }
 
 std::vector<acc_tensor_info> tensors_of(const acc_model *model,
@@ -71,6 +119,7 @@ std::set<std::string> engines_needed(const Json &image)
     std::set<std::string> engines;
     for (const Json &target : image["targets"])
         engines.insert(target["target"].get<std::string>());
+    engines.erase("host"); // libacc itself
     return engines;
 }
 
@@ -92,7 +141,8 @@ bool open_devices(const Context &context, const Json &image, std::vector<Device>
 {
     std::set<std::string> missing = engines_needed(image);
     for (const std::string &uri : candidates(context)) {
-        if (context.devices.empty() && missing.empty()) break;
+        // One at least: the host's part has its memory from a device.
+        if (context.devices.empty() && missing.empty() && !devices.empty()) break;
         Device device = open_device(uri);
         if (!device) return false;
         acc_device_info info = ACC_INIT(acc_device_info);
@@ -100,19 +150,81 @@ bool open_devices(const Context &context, const Json &image, std::vector<Device>
             fail_acc(uri);
             return false;
         }
-        const bool wanted = missing.erase(std::string(engine_name(info.engine))) > 0;
+        const bool wanted = missing.erase(std::string(engine_name(info.engine))) > 0 ||
+                            (missing.empty() && devices.empty());
         if (wanted || !context.devices.empty()) devices.push_back(std::move(device));
     }
-    if (missing.empty()) return true;
+    if (missing.empty() && !devices.empty()) return true;
+    if (missing.empty()) missing.insert("of any kind");
     fail("the program needs a device with engine " + *missing.begin() + "; found none" +
          (context.devices.empty() ? "" : " among those of --device"));
     return false;
 }
 
-bool read_inputs(const Options &options, std::vector<Npy> &arrays)
+// Samples of an input from an image or a folder of images; `tensor` is what the program says of it.
+bool read_images(const Options &options, const std::string &path, const Json &tensor, Npy &array)
+{
+    const auto dims = tensor["dims"].get<std::vector<uint32_t>>();
+    const std::string type = tensor["type"].get<std::string>();
+    std::string why;
+    const auto to = image_tensor(dims, why);
+    const auto paths = to ? list_images(path, why) : Result<std::vector<std::string>>(Error{0});
+    if (!to || !paths) {
+        fail(path + ": " + why);
+        return false;
+    }
+    std::vector<float> values;
+    for (const std::string &file : *paths)
+        if (append_image(file, *to, options.image_scale, options.image_offset, values, why) < 0) {
+            fail(file + ": " + why);
+            return false;
+        }
+    array.shape.assign(dims.begin(), dims.end());
+    array.shape[0] = paths->size();
+    array.type = type == "int8" ? "i1" : type == "uint8" ? "u1" : "f4";
+    array.data.resize(values.size() * array.item_bytes());
+    if (array.type == "f4") {
+        std::memcpy(array.data.data(), values.data(), array.data.size());
+        return true;
+    }
+    // The stored integer itself: nearest, within the type's limits.
+    const float lo = type == "int8" ? -128.0f : 0.0f;
+    for (size_t i = 0; i < values.size(); ++i)
+        array.data[i] = static_cast<std::byte>(
+            static_cast<int>(std::clamp(std::nearbyint(values[i]), lo, lo + 255)));
+    return true;
+}
+
+bool read_inputs(const Options &options, const Json &inputs, std::vector<Npy> &arrays,
+                 std::vector<std::string> &names)
 {
     for (const std::string &path : options.inputs) {
         std::string why;
+        if (path.ends_with(".npz")) {
+            // In the order of the names, unless the network's inputs say another (order_inputs).
+            auto all = read_npz(path, why);
+            if (!all) {
+                fail(path + ": " + why);
+                return false;
+            }
+            for (auto &[name, array] : *all) {
+                arrays.push_back(std::move(array));
+                names.push_back(name);
+            }
+            continue;
+        }
+        names.emplace_back();
+        std::error_code ignored;
+        if (is_image(path) || std::filesystem::is_directory(path, ignored)) {
+            if (arrays.size() >= inputs.size()) {
+                fail(path + ": expected no more inputs than " + std::to_string(inputs.size()) +
+                     "; found another");
+                return false;
+            }
+            const Json &input = inputs[arrays.size()];
+            if (!read_images(options, path, input, arrays.emplace_back())) return false;
+            continue;
+        }
         Result<Npy> read = read_npy(path, why);
         if (!read) {
             fail(path + ": " + why);
@@ -123,9 +235,23 @@ bool read_inputs(const Options &options, std::vector<Npy> &arrays)
     return true;
 }
 
-size_t samples_of(const Npy &array)
+// Arrays of an .npz go to the inputs that they are named after.
+bool order_inputs(const std::vector<acc_tensor_info> &inputs, std::vector<Npy> &arrays,
+                  const std::vector<std::string> &names)
 {
-    return array.shape.empty() ? 0 : array.shape[0];
+    std::vector<Npy> ordered(arrays.size());
+    for (size_t i = 0; i < arrays.size(); ++i) {
+        size_t to = i;
+        for (size_t k = 0; k < inputs.size() && !names[i].empty(); ++k)
+            if (names[i] == inputs[k].name) to = k;
+        if (!names[i].empty() && (to >= inputs.size() || names[i] != inputs[to].name)) {
+            fail("expected arrays with the names of inputs; found '" + names[i] + "'");
+            return false;
+        }
+        if (to < ordered.size()) ordered[to] = std::move(arrays[i]);
+    }
+    arrays = std::move(ordered);
+    return true;
 }
 
 // Checks arrays and paths against the network's inputs and outputs.
@@ -143,17 +269,19 @@ bool check_tensors(const Options &options, const std::vector<Npy> &arrays,
         return refuse(options.file + ": expected --output at most " + std::to_string(outputs) +
                       " times; found " + std::to_string(options.outputs.size()));
     for (size_t i = 0; i < inputs.size(); ++i) {
-        const size_t samples = samples_of(arrays[i]);
-        if (arrays[i].type != npy_type(inputs[i].dtype) ||
-            arrays[i].shape != shape_of(inputs[i], samples))
-            return refuse(options.inputs[i] + ": expected " + tensor_text(inputs[i]) +
-                          " for input '" + inputs[i].name + "'; found " + arrays[i].describe());
-        if (samples == 0)
-            return refuse(options.inputs[i] + ": expected at least one sample; found " +
+        const size_t samples = samples_of(arrays[i], inputs[i]);
+        const bool empty =
+            has_batch(inputs[i]) && !arrays[i].shape.empty() && arrays[i].shape[0] == 0;
+        if (arrays[i].type != npy_type(inputs[i].dtype) || (samples == 0 && !empty))
+            return refuse(options.inputs[std::min(i, options.inputs.size() - 1)] + ": expected " +
+                          tensor_text(inputs[i]) + " for input '" + inputs[i].name + "'; found " +
                           arrays[i].describe());
-        if (samples != samples_of(arrays[0]))
-            return refuse(options.inputs[i] + ": expected " +
-                          std::to_string(samples_of(arrays[0])) +
+        if (samples == 0)
+            return refuse(options.inputs[std::min(i, options.inputs.size() - 1)] +
+                          ": expected at least one sample; found " + arrays[i].describe());
+        if (samples != samples_of(arrays[0], inputs[0]))
+            return refuse(options.inputs[std::min(i, options.inputs.size() - 1)] + ": expected " +
+                          std::to_string(samples_of(arrays[0], inputs[0])) +
                           " samples, as the first input has; found " + std::to_string(samples));
     }
     return true;
@@ -278,21 +406,33 @@ int run(const Context &context, const Options &options)
 
     std::vector<Npy> arrays;
     std::vector<Counters> counters;
-    if (!read_inputs(options, arrays) || !read_counters(devices, counters)) return exit_failure;
-    const size_t samples = samples_of(arrays[0]);
+    std::vector<std::string> names;
+    if (!read_inputs(options, image["model"]["inputs"], arrays, names) ||
+        !read_counters(devices, counters))
+        return exit_failure;
+    // A first guess, for the size of a submission; arrays are checked when the network is known.
+    const size_t rows = arrays.empty() || arrays[0].shape.empty() ? 1 : arrays[0].shape[0];
     acc_model_options model_options = ACC_INIT(acc_model_options);
-    model_options.batch =
-        options.batch ? options.batch
-                      : static_cast<uint32_t>(std::clamp(samples, size_t{1}, default_batch));
-    acc_model *made = nullptr;
-    if (acc_model_load(handles.data(), handles.size(), bytes.data(), bytes.size(), &model_options,
-                       &made) < 0)
-        return fail_acc(options.file);
-    const Model model(made);
-
-    const std::vector<acc_tensor_info> inputs = tensors_of(made, acc_model_input);
-    const std::vector<acc_tensor_info> outputs = tensors_of(made, acc_model_output);
-    if (!check_tensors(options, arrays, inputs, outputs.size())) return exit_failure;
+    const auto load = [&](size_t batch) {
+        model_options.batch = options.batch ? options.batch : static_cast<uint32_t>(batch);
+        acc_model *made = nullptr;
+        if (acc_model_load(handles.data(), handles.size(), bytes.data(), bytes.size(),
+                           &model_options, &made) < 0)
+            fail_acc(options.file);
+        return Model(made);
+    };
+    Model model = load(std::clamp(rows, size_t{1}, default_batch));
+    if (!model) return exit_failure;
+    std::vector<acc_tensor_info> inputs = tensors_of(model.get(), acc_model_input);
+    const std::vector<acc_tensor_info> outputs = tensors_of(model.get(), acc_model_output);
+    if (!order_inputs(inputs, arrays, names) ||
+        !check_tensors(options, arrays, inputs, outputs.size()))
+        return exit_failure;
+    const size_t samples = arrays.empty() ? 1 : samples_of(arrays[0], inputs[0]);
+    if (samples != rows) {
+        model = load(std::min(samples, default_batch));
+        if (!model) return exit_failure;
+    }
     std::vector<const void *> in;
     for (const Npy &array : arrays)
         in.push_back(array.data.data());
@@ -323,17 +463,21 @@ int run(const Context &context, const Options &options)
 
 void add_run_command(CLI::App &app, Context &context)
 {
-    CLI::App *command = app.add_subcommand("run", "Run a compiled network over .npy files");
+    CLI::App *command =
+        app.add_subcommand("run", "Run a compiled network over .npy files or images");
     auto options = std::make_shared<Options>();
     command->add_option("FILE", options->file, "A program with a model, .accx")
         ->required()
         ->type_name("");
     command
         ->add_option("-i,--input", options->inputs,
-                     "Samples, one array for each input of the network; repeat in its order")
-        ->required()
+                     "Samples, one array for each input of the network, an image or a folder of "
+                     "them; repeat in its order")
         ->type_name("X.npy")
         ->allow_extra_args(false);
+    command->add_option("--image-scale", options->image_scale,
+                        "A pixel of 0 to 255 is the value pixel * scale + offset (default 1)");
+    command->add_option("--image-offset", options->image_offset, "The offset of that (default 0)");
     command
         ->add_option("-o,--output", options->outputs,
                      "Where the outputs go; repeat in the network's order")
