@@ -8,6 +8,7 @@
   hsa     what the HSA facade adds to a launch
   crossbar  one MVM unit by each path of the analog model
   digits  the handwritten digits on both engines
+  compiler  networks compiled, and run on the engines and on the host agent
   daemon  the same launches through accemud, many clients, sudden ends
   kernel  the same launches through the kernel driver, in a virtual machine (not among "all")
   fpga    roles in regions: launches, loads, policies, designs, graphs, sudden ends (not among "all")
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 
+import compiler
 import daemon
 import fpga
 import kernel
@@ -74,7 +76,14 @@ def crossbar(build, short, folder):
 
 
 # The facade comes first: its part has a metric of core's too, and core's counts.
-PARTS = {"hsa": hsa, "core": core, "crossbar": crossbar, "digits": digits, "daemon": daemon.measure}
+PARTS = {
+    "hsa": hsa,
+    "core": core,
+    "crossbar": crossbar,
+    "digits": digits,
+    "daemon": daemon.measure,
+    "compiler": compiler.measure,
+}
 # Asked for by name alone: it needs packages that the others don't.
 MORE_PARTS = {"kernel": kernel.measure, "fpga": fpga.measure}
 
