@@ -66,7 +66,7 @@ public:
 private:
     flatbuffers::FlatBufferBuilder f_;
     std::vector<flatbuffers::Offset<Buffer>> buffers_;
-    std::vector<flatbuffers::Offset<Tensor>> tensors_;
+    std::vector<flatbuffers::Offset<accc::tflite::Tensor>> tensors_;
     std::vector<flatbuffers::Offset<OperatorCode>> codes_;
     std::vector<flatbuffers::Offset<Operator>> operators_;
 };
