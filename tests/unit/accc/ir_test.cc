@@ -99,7 +99,7 @@ TEST(Ir, RefusalsNameTheLine)
     EXPECT_NE(spoilt(text, "input", "inputs").find("'%'"), std::string::npos);
     EXPECT_NE(spoilt(text, " = Conv", " = Cone").find("an operator that accc knows"),
               std::string::npos);
-    EXPECT_NE(spoilt(text, "alpha f0.75", "beta f0.75").find("an attribute of Elu"),
+    EXPECT_NE(spoilt(text, "alpha f0.75", "delta f0.75").find("an attribute of Elu"),
               std::string::npos);
     EXPECT_NE(spoilt(text, ": f32 1x4x6x6", ": f32 1x4x6x7").find("Conv"), std::string::npos);
     EXPECT_NE(spoilt(text, ": f32 1x4x6x6", ": f32 1x999999999x6x6").find("an integer of 0 to"),
