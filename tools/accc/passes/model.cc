@@ -72,24 +72,10 @@ Status merge_equal(Graph &g, Diagnostics &)
     return Ok{};
 }
 
-Status cancel_transposes(Graph &g, Diagnostics &)
+// Transpositions that undo the one before them, and Identity.
+static void cancel(Graph &g)
 {
-    const std::vector<uint32_t> uses = g.uses();
-    std::vector<int64_t> maker = g.makers();
-    // A transposition goes behind what works element by element, towards one that undoes it.
-    for (size_t i = 0; i < g.ops.size(); i++) {
-        Op &op = g.ops[i];
-        if (op.node.op.empty() || !elementwise(op.node.op)) continue;
-        const ValueId x = op.inputs[0];
-        if (maker[x] < 0 || uses[x] != 1 || is_output(g, x)) continue;
-        Op &before = g.ops[static_cast<size_t>(maker[x])];
-        if (before.node.op != "Transpose" || !perm_of(before)) continue;
-        // before: x = T(a); op: y = f(x)  ->  x' = f(a); y = T(x').
-        std::swap(before.node, op.node);
-        std::swap(before.source, op.source);
-        g.value(x).dims = g.value(before.inputs[0]).dims;
-        std::swap(g.value(x).name, g.value(op.output).name);
-    }
+    const std::vector<int64_t> maker = g.makers();
     for (Op &op : g.ops) {
         if (op.node.op == "Identity" && !is_output(g, op.output) && op.inputs[0] != kNoValue) {
             g.sources[op.source].fate = "another name of its input";
@@ -108,6 +94,31 @@ Status cancel_transposes(Graph &g, Diagnostics &)
         if (!undone) continue;
         g.sources[op.source].fate = "undoes " + g.source(first).name;
         g.replace(op.output, first.inputs[0]);
+    }
+}
+
+Status cancel_transposes(Graph &g, Diagnostics &)
+{
+    cancel(g);
+    std::vector<uint32_t> uses = g.uses();
+    std::vector<int64_t> maker = g.makers();
+    // A transposition goes behind what works element by element, towards one that undoes it.
+    for (size_t i = 0; i < g.ops.size(); i++) {
+        Op &op = g.ops[i];
+        if (op.node.op.empty() || !elementwise(op.node.op)) continue;
+        const ValueId x = op.inputs[0];
+        if (maker[x] < 0 || uses[x] != 1 || is_output(g, x)) continue;
+        Op &before = g.ops[static_cast<size_t>(maker[x])];
+        if (before.node.op != "Transpose" || !perm_of(before)) continue;
+        // before: x = T(a); op: y = f(x)  ->  x' = f(a); y = T(x').
+        std::swap(before.node, op.node);
+        std::swap(before.source, op.source);
+        g.value(x).dims = g.value(before.inputs[0]).dims;
+        std::swap(g.value(x).name, g.value(op.output).name);
+        // Before it goes on past others, if it has met that one.
+        cancel(g);
+        uses = g.uses();
+        maker = g.makers();
     }
     return Ok{};
 }
