@@ -11,6 +11,8 @@
 #include "libacc/handle.h"
 #include "libacc/model/host_agent.h"
 #include "libacc/model/plan.h"
+#include "libacc/queue.h"
+#include "libacc/signal.h"
 
 #include <atomic>
 #include <memory>
@@ -24,8 +26,6 @@ namespace acc
 class Buffer;
 class Device;
 class Program;
-class Queue;
-class Signal;
 
 // Samples `first` … of tensors in a client's memory: inputs[i] and outputs[i] as acc_model_run().
 struct ModelPiece {

@@ -24,9 +24,10 @@ struct NodeReport {
     std::string engine; // "crossbar", "fpga", both with "+", or "-" when nothing runs
     std::vector<std::string> kernels;
     std::string reason;
-    std::string cut;     // of a matrix: "1x1 blocks of 128x128, 4 slices, pairs"
-    uint64_t arrays = 0; // crossbars of the default configuration
-    uint64_t macs = 0;   // for one item
+    std::string rounding; // how integers of a wider type or another scale become its result's
+    std::string cut;      // of a matrix: "1x1 blocks of 128x128, 4 slices, pairs"
+    uint64_t arrays = 0;  // crossbars of the default configuration
+    uint64_t macs = 0;    // for one item
     uint64_t weight_bytes = 0;
     uint64_t moved_bytes = 0; // read and written, for one item
 };

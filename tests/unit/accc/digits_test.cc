@@ -130,67 +130,42 @@ std::vector<float> read_proto(const std::string &path)
     return values;
 }
 
-struct Model {
-    const char *name;
-    double sqnr_db;   // at least, over all items
-    double agreement; // of the largest value; 0 where it means nothing
-};
-
-void PrintTo(const Model &m, std::ostream *os)
-{
-    *os << m.name;
-}
-
-class DevelopmentModel : public testing::TestWithParam<Model>
+class DevelopmentModel : public testing::TestWithParam<const char *>
 {
 };
 
-TEST_P(DevelopmentModel, FloatAndIntegersAgreeWithItsRecordedResults)
+// How the engines do on them is networks.py's to say, with calibration data that isn't these inputs.
+TEST_P(DevelopmentModel, FloatInterpreterGivesItsRecordedResults)
 {
     namespace fs = std::filesystem;
-    const std::string folder = ACC_SOURCE_ROOT "/../shared/models/" + std::string(GetParam().name);
+    const std::string folder = ACC_SOURCE_ROOT "/../shared/models/" + std::string(GetParam());
     if (!fs::exists(folder + "/model.onnx"))
         GTEST_SKIP() << "no development models beside the tree";
     Diagnostics diag;
     const auto graph = import_onnx_file(folder + "/model.onnx", {}, diag);
     ASSERT_TRUE(graph) << diag.text();
     ASSERT_EQ(graph->inputs.size(), 1u);
-    Samples samples;
-    samples.inputs.resize(1);
-    std::vector<std::vector<float>> wanted;
-    for (; fs::exists(folder + "/test_data_set_" + std::to_string(samples.items));
-         samples.items++) {
-        const std::string set = folder + "/test_data_set_" + std::to_string(samples.items);
-        const auto x = read_proto(set + "/input_0.pb");
+    size_t sets = 0;
+    for (; fs::exists(folder + "/test_data_set_" + std::to_string(sets)); sets++) {
+        const std::string set = folder + "/test_data_set_" + std::to_string(sets);
+        const auto x = read_proto(set + "/input_0.pb"), w = read_proto(set + "/output_0.pb");
         ASSERT_EQ(x.size(), static_cast<size_t>(elements(graph->value(graph->inputs[0]).dims)));
-        samples.inputs[0].insert(samples.inputs[0].end(), x.begin(), x.end());
-        wanted.push_back(read_proto(set + "/output_0.pb"));
-    }
-    ASSERT_GT(samples.items, 0u);
-    const auto compiled = compile(*graph, samples, diag);
-    ASSERT_TRUE(compiled) << diag.text();
-    for (size_t i = 0; i < samples.items; i++) {
-        const std::vector<float> &w = wanted[i];
-        const FloatValues values = evaluate(*graph, samples.item(i));
+        const std::vector<std::span<const float>> item = {x};
+        const FloatValues values = evaluate(*graph, item);
         const std::vector<float> &exact = values[graph->outputs[0]];
         ASSERT_EQ(exact.size(), w.size());
         const auto [least, most] = std::minmax_element(w.begin(), w.end());
         const double range =
             std::max(1.0, static_cast<double>(*most) - static_cast<double>(*least));
         for (size_t k = 0; k < w.size(); k++)
-            EXPECT_NEAR(exact[k], w[k], 2e-5 * range) << "set " << i << ", element " << k;
+            EXPECT_NEAR(exact[k], w[k], 2e-5 * range) << "set " << sets << ", element " << k;
     }
-    ASSERT_EQ(compiled->report.outputs.size(), 1u);
-    EXPECT_GE(compiled->report.outputs[0].sqnr_db, GetParam().sqnr_db);
-    EXPECT_GE(compiled->report.outputs[0].agreement, GetParam().agreement);
+    ASSERT_GT(sets, 0u);
 }
 
-// The second's images are noise but for one, and its probabilities close to each other.
 INSTANTIATE_TEST_SUITE_P(Compile, DevelopmentModel,
-                         testing::Values(Model{"mnist_cntk", 25, 1},
-                                         Model{"tiny_ic_resnet8", 12, 0.75},
-                                         Model{"tiny_ad_autoencoder", 38, 0},
-                                         Model{"tflm_hello_world", 25, 0}));
+                         testing::Values("mnist_cntk", "tiny_ic_resnet8", "tiny_ad_autoencoder",
+                                         "tflm_hello_world"));
 
 } // namespace
 } // namespace acc::accc

@@ -88,6 +88,14 @@ def quantise(x, scale, zero):
     return np.clip(np.rint(x / scale) + zero, LO, HI).astype(np.int64)
 
 
+def bias_steps(b, scale, steps):
+    """A bias in steps of the sums: as it is where it says that it counts them."""
+    stated = np.broadcast_to(np.asarray(scale, np.float64), steps.shape)
+    if np.all(np.abs(stated / steps - 1) <= 1 / 16) and np.all(np.abs(b) <= 2**23):
+        return b
+    return np.rint(b.astype(np.float64) * stated / steps).astype(np.int64)
+
+
 def convolve(x, w, bias, attrs):
     """x, w: integers without zero points. [n, c, h, w] by [m, c / groups, kh, kw]."""
     group = attrs.get("group", 1)
@@ -154,7 +162,7 @@ class Evaluator:
         channels = w.shape[0]
         bias = np.zeros(channels, np.int64)
         if len(node.input) > 2:
-            bias = self.weights(node.input[2])[0]
+            bias = bias_steps(*self.weights(node.input[2]), np.broadcast_to(steps, channels))
         whole = x.q - x.zero
         if node.op_type == "Conv":
             return Sums(convolve(whole, w, bias, attrs), steps, 1)

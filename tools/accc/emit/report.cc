@@ -16,10 +16,37 @@ uint64_t bytes_of(const Value &v)
     return static_cast<uint64_t>(elements(v.dims)) * dtype_size(v.dtype);
 }
 
+// The forms of docs/quantisation.md.
+const char *rounding_of(Kind kind)
+{
+    switch (kind) {
+    case Kind::Requantize:
+        return "multiplier of 31 bits, rounded once, ties up (TFLite, single rounding)";
+    case Kind::Add:
+        return "multipliers of 28 bits, rounded once, ties up";
+    case Kind::Quantize:
+        return "float division, ties to even (ONNX QuantizeLinear)";
+    case Kind::AvgPool:
+        return "ties away from zero (TFLite)";
+    default:
+        return nullptr;
+    }
+}
+
+const char *rounding_of(const std::string &host_op)
+{
+    if (host_op == "QuantizeLinear" || host_op == "DynamicQuantizeLinear")
+        return "float division, ties to even (ONNX QuantizeLinear)";
+    if (host_op == "QLinearConv" || host_op == "QLinearMatMul")
+        return "factor in double, ties to even (ONNX Runtime)";
+    return nullptr;
+}
+
 void add_host(const Graph &g, const Op &op, NodeReport &node)
 {
     node.engine = node.engine.empty() ? "host" : node.engine + "+host";
     node.kernels.push_back(op.node.op);
+    if (const char *rounding = rounding_of(op.node.op)) node.rounding = rounding;
     const std::string &why = g.source(op).host;
     node.reason = why.empty() ? "the host alone was asked for" : why;
     for (const ValueId id : op.inputs)
@@ -42,6 +69,7 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
     else if (node.engine != engine)
         node.engine = "crossbar+fpga";
     node.kernels.push_back(kernel);
+    if (const char *rounding = rounding_of(op.kind)) node.rounding = rounding;
     // A product is why the node is where it is; what serves it only moves and scales.
     const bool product = op.kind == Kind::Mvm || op.kind == Kind::Gemm;
     if (node.reason.empty() || product) node.reason = at.reason;
@@ -139,6 +167,7 @@ std::string CompileReport::json() const
                      {"macs", n.macs},
                      {"weight_bytes", n.weight_bytes},
                      {"moved_bytes", n.moved_bytes}};
+        if (!n.rounding.empty()) node["rounding"] = n.rounding;
         if (n.arrays) {
             node["arrays"] = n.arrays;
             node["cut"] = n.cut;

@@ -12,6 +12,8 @@ namespace acc::accc
 namespace
 {
 
+constexpr int64_t kMaxExact = int64_t{1}
+                              << 23; // steps that a float times a scale still tells apart
 constexpr int64_t kMaxFolded = int64_t{1} << 24; // elements: a larger constant is made at run time
 
 bool is_8bit(DType dtype)
@@ -87,6 +89,30 @@ ValueId ModelBuilder::scalar(DType dtype, double value)
     return constant("", dtype, {}, std::span(bytes).first(dtype_size(dtype)));
 }
 
+// Weights and biases that are stored as integers keep their scales: integer = real / scale.
+void ModelBuilder::keep_scales(const Op &op, ValueId result)
+{
+    const DType stored = graph_.value(op.inputs[0]).dtype;
+    if (!is_8bit(stored) && stored != DType::I32) return;
+    const auto integers = read_ints(op.inputs[0]);
+    std::vector<int64_t> zeros = {0};
+    if (op.inputs.size() > 2 && op.inputs[2] != kNoValue) zeros = read_ints(op.inputs[2]);
+    for (const int64_t z : zeros)
+        if (z != zeros.front()) return;
+    // Those of a bias must survive as floats.
+    const int64_t least = stored == DType::I32 ? -kMaxExact : -128;
+    const int64_t most = stored == DType::I32 ? kMaxExact : 127;
+    for (const int64_t v : integers)
+        if (v - zeros.front() < least || v - zeros.front() > most) return;
+    const std::vector<double> scales = host::read_floats(graph_.view(op.inputs[1]));
+    Value &v = graph_.value(result);
+    v.scales.assign(scales.begin(), scales.end());
+    const auto it = op.node.attrs.find("axis");
+    const auto *axis = it == op.node.attrs.end() ? nullptr : std::get_if<int64_t>(&it->second);
+    v.scale_axis = axis ? *axis : 1;
+    if (v.scale_axis < 0) v.scale_axis += static_cast<int64_t>(v.dims.size());
+}
+
 Result<std::vector<ValueId>> ModelBuilder::fold(const Op &op, const std::vector<bool> &wanted,
                                                 const std::vector<host::Desc> &descs)
 {
@@ -119,29 +145,7 @@ Result<std::vector<ValueId>> ModelBuilder::fold(const Op &op, const std::vector<
                           std::span(memory[i]).first(host::bytes_of(descs[i])));
     }
     graph_.sources[op.source].fate = "a constant, computed by the compiler";
-    // Weights that are stored as integers keep their scales.
-    const bool eight =
-        op.node.op == "DequantizeLinear" && is_8bit(graph_.value(op.inputs[0]).dtype);
-    if (eight) {
-        bool fits = true;
-        std::vector<int64_t> zeros = {0};
-        if (op.inputs.size() > 2 && op.inputs[2] != kNoValue) zeros = read_ints(op.inputs[2]);
-        const auto stored = read_ints(op.inputs[0]);
-        const bool same =
-            std::all_of(zeros.begin(), zeros.end(), [&](int64_t z) { return z == zeros.front(); });
-        for (const int64_t v : stored)
-            fits = fits && v - zeros.front() >= -128 && v - zeros.front() <= 127;
-        if (fits && same && ids[0] != kNoValue) {
-            const std::vector<double> scales = host::read_floats(graph_.view(op.inputs[1]));
-            Value &v = graph_.value(ids[0]);
-            v.scales.assign(scales.begin(), scales.end());
-            const auto it = op.node.attrs.find("axis");
-            const auto *axis =
-                it == op.node.attrs.end() ? nullptr : std::get_if<int64_t>(&it->second);
-            v.scale_axis = axis ? *axis : 1;
-            if (v.scale_axis < 0) v.scale_axis += static_cast<int64_t>(v.dims.size());
-        }
-    }
+    if (op.node.op == "DequantizeLinear" && ids[0] != kNoValue) keep_scales(op, ids[0]);
     // The same integers in another order or shape.
     if ((op.node.op == "Transpose" || op.node.op == "Reshape") && ids[0] != kNoValue) {
         const Value &from = graph_.value(op.inputs[0]);

@@ -63,6 +63,7 @@ public:
 private:
     Result<std::vector<ValueId>> fold(const Op &op, const std::vector<bool> &wanted,
                                       const std::vector<host::Desc> &descs);
+    void keep_scales(const Op &dequantize, ValueId result);
 
     Graph graph_;
     Diagnostics &diag_;

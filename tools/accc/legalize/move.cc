@@ -36,8 +36,12 @@ Status legalize_transpose(Legalizer &in, Node &node)
 Status legalize_identity(Legalizer &in, Node &node)
 {
     if (node.outputs() > 1) return node.error("expected one output; found the mask as well");
-    if (node.has_input(1) || node.has_input(2))
-        return node.error("expected constants for ratio and mode; found others");
+    // The ratio means nothing at inference; the mode says that it is inference.
+    if (node.has_input(2)) {
+        const Tensor *mode = std::get_if<Tensor>(&in.operand(node, 2));
+        if (!mode || mode->is_float() || mode->ints() != std::vector<int64_t>{0})
+            return node.error("expected a constant training_mode of 0; found another");
+    }
     const ValueId *x = std::get_if<ValueId>(&in.operand(node, 0));
     if (!x) return node.error("expected a result; found a constant");
     in.graph().sources[node.source()].fate = "another name of its input";

@@ -14,6 +14,7 @@ namespace
 {
 
 constexpr double kMaxBias = 1 << 28;              // in steps of a product
+constexpr double kMaxBiasOff = 1.0 / 16;          // of a stated scale from that of the sums
 constexpr int64_t kMaxWeights = int64_t{1} << 27; // of one matrix
 
 // A product's weights as int8 [k][n] with a scale for each column.
@@ -42,9 +43,39 @@ std::vector<float> conv_matrix(const Graph &g, const Op &op)
     return matrix;
 }
 
-// `scales`: those that the model states, one or one for each column; empty: free.
+// One or one for each column; empty: free.
+using Scales = std::span<const float>;
+
+double scale_of(Scales scales, size_t column)
+{
+    return static_cast<double>(scales[scales.size() == 1 ? 0 : column]);
+}
+
+// What is stored as wider integers has scales as well.
+bool fits_8_bits(std::span<const float> matrix, Scales scales)
+{
+    for (size_t i = 0; !scales.empty() && i < matrix.size(); i++) {
+        const double q = static_cast<double>(matrix[i]) / scale_of(scales, i % scales.size());
+        if (!(std::nearbyint(q) >= -128 && std::nearbyint(q) <= 127)) return false;
+    }
+    return true;
+}
+
+// Whether a bias counts steps of the sums, as its scale says but for the digits that it was
+// rounded to. Such a bias is taken as the integers that it is.
+bool counts_steps(Scales bias, const std::vector<double> &weights, double x_scale)
+{
+    if (bias.empty()) return false;
+    for (size_t j = 0; j < weights.size(); j++)
+        if (!(std::abs(scale_of(bias, j) / (weights[j] * x_scale) - 1) <= kMaxBiasOff))
+            return false;
+    return true;
+}
+
+// `scales`, `bias_scales`: those that the model states.
 Weights quantize_weights(std::span<const float> matrix, int64_t k, int64_t n,
-                         std::span<const float> bias, const Quant &x, std::span<const float> scales)
+                         std::span<const float> bias, const Quant &x, Scales scales,
+                         Scales bias_scales)
 {
     Weights w;
     w.k = k;
@@ -62,8 +93,10 @@ Weights quantize_weights(std::span<const float> matrix, int64_t k, int64_t n,
         if (scales.empty())
             w.scale.push_back(std::max({most[j] / 127, for_bias, 1e-30}));
         else
-            w.scale.push_back(static_cast<double>(scales[scales.size() == 1 ? 0 : j]));
+            w.scale.push_back(scale_of(scales, static_cast<size_t>(j)));
     }
+    const auto x_scale = static_cast<double>(x.scale);
+    const bool steps_stated = !scales.empty() && counts_steps(bias_scales, w.scale, x_scale);
     std::vector<int64_t> sums(static_cast<size_t>(n), 0);
     for (size_t i = 0; i < matrix.size(); i++) {
         const size_t j = i % static_cast<size_t>(n);
@@ -73,8 +106,9 @@ Weights quantize_weights(std::span<const float> matrix, int64_t k, int64_t n,
     }
     for (int64_t j = 0; j < n; j++) {
         const double b = bias.empty() ? 0 : static_cast<double>(bias[j]);
-        const double steps = std::clamp(
-            std::nearbyint(b / (w.scale[j] * static_cast<double>(x.scale))), -0x1p30, 0x1p30);
+        const double step =
+            steps_stated ? scale_of(bias_scales, static_cast<size_t>(j)) : w.scale[j] * x_scale;
+        const double steps = std::clamp(std::nearbyint(b / step), -0x1p30, 0x1p30);
         w.bias.push_back(
             static_cast<int32_t>(static_cast<int64_t>(steps) - x.zero_point * sums[j]));
     }
@@ -214,13 +248,28 @@ private:
     Result<ValueId> output(ValueId old)
     {
         const bool input = std::find(g_.inputs.begin(), g_.inputs.end(), old) != g_.inputs.end();
-        // An input of another shape than engines take is its own result.
+        // An input of another shape than engines take is not quantised.
         const Dims &dims = g_.value(old).dims;
         const bool whole = input && (dims.empty() || dims[0] != 1);
-        if (forms_[old].f32 && (!input || whole)) return *forms_[old].f32;
+        if (whole) return copy(*forms_[old].f32);
+        if (forms_[old].f32 && !input) return *forms_[old].f32;
         ACC_TRY(const ValueId x, i8(old));
         ACC_TRY(forms_[old].f32, append(Kind::Dequantize, {x}, DType::F32, {}));
         return *forms_[old].f32;
+    }
+
+    // An output has memory of its own.
+    ValueId copy(ValueId from)
+    {
+        Op op;
+        op.kind = Kind::Host;
+        op.source = source_;
+        op.node.op = "Identity";
+        op.inputs = {from};
+        const Value &v = g_.value(from);
+        op.output = g_.add_value(std::string(v.name), v.dtype, Dims(v.dims));
+        g_.ops.push_back(std::move(op));
+        return g_.ops.back().output;
     }
 
     // Operators of the host take and give values as the model has them: floats as floats.
@@ -353,19 +402,23 @@ private:
 
     Status product(const Op &op, ValueId x, std::span<const float> matrix, int64_t k, int64_t n)
     {
-        const std::vector<float> scales = g_.value(op.inputs[1]).scales;
+        Scales scales = g_.value(op.inputs[1]).scales, bias_scales;
+        if (!fits_8_bits(matrix, scales)) scales = {};
         if (k > kMaxProductInputs)
             return error("expected at most " + std::to_string(kMaxProductInputs) +
                          " inputs of a product, so that its sums stay in 32 bits; found " +
                          std::to_string(k));
         std::span<const float> bias;
-        if (op.inputs.size() == 3) bias = g_.floats(op.inputs[2]);
+        if (op.inputs.size() == 3) {
+            bias = g_.floats(op.inputs[2]);
+            bias_scales = g_.value(op.inputs[2]).scales;
+        }
         // Constants are finite in the file; folding may have made them larger.
         for (const std::span<const float> &values : {matrix, bias})
             for (const float v : values)
                 if (!std::isfinite(v)) return error("expected finite weights; found others");
         const Quant q = g_.value(x).quant;
-        Weights w = quantize_weights(matrix, k, n, bias, q, scales);
+        Weights w = quantize_weights(matrix, k, n, bias, q, scales, bias_scales);
         const ValueId data =
             g_.add_constant(g_.sources[source_].name + " weights", {k, n}, w.data, Quant{1, 0});
         ACC_TRY(const ValueId sums, append(Kind::Mvm, {x, data}, DType::I32, {}));
