@@ -134,7 +134,8 @@ class DevelopmentModel : public testing::TestWithParam<const char *>
 {
 };
 
-// How the engines do on them is networks.py's to say, with calibration data that isn't these inputs.
+// How the engines do on them is networks.py's to say, with calibration data that isn't these
+// inputs.
 TEST_P(DevelopmentModel, FloatInterpreterGivesItsRecordedResults)
 {
     namespace fs = std::filesystem;
