@@ -517,7 +517,7 @@ class Explore(harness.Case):
 class Usage(harness.Case):
     def test_wrong_words(self):
         for words in ((), ("nonsense",), ("device",), ("device", "nonsense"), ("program", "show"),
-                      ("run",), ("run", "x.accx"), ("run", "x.accx", "-i", "y", "-b", "0"),
+                      ("run",), ("run", "x.accx", "-i", "y", "-b", "0"),
                       ("run", "x.accx", "-i", "y", "-b", "many"), ("--nonsense", "validate"),
                       ("validate", "more"), ("--device",), ("region",), ("region", "show"),
                       ("region", "show", "-1"), ("region", "load"),

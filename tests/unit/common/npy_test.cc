@@ -101,7 +101,7 @@ TEST(Npy, RefusesMalformedHeaders)
     EXPECT_NE(why_refused("").find(".npy file"), std::string::npos);
     EXPECT_NE(why_refused(file("{'descr': '<f4', " + rest, 8, 3)).find("version"),
               std::string::npos);
-    for (const char *descr : {">f4", "<f8", "<c8", "|O", "<f44", "f4", "", "|f4",
+    for (const char *descr : {">f4", "<f3", "<c8", "|O", "<f44", "f4", "", "|f4",
                               "<\x01"
                               "4"})
         EXPECT_NE(why_refused(file("{'descr': '" + std::string(descr) + "', " + rest, 8))

@@ -187,7 +187,8 @@ TEST_F(RtlRefused, ByAnyChangedByte)
     expect(with_byte(good, ACC_SECTION_SIGNATURE, 60), -EACCES, "signature that fits");
     expect(with_byte(good, ".acc.image.fpga", good.size() / 4), -EACCES, "signature that fits");
     expect(with_byte(good, ACC_SECTION_RTL, 600), -EACCES, "signature that fits");
-    expect(with_byte(good, ACC_SECTION_COMPAT, 16), -EINVAL, "found 3"); // the note's target
+    expect(with_byte(good, ACC_SECTION_COMPAT, 16, 4), -EINVAL,
+           "found 6"); // the note's target
 }
 
 TEST_F(RtlRefused, ByAnotherShell)

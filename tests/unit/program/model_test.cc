@@ -125,10 +125,9 @@ TEST(Model, Refusals)
         std::function<void(ModelTables &)> spoil;
     };
     const Refusal refusals[] = {
-        {"one input and output among 4 tensors; found 0", [](auto &m) { m.inputs = 0; }},
-        {"one input and output", [](auto &m) { m.outputs = 0; }},
-        {"one input and output", [](auto &m) { m.outputs = 4; }},
-        {"one input and output", [](auto &m) { m.outputs = ~0u; }},
+        {"one output among 4 tensors; found 1 and 0", [](auto &m) { m.outputs = 0; }},
+        {"one output", [](auto &m) { m.outputs = 4; }},
+        {"one output", [](auto &m) { m.outputs = ~0u; }},
         {"at most 2^40", [](auto &m) { m.workspace_bytes = ~uint64_t{0}; }},
         {"tensor 0: expected a NUL-padded name", [](auto &m) { m.tensors[0].name[0] = 0; }},
         {"NUL-padded name", [](auto &m) { std::memset(m.tensors[0].name, 'x', ACC_NAME_BYTES); }},
