@@ -36,9 +36,11 @@ void Check::zero(const char *name, uint64_t value)
     if (value != 0) expect(false, (std::string(name) + " of 0").c_str(), std::to_string(value));
 }
 
-void Check::clamp(int32_t min, int32_t max)
+void Check::clamp(int32_t min, int32_t max, int32_t least, int32_t most)
 {
-    expect(min >= -128 && min <= max && max <= 127, "-128 <= min <= max <= 127",
+    const std::string expected =
+        std::to_string(least) + " <= min <= max <= " + std::to_string(most);
+    expect(min >= least && min <= max && max <= most, expected.c_str(),
            "min " + std::to_string(min) + " and max " + std::to_string(max));
 }
 

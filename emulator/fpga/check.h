@@ -6,6 +6,7 @@
 #include "acc/kernels.h"
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace acc::emu::fpga
@@ -24,8 +25,12 @@ public:
     void between(const char *name, int64_t value, int64_t least, int64_t most);
     void at_least_1(const char *name, uint64_t value);
     void zero(const char *name, uint64_t value);
-    // [min, max] of an int8 output.
-    void clamp(int32_t min, int32_t max);
+    // [min, max] of an output of type T, int8_t or int16_t.
+    template <typename T>
+    void clamp(int32_t min, int32_t max)
+    {
+        clamp(min, max, std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+    }
     // An array of `count` elements: an address that is not 0, aligned, and all of it below
     // 2^64. Counts may be anything.
     void array(const char *name, uint64_t address, unsigned __int128 count, uint32_t bytes);
@@ -33,6 +38,8 @@ public:
     void window(const acc_window &window);
 
 private:
+    void clamp(int32_t min, int32_t max, int32_t least, int32_t most);
+
     std::string text_;
 };
 

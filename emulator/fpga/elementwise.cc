@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Roles that treat each element alone: add, mul, relu and clip of int8 and float.
+// Roles that treat each element alone: add, mul, relu and clip of integers and float.
 #include "emulator/fpga/check.h"
 #include "emulator/fpga/stream.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace acc::emu::fpga
 {
@@ -47,22 +48,31 @@ acc_status binary_f32(Pass &pass, F f)
                              });
 }
 
+// Of operands and a result of type T.
+template <typename T>
+Check check_add(const acc_add_i8_args &args)
+{
+    using Limits = std::numeric_limits<T>;
+    Check check;
+    check.at_least_1("count", args.count);
+    check.at_least_1("b_count", args.b_count);
+    check.array("a", args.a, args.count, sizeof(T));
+    check.array("b", args.b, args.b_count, sizeof(T));
+    check.array("dst", args.dst, args.count, sizeof(T));
+    check.between("a_zero", args.a_zero, Limits::min(), Limits::max());
+    check.between("b_zero", args.b_zero, Limits::min(), Limits::max());
+    check.between("shift", args.shift, 1, 62);
+    check.between("zero_point", args.zero_point, Limits::min(), Limits::max());
+    check.clamp<T>(args.min, args.max);
+    return check;
+}
+
 } // namespace
 
 acc_status add_i8(Pass &pass)
 {
     const auto args = pass.args<acc_add_i8_args>();
-    Check check;
-    check.at_least_1("count", args.count);
-    check.at_least_1("b_count", args.b_count);
-    check.array("a", args.a, args.count, 1);
-    check.array("b", args.b, args.b_count, 1);
-    check.array("dst", args.dst, args.count, 1);
-    check.between("a_zero", args.a_zero, -128, 127);
-    check.between("b_zero", args.b_zero, -128, 127);
-    check.between("shift", args.shift, 1, 62);
-    check.between("zero_point", args.zero_point, -128, 127);
-    check.clamp(args.min, args.max);
+    Check check = check_add<int8_t>(args);
     if (!check.ok()) return pass.refuse(check.take());
     // Each operand has 256 values: the products are looked up. With 41 bits each, sums and
     // the rounding constant stay below 2^63.
@@ -83,6 +93,25 @@ acc_status add_i8(Pass &pass)
         });
 }
 
+acc_status add_i16(Pass &pass)
+{
+    const auto args = pass.args<acc_add_i8_args>();
+    Check check = check_add<int16_t>(args);
+    if (!check.ok()) return pass.refuse(check.take());
+    // Terms of 49 bits.
+    const int64_t half = int64_t{1} << (args.shift - 1);
+    return map_arrays<int16_t>(
+        pass, args.a, args.b, args.dst, args.count, args.b_count,
+        [&](const int16_t *a, const int16_t *b, int16_t *dst, size_t n) {
+            for (size_t i = 0; i < n; i++) {
+                const int64_t sum = int64_t{a[i] - args.a_zero} * args.a_mul +
+                                    int64_t{b[i] - args.b_zero} * args.b_mul;
+                const int64_t scaled = ((sum + half) >> args.shift) + args.zero_point;
+                dst[i] = static_cast<int16_t>(std::clamp<int64_t>(scaled, args.min, args.max));
+            }
+        });
+}
+
 acc_status clip_i8(Pass &pass)
 {
     const auto args = pass.args<acc_clip_i8_args>();
@@ -90,7 +119,7 @@ acc_status clip_i8(Pass &pass)
     check.at_least_1("count", args.count);
     check.array("src", args.src, args.count, 1);
     check.array("dst", args.dst, args.count, 1);
-    check.clamp(args.min, args.max);
+    check.clamp<int8_t>(args.min, args.max);
     if (!check.ok()) return pass.refuse(check.take());
     const auto min = static_cast<int8_t>(args.min), max = static_cast<int8_t>(args.max);
     return map_array<int8_t, int8_t>(pass, args.src, args.dst, args.count,

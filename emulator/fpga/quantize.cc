@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace acc::emu::fpga
@@ -90,11 +91,13 @@ private:
 
 // One run of channels. The 33-bit sum times a 31-bit multiplier fits 64 bits, the rounding
 // constant on top might not: halving before it is added is the same and always fits.
-using Requantize = void (*)(const int32_t *src, int8_t *dst, const Channels &tables, size_t count,
+template <typename Out>
+using Requantize = void (*)(const int32_t *src, Out *dst, const Channels &tables, size_t count,
                             const acc_requantize_args &args);
 
+template <typename Out>
 [[gnu::always_inline]] inline void requantize_run(const int32_t *__restrict src,
-                                                  int8_t *__restrict dst, const Channels &tables,
+                                                  Out *__restrict dst, const Channels &tables,
                                                   size_t count, const acc_requantize_args &args)
 {
     const int32_t *__restrict bias = tables.bias.data();
@@ -106,11 +109,12 @@ using Requantize = void (*)(const int32_t *src, int8_t *dst, const Channels &tab
         int64_t q = (((product >> (shift[c] - 1)) + 1) >> 1) + zero_point;
         q = q < min ? min : q;
         q = q > max ? max : q;
-        dst[c] = static_cast<int8_t>(q);
+        dst[c] = static_cast<Out>(q);
     }
 }
 
-void requantize_portable(const int32_t *src, int8_t *dst, const Channels &tables, size_t count,
+template <typename Out>
+void requantize_portable(const int32_t *src, Out *dst, const Channels &tables, size_t count,
                          const acc_requantize_args &args)
 {
     requantize_run(src, dst, tables, count, args);
@@ -118,22 +122,69 @@ void requantize_portable(const int32_t *src, int8_t *dst, const Channels &tables
 
 #if defined(__x86_64__)
 // Below this there is no 64-bit arithmetic shift by a vector of counts.
+template <typename Out>
 [[gnu::target("avx512f,avx512dq,avx512vl,avx512bw")]] void
-requantize_avx512(const int32_t *src, int8_t *dst, const Channels &tables, size_t count,
+requantize_avx512(const int32_t *src, Out *dst, const Channels &tables, size_t count,
                   const acc_requantize_args &args)
 {
     requantize_run(src, dst, tables, count, args);
 }
 #endif
 
-Requantize best_requantize()
+template <typename Out>
+Requantize<Out> best_requantize()
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
-        return requantize_avx512;
+        return requantize_avx512<Out>;
 #endif
-    return requantize_portable;
+    return requantize_portable<Out>;
+}
+
+template <typename Out>
+acc_status requantize(Pass &pass)
+{
+    using Limits = std::numeric_limits<Out>;
+    const auto args = pass.args<acc_requantize_args>();
+    Check check;
+    check.at_least_1("rows", args.rows);
+    check.at_least_1("channels", args.channels);
+    const auto elements = static_cast<unsigned __int128>(args.rows) * args.channels;
+    check.array("src", args.src, elements, 4);
+    check.array("dst", args.dst, elements, sizeof(Out));
+    check.array("bias", args.bias, args.channels, 4);
+    check.array("multiplier", args.multiplier, args.channels, 4);
+    check.array("shift", args.shift, args.channels, 4);
+    check.between("zero_point", args.zero_point, Limits::min(), Limits::max());
+    check.clamp<Out>(args.min, args.max);
+    if (!check.ok()) return pass.refuse(check.take());
+
+    static const Requantize<Out> run = best_requantize<Out>();
+    Channels tables;
+    int32_t in[kChunk];
+    Out out[kChunk];
+    for (uint32_t first = 0; first < args.channels;) {
+        const uint32_t count = std::min(Channels::kMax, args.channels - first);
+        const acc_status status = tables.load(pass, args, first, count);
+        if (status != ACC_STATUS_OK) return status;
+        // Whole rows where all channels fit a block, else a part of one row at a time.
+        const uint64_t step = count == args.channels ? kChunk / count : 1;
+        if (step > 1) tables.repeat();
+        for (uint64_t row = 0; row < args.rows; row += step) {
+            const uint64_t rows = std::min<uint64_t>(step, args.rows - row);
+            const uint64_t at = row * args.channels + first;
+            const size_t n = rows * count;
+            if (!pass.read(in, args.src + at * 4, n * 4)) return pass.no_read("src");
+            for (size_t done = 0; done < n; done += tables.run())
+                run(in + done, out + done, tables, std::min(tables.run(), n - done), args);
+            if (!pass.write(args.dst + at * sizeof(Out), out, n * sizeof(Out)))
+                return pass.no_write("dst");
+            if (!pass.spend(n)) return pass.stopped();
+        }
+        first += count;
+    }
+    return ACC_STATUS_OK;
 }
 
 } // namespace
@@ -166,44 +217,12 @@ acc_status dequantize_i8_f32(Pass &pass)
 
 acc_status requantize_i32_i8(Pass &pass)
 {
-    const auto args = pass.args<acc_requantize_args>();
-    Check check;
-    check.at_least_1("rows", args.rows);
-    check.at_least_1("channels", args.channels);
-    const auto elements = static_cast<unsigned __int128>(args.rows) * args.channels;
-    check.array("src", args.src, elements, 4);
-    check.array("dst", args.dst, elements, 1);
-    check.array("bias", args.bias, args.channels, 4);
-    check.array("multiplier", args.multiplier, args.channels, 4);
-    check.array("shift", args.shift, args.channels, 4);
-    check.between("zero_point", args.zero_point, -128, 127);
-    check.clamp(args.min, args.max);
-    if (!check.ok()) return pass.refuse(check.take());
+    return requantize<int8_t>(pass);
+}
 
-    static const Requantize requantize = best_requantize();
-    Channels tables;
-    int32_t in[kChunk];
-    int8_t out[kChunk];
-    for (uint32_t first = 0; first < args.channels;) {
-        const uint32_t count = std::min(Channels::kMax, args.channels - first);
-        const acc_status status = tables.load(pass, args, first, count);
-        if (status != ACC_STATUS_OK) return status;
-        // Whole rows where all channels fit a block, else a part of one row at a time.
-        const uint64_t step = count == args.channels ? kChunk / count : 1;
-        if (step > 1) tables.repeat();
-        for (uint64_t row = 0; row < args.rows; row += step) {
-            const uint64_t rows = std::min<uint64_t>(step, args.rows - row);
-            const uint64_t at = row * args.channels + first;
-            const size_t n = rows * count;
-            if (!pass.read(in, args.src + at * 4, n * 4)) return pass.no_read("src");
-            for (size_t done = 0; done < n; done += tables.run())
-                requantize(in + done, out + done, tables, std::min(tables.run(), n - done), args);
-            if (!pass.write(args.dst + at, out, n)) return pass.no_write("dst");
-            if (!pass.spend(n)) return pass.stopped();
-        }
-        first += count;
-    }
-    return ACC_STATUS_OK;
+acc_status requantize_i32_i16(Pass &pass)
+{
+    return requantize<int16_t>(pass);
 }
 
 } // namespace acc::emu::fpga

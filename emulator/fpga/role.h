@@ -101,11 +101,13 @@ uint64_t saturating_product(Factors... factors)
 acc_status quantize_f32_i8(Pass &);
 acc_status dequantize_i8_f32(Pass &);
 acc_status requantize_i32_i8(Pass &);
+acc_status requantize_i32_i16(Pass &);
 acc_status im2col_i8(Pass &);
 acc_status permute_i8(Pass &);
 acc_status maxpool_i8(Pass &);
 acc_status avgpool_i8(Pass &);
 acc_status add_i8(Pass &);
+acc_status add_i16(Pass &);
 acc_status clip_i8(Pass &);
 acc_status add_f32(Pass &);
 acc_status mul_f32(Pass &);

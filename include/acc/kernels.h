@@ -104,10 +104,12 @@ ACC_ASSERT_SIZE(struct acc_xisa_tile_stats, 192);
 #define ACC_ROLE_QUANTIZE_F32_I8 "quantize_f32_i8"
 #define ACC_ROLE_DEQUANTIZE_I8_F32 "dequantize_i8_f32"
 #define ACC_ROLE_REQUANTIZE_I32_I8 "requantize_i32_i8"
+#define ACC_ROLE_REQUANTIZE_I32_I16 "requantize_i32_i16"
 #define ACC_ROLE_IM2COL_I8 "im2col_i8"
 #define ACC_ROLE_MAXPOOL_I8 "maxpool_i8"
 #define ACC_ROLE_AVGPOOL_I8 "avgpool_i8"
 #define ACC_ROLE_ADD_I8 "add_i8"
+#define ACC_ROLE_ADD_I16 "add_i16"
 #define ACC_ROLE_CLIP_I8 "clip_i8"
 #define ACC_ROLE_PERMUTE_I8 "permute_i8"
 #define ACC_ROLE_SOFTMAX_I8_F32 "softmax_i8_f32"
@@ -137,10 +139,10 @@ struct acc_quantize_args {
 ACC_ASSERT_SIZE(struct acc_quantize_args, 32);
 
 /* dst[r][c] = clamp(zero_point + requant(src[r][c] + bias[c], multiplier[c], shift[c]), min, max)
- */
+ * requantize_i32_i16: dst is int16, and zero_point, min and max are within its limits. */
 struct acc_requantize_args {
 	acc_u64 src;	    /* int32 [rows][channels] */
-	acc_u64 dst;	    /* int8 [rows][channels] */
+	acc_u64 dst;	    /* int8 or int16 [rows][channels] */
 	acc_u64 bias;	    /* int32 [channels] */
 	acc_u64 multiplier; /* int32 [channels], >= 0 */
 	acc_u64 shift;	    /* int32 [channels], 1 … 62 */
@@ -186,7 +188,9 @@ struct acc_pool_args {
 ACC_ASSERT_SIZE(struct acc_pool_args, 80);
 
 /* dst[i] = clamp(zero_point + requant((a[i]-a_zero)*a_mul + (b[i % b_count]-b_zero)*b_mul, 1,
- * shift), min, max) */
+ * shift), min, max). add_i16: of int16 to int16, and the zero points, min and max within its
+ * limits.
+ */
 struct acc_add_i8_args {
 	acc_u64 a;
 	acc_u64 b;

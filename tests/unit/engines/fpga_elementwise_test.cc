@@ -21,9 +21,10 @@ int128 requant(int128 x, int128 m, int s)
     return sum >= 0 ? sum / unit : -((-sum + unit - 1) / unit);
 }
 
-int8_t clamp(int128 x, int min, int max)
+template <typename T = int8_t>
+T clamp(int128 x, int min, int max)
 {
-    return static_cast<int8_t>(x < min ? min : x > max ? max : static_cast<int>(x));
+    return static_cast<T>(x < min ? min : x > max ? max : static_cast<int>(x));
 }
 
 int8_t quantize(float x, float scale, int zero_point)
@@ -105,7 +106,7 @@ TEST(FpgaQuantize, ManyElementsAndBackAgain)
 TEST(FpgaRequantize, ExtremesNeverWrap)
 {
     // Every combination of the largest and smallest values that the arguments allow.
-    Fpga fpga({ACC_ROLE_REQUANTIZE_I32_I8});
+    Fpga fpga({ACC_ROLE_REQUANTIZE_I32_I8, ACC_ROLE_REQUANTIZE_I32_I16});
     const std::vector<int32_t> values = {0, 1, -1, 127, -128, 1 << 20, INT32_MAX, INT32_MIN};
     std::vector<int32_t> bias, multiplier, shift;
     for (const int32_t b : values)
@@ -138,6 +139,18 @@ TEST(FpgaRequantize, ExtremesNeverWrap)
             const size_t c = i % channels;
             const int128 scaled = requant(int128{src[i]} + bias[c], multiplier[c], shift[c]);
             ASSERT_EQ(dst[i], clamp(scaled + zero_point, args.min, args.max))
+                << src[i] << " " << bias[c] << " " << multiplier[c] << " " << shift[c];
+        }
+        args.dst = fpga.memory.allocate(src.size() * 2, 4094);
+        args.zero_point = zero_point * 256;
+        args.min = zero_point == 127 ? -5000 : -32768;
+        args.max = zero_point == 127 ? 30000 : 32767;
+        ASSERT_EQ(fpga(ACC_ROLE_REQUANTIZE_I32_I16, args).status, ACC_STATUS_OK);
+        const auto wide = fpga.memory.load<int16_t>(args.dst, src.size());
+        for (size_t i = 0; i < src.size(); i++) {
+            const size_t c = i % channels;
+            const int128 scaled = requant(int128{src[i]} + bias[c], multiplier[c], shift[c]);
+            ASSERT_EQ(wide[i], clamp<int16_t>(scaled + args.zero_point, args.min, args.max))
                 << src[i] << " " << bias[c] << " " << multiplier[c] << " " << shift[c];
         }
     }
@@ -190,7 +203,7 @@ TEST(FpgaRequantize, ShapesOfEveryKind)
 
 TEST(FpgaAdd, Int8WithBroadcast)
 {
-    Fpga fpga({ACC_ROLE_ADD_I8});
+    Fpga fpga({ACC_ROLE_ADD_I8, ACC_ROLE_ADD_I16});
     std::mt19937_64 random(3);
     struct Shape {
         uint64_t count, b_count;
@@ -225,6 +238,24 @@ TEST(FpgaAdd, Int8WithBroadcast)
                 const int128 sum = int128{a[i] - args.a_zero} * args.a_mul +
                                    int128{b[i % s.b_count] - args.b_zero} * args.b_mul;
                 ASSERT_EQ(dst[i], clamp(requant(sum, 1, args.shift) - 4, -100, 90)) << i;
+            }
+            const auto c = random_values<int16_t>(random, s.count, INT16_MIN, INT16_MAX);
+            const auto d = random_values<int16_t>(random, s.b_count, INT16_MIN, INT16_MAX);
+            args.a = fpga.memory.store(c, 4094);
+            args.b = fpga.memory.store(d, 2);
+            args.dst = fpga.memory.allocate(s.count * 2, 10);
+            args.a_zero = extreme ? INT16_MIN : 300;
+            args.b_zero = extreme ? INT16_MAX : -900;
+            args.zero_point = -400;
+            args.min = INT16_MIN;
+            args.max = 31000;
+            ASSERT_EQ(fpga(ACC_ROLE_ADD_I16, args).status, ACC_STATUS_OK);
+            const auto wide = fpga.memory.load<int16_t>(args.dst, s.count);
+            for (uint64_t i = 0; i < s.count; i++) {
+                const int128 sum = int128{c[i] - args.a_zero} * args.a_mul +
+                                   int128{d[i % s.b_count] - args.b_zero} * args.b_mul;
+                const int128 scaled = requant(sum, 1, args.shift) - 400;
+                ASSERT_EQ(wide[i], clamp<int16_t>(scaled, INT16_MIN, 31000)) << i;
             }
         }
     }

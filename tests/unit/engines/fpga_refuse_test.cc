@@ -72,7 +72,7 @@ protected:
                 ACC_ROLE_IM2COL_I8, ACC_ROLE_MAXPOOL_I8, ACC_ROLE_AVGPOOL_I8, ACC_ROLE_ADD_I8,
                 ACC_ROLE_CLIP_I8, ACC_ROLE_PERMUTE_I8, ACC_ROLE_SOFTMAX_I8_F32, ACC_ROLE_ADD_F32,
                 ACC_ROLE_MUL_F32, ACC_ROLE_RELU_F32, ACC_ROLE_CLIP_F32, ACC_ROLE_SOFTMAX_F32,
-                ACC_ROLE_GEMM_I8}};
+                ACC_ROLE_GEMM_I8, ACC_ROLE_REQUANTIZE_I32_I16, ACC_ROLE_ADD_I16}};
 };
 
 constexpr float infinite = std::numeric_limits<float>::infinity();
@@ -121,6 +121,12 @@ TEST_F(FpgaRefuses, Requantize)
     }
     const uint64_t table = fpga_.memory.store(std::vector<int32_t>{1, 1, 1, 1, 1, 1, -1});
     spoil(role, good, "multiplier of channel 6 from 0", [&](Args &a) { a.multiplier = table; });
+
+    const auto *wide = ACC_ROLE_REQUANTIZE_I32_I16;
+    arrays<Args>(wide, good, {{"dst", &Args::dst, 2, true}});
+    spoil(wide, good, "zero_point from -32768 to 32767", [](Args &a) { a.zero_point = 32768; });
+    spoil(wide, good, "-32768 <= min <= max <= 32767", [](Args &a) { a.min = -32769; });
+    spoil(wide, good, "-32768 <= min <= max <= 32767", [](Args &a) { a.max = 32768; });
 }
 
 TEST_F(FpgaRefuses, Windows)
@@ -207,6 +213,14 @@ TEST_F(FpgaRefuses, AddAndClip)
     spoil(role, good, "shift from 1 to 62", [](Args &a) { a.shift = 63; });
     spoil(role, good, "zero_point from", [](Args &a) { a.zero_point = 200; });
     spoil(role, good, "min <= max", [](Args &a) { a.min = 1, a.max = 0; });
+    const auto *wide = ACC_ROLE_ADD_I16;
+    arrays<Args>(
+        wide, good,
+        {{"a", &Args::a, 2, false}, {"b", &Args::b, 2, false}, {"dst", &Args::dst, 2, true}});
+    spoil(wide, good, "a_zero from -32768 to 32767", [](Args &a) { a.a_zero = 32768; });
+    spoil(wide, good, "b_zero from -32768 to 32767", [](Args &a) { a.b_zero = -32769; });
+    spoil(wide, good, "zero_point from -32768 to 32767", [](Args &a) { a.zero_point = -32769; });
+    spoil(wide, good, "-32768 <= min <= max <= 32767", [](Args &a) { a.max = 32768; });
 
     using Clip = acc_clip_i8_args;
     const Clip clip = {buffer(), buffer(), 50, -1, 1};
@@ -321,7 +335,7 @@ TEST_F(FpgaRefuses, Dispatches)
     }
     dispatch.kernargs = dispatch.kernargs.first(31);
     EXPECT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_INVALID_KERNARG);
-    dispatch.kernel = 16;
+    dispatch.kernel = 18; // one past the last
     EXPECT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_INVALID_KERNEL);
 }
 
