@@ -220,6 +220,7 @@ Status Legalizer::run(Diagnostics &diag)
 Status legalize(Graph &graph, Diagnostics &diag)
 {
     if (graph.stage != Stage::Model) return Ok{};
+    expand_qlinear(graph);
     return Legalizer(graph).run(diag);
 }
 

@@ -106,6 +106,10 @@ private:
     std::map<ValueId, ValueId> stored_;
 };
 
+// In a graph of the stage Model: QLinearConv and QLinearMatMul whose weights are constants of 8
+// bits become DequantizeLinear, Conv or MatMul, QuantizeLinear.
+void expand_qlinear(Graph &model);
+
 // Operators. Each gives its reason for not taking a node to the diagnostics.
 using LegalizeFunction = Status (*)(Legalizer &, Node &);
 

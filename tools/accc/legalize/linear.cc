@@ -121,9 +121,10 @@ Status legalize_matmul(Legalizer &in, Node &node)
     Dims dims = in.dims(a);
     if (node.has_input(1) && std::get_if<Tensor>(&in.operand(node, 1))) {
         ACC_TRY(Tensor b, in.float_constant(node, 1));
+        // Scales along an axis: of the columns, or they are those of another shape.
+        if (b.scales.size() > 1 && (b.dims.size() != 2 || b.scale_axis != 1)) b.scales.clear();
         while (b.dims.size() > 2 && b.dims[0] == 1)
             b.dims.erase(b.dims.begin());
-        if (b.scales.size() > 1) b.scales.clear(); // an axis of another shape
         if (b.dims.size() != 2 || dims.size() < 2)
             return node.error("expected one matrix on the right; found " + both(dims, b.dims));
         return in.finish(node, make_op(node, Kind::MatMul, {a, in.constant(node, std::move(b))}));
