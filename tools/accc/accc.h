@@ -8,6 +8,7 @@
 #include "tools/accc/ir/graph.h"
 #include "tools/accc/passes/passes.h"
 #include "tools/accc/quantize/calibrate.h"
+#include "tools/accc/quantize/precision.h"
 #include "tools/accc/quantize/samples.h"
 
 #include <cstddef>
@@ -27,6 +28,7 @@ struct NodeReport {
     std::string rounding; // how integers of a wider type or another scale become its result's
     std::string cut;      // of a matrix: "1x1 blocks of 128x128, 4 slices, pairs"
     uint64_t arrays = 0;  // crossbars of the default configuration
+    int input_bits = 8;   // of a product on the crossbar
     uint64_t macs = 0;    // for one item
     uint64_t weight_bytes = 0;
     uint64_t moved_bytes = 0; // read and written, for one item
@@ -44,6 +46,7 @@ struct CompileReport {
     std::string model;
     std::vector<NodeReport> nodes;
     std::vector<OutputReport> outputs;
+    Precision precision;
     size_t items = 0;           // of calibration data
     bool made_up_items = false; // random, for want of data
     uint64_t steps = 0, deps = 0;
@@ -67,6 +70,9 @@ struct CompileOptions {
     // that are not fused into another.
     bool all_outputs = false;
     Calibration calibration = Calibration::Auto;
+    // Products get 16-bit inputs, those first that the outputs depend on most, until the estimate
+    // of the outputs' SQNR is this many dB (quantize/precision.h); 0: 8 bits everywhere.
+    double min_sqnr_db = 0;
 };
 
 // Compiles a graph in stage Model. Items of `samples` set the ranges and are what the result

@@ -172,14 +172,20 @@ std::vector<std::string> pass_names()
 Result<Compiled> compile(Graph graph, const Samples &samples, Diagnostics &diag,
                          const AfterPass &after, const CompileOptions &options)
 try {
+    const size_t outputs = graph.outputs.size();
     if (options.all_outputs) ACCC_CHECK(add_all_outputs(graph, samples, options, diag));
     const Graph model = graph;
     if (after) after("import", graph);
     ACCC_CHECK(run_model_passes(graph, diag, after));
+    Precision precision;
     if (!options.host_only) {
         ACCC_CHECK(run_passes(graph, diag, after));
+        if (samples.made_up && needs_ranges(graph))
+            diag.warn("no --calibrate: ranges are those of random inputs from 0 to 1");
         const std::vector<Range> ranges = calibrate(graph, samples, options.calibration);
-        ACCC_CHECK(lower(graph, ranges, diag));
+        if (options.min_sqnr_db > 0)
+            precision = choose_precision(graph, outputs, ranges, samples, options.min_sqnr_db);
+        ACCC_CHECK(lower(graph, ranges, diag, precision.wide));
         graph.drop_dead();
         ACCC_CHECK(verify_graph(graph, diag));
         if (after) after("quantize", graph);
@@ -197,6 +203,7 @@ try {
 
     Compiled compiled;
     compiled.report = make_report(graph, memory);
+    compiled.report.precision = std::move(precision);
     compiled.report.items = samples.items;
     compiled.report.made_up_items = samples.made_up;
     const auto file = program::ProgramFile::parse(*bare, &why);

@@ -27,6 +27,7 @@ struct Options {
     std::vector<std::string> calibrate, shapes;
     std::string target = "device", calibration = "auto";
     ImageValues pixels;
+    double min_sqnr = 0;
     bool strict = false, quiet = false, all_outputs = false, print_data = false;
 };
 
@@ -90,8 +91,6 @@ int run(const Options &o)
     const auto samples = o.calibrate.empty() ? random_samples(*graph, kRandomItems)
                                              : read_samples(*graph, o.calibrate, diag, o.pixels);
     if (!samples) return fail(diag.text());
-    if (samples->made_up && o.target != "host")
-        diag.warn("no --calibrate: ranges are those of random inputs from 0 to 1");
     const auto after = [&](const char *name, const Graph &g) {
         if (o.print_after == name || o.print_after == "all")
             std::printf("# after %s\n%s\n", name,
@@ -105,6 +104,7 @@ int run(const Options &o)
                                                         {"minmax", Calibration::MinMax},
                                                         {"percentile", Calibration::Percentile},
                                                         {"mse", Calibration::Mse}};
+    options.min_sqnr_db = o.min_sqnr;
     options.calibration = methods.at(o.calibration);
     const auto compiled = compile(std::move(*graph), *samples, diag, after, options);
     if (!compiled) return fail(o.model + ": " + diag.text());
@@ -141,6 +141,10 @@ try {
                    "Write the placement report: as JSON, or, named .html, as a page");
     app.add_option("--calibration", o.calibration, "How ranges are taken from the data")
         ->check(CLI::IsMember({"auto", "minmax", "percentile", "mse"}));
+    app.add_option("--min-sqnr", o.min_sqnr,
+                   "16-bit inputs for the layers that the outputs depend on most, until the "
+                   "estimated signal to quantisation noise of the outputs is this many dB")
+        ->check(CLI::Range(0.0, 200.0));
     app.add_option("--shape", o.shapes, "Dims of an input, NAME=1x3x8x8")->allow_extra_args(false);
     app.add_option("--print-after", o.print_after, "Print the graph after a pass, or after all");
     app.add_flag("--print-data", o.print_data,

@@ -32,7 +32,8 @@ Device open_device(const char *uri)
 
 // All outputs of all items, by the devices.
 std::vector<std::vector<float>> run_devices(std::span<const std::byte> file, const Samples &samples,
-                                            uint32_t batch)
+                                            uint32_t batch,
+                                            acc_device_counters *crossbar_did = nullptr)
 {
     const Device crossbar = open_device("inproc:crossbar"), fpga = open_device("inproc:fpga");
     if (!crossbar || !fpga) return {};
@@ -58,13 +59,17 @@ std::vector<std::vector<float>> run_devices(std::span<const std::byte> file, con
     EXPECT_EQ(acc_model_run(model, inputs.data(), targets.data(), samples.items), 0)
         << acc_error_text();
     EXPECT_EQ(acc_model_unload(model), 0);
+    if (crossbar_did) {
+        EXPECT_EQ(acc_device_get_counters(crossbar.get(), crossbar_did), 0) << acc_error_text();
+    }
     return outputs;
 }
 
-void check(const Graph &graph, const Samples &samples, bool exact)
+void check(const Graph &graph, const Samples &samples, bool exact,
+           const CompileOptions &options = {})
 {
     Diagnostics diag;
-    const auto compiled = compile(graph, samples, diag);
+    const auto compiled = compile(graph, samples, diag, {}, options);
     ASSERT_TRUE(compiled) << diag.text();
     const auto wanted = run_plan(compiled->file, samples, 0, samples.items);
     for (const uint32_t batch : {1u, 3u}) {
@@ -147,6 +152,29 @@ TEST(Device, ProductOfTwoResults)
     OnnxBuilder b;
     b.input("q", {-1, 4, 6}).input("k", {-1, 6, 5}).add("MatMul", {"q", "k"}, "y").output("y");
     check(b);
+}
+
+TEST(Device, InputsOfSixteenBits)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 3, 7, 6}).random("w1", {4, 3, 1, 1}).random("w2", {4, 4, 3, 3});
+    b.random("w3", {5, 4, 3, 3}).random("w4", {5 * 7 * 6, 3});
+    b.add("Conv", {"x", "w1"}, "a").add("Relu", {"a"}, "r");
+    b.add("Conv", {"r", "w2"}, "c").attr("pads", {1, 1, 1, 1});
+    b.add("Add", {"c", "r"}, "s").add("Relu", {"s"}, "t");
+    b.add("Conv", {"t", "w3"}, "d").attr("pads", {2, 0, 0, 2});
+    b.add("Flatten", {"d"}, "f").add("MatMul", {"f", "w4"}, "y").output("y");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    CompileOptions options;
+    options.min_sqnr_db = 200;
+    const Samples samples = make_samples(*graph, 7, -1, 1);
+    const auto compiled = compile(*graph, samples, diag, {}, options);
+    ASSERT_TRUE(compiled) << diag.text();
+    // All but the input and the output: an addition's operands are as wide as its result.
+    EXPECT_EQ(compiled->report.precision.values.size(), 4u);
+    check(*graph, samples, true, options);
 }
 
 TEST(Device, SoftmaxIsNear)

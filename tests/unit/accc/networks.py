@@ -30,9 +30,11 @@ MARGIN = 0.05
 
 # Bars that are not met yet, by how the line begins. Such a line says "missed" and doesn't fail; one
 # that is met must leave the list.
-MISSED = (
-    "tiny_ic_resnet8: 7 of 8 recorded inputs",  # made-up calibration data is too unlike the eighth
-)
+MISSED = ()
+
+# With 8 bits everywhere these choose otherwise on a recorded input, where the float network itself is
+# undecided (a black image: 0.40 against 0.29).
+MIXED = ("tiny_ic_resnet8",)
 
 
 class Tools:
@@ -156,7 +158,8 @@ def float_network(tools, check, folder, name):
         off = relative(other, exact)
         check(off <= 1e-5, f"{name}: TFLite and ONNX imports agree within 1e-5 ({off:.1e})")
     calibration = made_up(name, x.shape)
-    device = tools.compile(path, "--calibrate", tools.save(calibration), "--strict")
+    options = ["--min-sqnr", "60"] if name in MIXED else []
+    device = tools.compile(path, "--calibrate", tools.save(calibration), "--strict", *options)
     found = list(tools.run(device, x).values())[0]
     if name.startswith("tiny_ad"):
         mse, with_floats = np.mean((found - x) ** 2), np.mean((exact - x) ** 2)

@@ -75,7 +75,7 @@ private:
                 host.push_back(host_kernel(op));
                 continue;
             }
-            const Placement at = place(op.kind);
+            const Placement at = place(op.kind, g_.value(op.output).dtype);
             if (at.target == ACC_TARGET_CROSSBAR) {
                 const std::vector<int8_t> &data = g_.int8s(op.inputs[1]);
                 kernel_.push_back(static_cast<uint32_t>(names.size()));
@@ -96,6 +96,7 @@ private:
             spec.rows = static_cast<uint32_t>(w[0]);
             spec.cols = static_cast<uint32_t>(w[1]);
             spec.weights = weights[matrices.size()];
+            if (g_.value(op.inputs[0]).dtype == DType::I16) spec.input_bits = 16;
             matrices.push_back(spec);
         }
         std::string why;

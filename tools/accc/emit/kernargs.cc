@@ -102,8 +102,9 @@ bool make_kernargs(const Graph &g, const Op &op, const Resolver &resolve, Kernar
     // An operator of the host may have no first operand.
     const Value &y = g.value(op.output), &x = op.inputs[0] == kNoValue ? y : g.value(op.inputs[0]);
     const auto count = static_cast<uint64_t>(elements(y.dims));
-    const auto lo = static_cast<int32_t>(std::max(op.lo, -128.0f));
-    const auto hi = static_cast<int32_t>(std::min(op.hi, 127.0f));
+    const bool wide = y.dtype == DType::I16;
+    const auto lo = static_cast<int32_t>(std::max(op.lo, wide ? -32768.0f : -128.0f));
+    const auto hi = static_cast<int32_t>(std::min(op.hi, wide ? 32767.0f : 127.0f));
     switch (op.kind) {
     case Kind::Quantize:
     case Kind::Dequantize: {
@@ -150,6 +151,7 @@ bool make_kernargs(const Graph &g, const Op &op, const Resolver &resolve, Kernar
         b.address(offsetof(acc_im2col_args, dst), op.output);
         b.batch32(offsetof(acc_im2col_args, window.batch));
         b.args.window = window_of(g, op);
+        if (wide) b.args.window.c *= 2; // bytes; the padding is 0, and so are its bytes
         b.args.pad_value = x.quant.zero_point;
         return true;
     }

@@ -60,7 +60,7 @@ void add_host(const Graph &g, const Op &op, NodeReport &node)
 void add_operation(const Graph &g, const Op &op, NodeReport &node)
 {
     if (op.kind == Kind::Host) return add_host(g, op, node);
-    const Placement at = place(op.kind);
+    const Placement at = place(op.kind, g.value(op.output).dtype);
     const bool crossbar = at.target == ACC_TARGET_CROSSBAR;
     const std::string engine = crossbar ? "crossbar" : "fpga";
     const std::string kernel = crossbar ? "mvm" : std::string(at.role);
@@ -86,6 +86,7 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
     node.macs += static_cast<uint64_t>(elements(g.value(op.output).dims)) *
                  static_cast<uint64_t>(w[w.size() - 2]);
     if (!crossbar) return;
+    if (g.value(op.inputs[0]).dtype == DType::I16) node.input_bits = 16;
     const TileCut cut = cut_matrix(w[0], w[1]);
     node.arrays += cut.arrays();
     node.cut = dims_text(w) + " in " + std::to_string(cut.row_blocks) + "x" +
@@ -171,6 +172,7 @@ std::string CompileReport::json() const
         if (n.arrays) {
             node["arrays"] = n.arrays;
             node["cut"] = n.cut;
+            node["input_bits"] = n.input_bits;
         }
         all["nodes"].push_back(std::move(node));
     }
@@ -179,6 +181,10 @@ std::string CompileReport::json() const
     all["memory"] = {{"workspace_bytes", workspace_bytes},
                      {"without_sharing_bytes", unshared_bytes}};
     all["calibration"] = {{"items", items}, {"random", made_up_items}};
+    if (precision.narrow_db != 0)
+        all["precision"] = {{"inputs_of_16_bits", precision.values},
+                            {"estimated_sqnr_db_8_bits", precision.narrow_db},
+                            {"estimated_sqnr_db", precision.chosen_db}};
     all["accuracy"] = json::array();
     for (const OutputReport &o : outputs)
         all["accuracy"].push_back({{"output", o.name},
@@ -208,6 +214,15 @@ std::string CompileReport::text() const
            std::to_string(macs) + " MACs an item\nworkspace " + std::to_string(workspace_bytes) +
            " bytes an item (" + std::to_string(unshared_bytes) +
            " without sharing), weights and constants " + std::to_string(weight_bytes) + " bytes\n";
+    if (precision.narrow_db != 0) {
+        char text[96];
+        std::snprintf(text, sizeof(text), "estimated SQNR %.1f dB, %.1f dB with 8 bits alone",
+                      precision.chosen_db, precision.narrow_db);
+        std::string names;
+        for (const std::string &name : precision.values)
+            names += (names.empty() ? "" : ", ") + padded(name, 0);
+        out += "inputs of 16 bits: " + (names.empty() ? "none" : names) + "; " + text + "\n";
+    }
     for (const OutputReport &o : outputs) {
         char text[160];
         std::snprintf(text, sizeof(text),

@@ -45,22 +45,33 @@ struct Types {
     DType in, out;
 };
 
-Types types_of(Stage stage, Kind kind, DType operand)
+DType narrow(DType integer)
+{
+    return integer == DType::I16 ? DType::I16 : DType::I8;
+}
+
+// Of a product's operand and what makes it, int16 does as well as int8.
+Types types_of(Stage stage, Kind kind, DType operand, DType result)
 {
     if (stage != Stage::Lowered) return {DType::F32, DType::F32};
     switch (kind) {
     case Kind::Reshape:
         return {operand, operand};
+    case Kind::Im2col:
+        return {narrow(operand), narrow(operand)};
     case Kind::Quantize:
         return {DType::F32, DType::I8};
     case Kind::Dequantize:
     case Kind::Softmax:
         return {DType::I8, DType::F32};
     case Kind::Mvm:
+        return {narrow(operand), DType::I32};
     case Kind::Gemm:
         return {DType::I8, DType::I32};
     case Kind::Requantize:
-        return {DType::I32, DType::I8};
+        return {DType::I32, narrow(result)};
+    case Kind::Add:
+        return {narrow(operand), narrow(operand)};
     default:
         return {DType::I8, DType::I8};
     }
@@ -78,6 +89,9 @@ std::string check_value(const Value &v)
     if (v.dtype == DType::I8 && (!(v.quant.scale > 0) || !std::isfinite(v.quant.scale) ||
                                  v.quant.zero_point < -128 || v.quant.zero_point > 127))
         return "expected int8 with a scale above 0 and a zero point of -128 to 127";
+    if (v.dtype == DType::I16 && v.quant.scale != 0 &&
+        (!(v.quant.scale > 0) || !std::isfinite(v.quant.scale) || v.quant.zero_point != 0))
+        return "expected int16 with a scale above 0 and a zero point of 0";
     return {};
 }
 
@@ -111,8 +125,8 @@ std::string check_op(const Graph &g, const Op &op)
     if (!allowed(g.stage, op.kind)) return "expected another operation in this stage";
     if (op.source >= g.sources.size()) return "expected a source node";
     if (op.kind == Kind::Host) return check_host(g, op);
-    const Types types = types_of(g.stage, op.kind, g.value(op.inputs[0]).dtype);
     const Value &y = g.value(op.output);
+    const Types types = types_of(g.stage, op.kind, g.value(op.inputs[0]).dtype, y.dtype);
     if (g.value(op.inputs[0]).dtype != types.in || y.dtype != types.out)
         return std::string("expected ") + dtype_name(types.in) + " to " + dtype_name(types.out);
     if (y.is_constant()) return "expected a result, found a constant";
@@ -123,6 +137,8 @@ std::string check_op(const Graph &g, const Op &op)
     if (!(op.lo <= op.hi)) return "expected a lower limit that is not above the upper one";
     const bool weights = op.kind == Kind::Conv || op.kind == Kind::ScaleShift ||
                          op.kind == Kind::Mvm || op.kind == Kind::Requantize;
+    if (op.kind == Kind::Add && g.value(op.inputs[1]).dtype != types.in)
+        return "expected operands of one type";
     for (size_t i = 1; i < op.inputs.size(); i++)
         if ((weights || i == 2) && !g.value(op.inputs[i]).is_constant())
             return "expected constants for weights and biases";

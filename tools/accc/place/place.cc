@@ -13,8 +13,9 @@ constexpr uint32_t kCellBits = 2;
 
 } // namespace
 
-Placement place(Kind kind)
+Placement place(Kind kind, DType result)
 {
+    const bool wide = result == DType::I16;
     constexpr std::string_view moving = "moves data; no product";
     constexpr std::string_view elementwise = "element by element; no product";
     switch (kind) {
@@ -28,7 +29,8 @@ Placement place(Kind kind)
     case Kind::Dequantize:
         return {ACC_TARGET_FPGA, ACC_ROLE_DEQUANTIZE_I8_F32, "int8 to float at the edge"};
     case Kind::Requantize:
-        return {ACC_TARGET_FPGA, ACC_ROLE_REQUANTIZE_I32_I8, elementwise};
+        return {ACC_TARGET_FPGA, wide ? ACC_ROLE_REQUANTIZE_I32_I16 : ACC_ROLE_REQUANTIZE_I32_I8,
+                elementwise};
     case Kind::Im2col:
         return {ACC_TARGET_FPGA, ACC_ROLE_IM2COL_I8, moving};
     case Kind::MaxPool:
@@ -36,7 +38,7 @@ Placement place(Kind kind)
     case Kind::AvgPool:
         return {ACC_TARGET_FPGA, ACC_ROLE_AVGPOOL_I8, "window without weights"};
     case Kind::Add:
-        return {ACC_TARGET_FPGA, ACC_ROLE_ADD_I8, elementwise};
+        return {ACC_TARGET_FPGA, wide ? ACC_ROLE_ADD_I16 : ACC_ROLE_ADD_I8, elementwise};
     case Kind::Clip:
         return {ACC_TARGET_FPGA, ACC_ROLE_CLIP_I8, elementwise};
     case Kind::Transpose:

@@ -19,8 +19,9 @@ struct Placement {
     std::string_view reason;
 };
 
-// Precondition: an operation of the stage Lowered other than Reshape, which runs nowhere.
-Placement place(Kind kind);
+// Precondition: an operation of the stage Lowered other than Reshape, which runs nowhere, and the
+// type of its result.
+Placement place(Kind kind, DType result = DType::I8);
 
 // How a matrix is cut for a crossbar of 128 x 128 cells of 2 bits, each weight a
 // differential pair of slices. The engine cuts by its own options; this is its default.

@@ -86,9 +86,18 @@ Range best_range(const Histogram &h, Calibration method)
 // Whether the value's range is asked for: the others keep their operand's scale.
 std::vector<bool> wanted_values(const Graph &g)
 {
-    std::vector<bool> wanted(g.values.size());
+    std::vector<bool> wanted(g.values.size()), used(g.values.size());
+    for (const ValueId id : g.outputs)
+        used[id] = true;
+    for (const Op &op : g.ops) {
+        // What reads floats as they are, or in a scale that the model states.
+        const bool as_it_is =
+            op.kind == Kind::Host || (op.kind == Kind::Clip && g.value(op.output).quant.scale > 0);
+        for (const ValueId id : op.inputs)
+            if (id != kNoValue && !as_it_is) used[id] = true;
+    }
     for (const ValueId id : g.inputs)
-        wanted[id] = true;
+        wanted[id] = used[id];
     for (const Op &op : g.ops) {
         if (op.kind == Kind::Conv || op.kind == Kind::MatMul || op.kind == Kind::Add)
             wanted[op.output] = true;
@@ -159,6 +168,12 @@ Quant quant_of(const Range &range)
     q.zero_point =
         static_cast<int32_t>(std::clamp(std::nearbyint(-128 - lo / scale), -128.0, 127.0));
     return q;
+}
+
+bool needs_ranges(const Graph &g)
+{
+    const std::vector<bool> wanted = wanted_values(g);
+    return std::find(wanted.begin(), wanted.end(), true) != wanted.end();
 }
 
 std::vector<Range> calibrate(const Graph &g, const Samples &samples, Calibration method)

@@ -28,6 +28,9 @@ enum class Calibration {
     Mse,        // the least mean squared error
 };
 
+// Whether calibrate() has a range to find: not where the model states all scales itself.
+bool needs_ranges(const Graph &graph);
+
 // For each value of a Physical graph the range to cover: all that was seen, or, where a few
 // outliers would take the resolution from the rest, the part of it (at least half on either
 // side of 0) whose int8 form has the smallest mean squared error.

@@ -2,6 +2,7 @@
 #include "tools/accc/quantize/lower.h"
 
 #include "tools/accc/ir/shape.h"
+#include "tools/accc/quantize/weights.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,122 +14,24 @@ namespace acc::accc
 namespace
 {
 
-constexpr double kMaxBias = 1 << 28;              // in steps of a product
-constexpr double kMaxBiasOff = 1.0 / 16;          // of a stated scale from that of the sums
 constexpr int64_t kMaxWeights = int64_t{1} << 27; // of one matrix
 
-// A product's weights as int8 [k][n] with a scale for each column.
-struct Weights {
-    int64_t k = 0, n = 0;
-    std::vector<int8_t> data;
-    std::vector<double> scale;
-    std::vector<int32_t> bias; // the zero point of x folded in
-};
-
-// Rows of the matrix of a convolution in the order of im2col: [ky][kx][c]. Groups become
-// zeros, since a crossbar computes them anyway.
-std::vector<float> conv_matrix(const Graph &g, const Op &op)
+// A limit as an int8 or int16 value.
+float stored_limit(float limit, const Quant &q, DType dtype = DType::I8)
 {
-    const Dims &w = g.value(op.inputs[1]).dims;
-    const std::vector<float> &from = g.floats(op.inputs[1]);
-    const int64_t n = w[0], depth = w[1], taps = w[2] * w[3];
-    const int64_t channels = depth * op.groups, per_group = n / op.groups;
-    std::vector<float> matrix(static_cast<size_t>(taps * channels * n), 0);
-    for (int64_t o = 0; o < n; o++)
-        for (int64_t c = 0; c < depth; c++)
-            for (int64_t t = 0; t < taps; t++) {
-                const int64_t row = t * channels + o / per_group * depth + c;
-                matrix[row * n + o] = from[(o * depth + c) * taps + t];
-            }
-    return matrix;
-}
-
-// One or one for each column; empty: free.
-using Scales = std::span<const float>;
-
-double scale_of(Scales scales, size_t column)
-{
-    return static_cast<double>(scales[scales.size() == 1 ? 0 : column]);
-}
-
-// What is stored as wider integers has scales as well.
-bool fits_8_bits(std::span<const float> matrix, Scales scales)
-{
-    for (size_t i = 0; !scales.empty() && i < matrix.size(); i++) {
-        const double q = static_cast<double>(matrix[i]) / scale_of(scales, i % scales.size());
-        if (!(std::nearbyint(q) >= -128 && std::nearbyint(q) <= 127)) return false;
-    }
-    return true;
-}
-
-// Whether a bias counts steps of the sums, as its scale says but for the digits that it was
-// rounded to. Such a bias is taken as the integers that it is.
-bool counts_steps(Scales bias, const std::vector<double> &weights, double x_scale)
-{
-    if (bias.empty()) return false;
-    for (size_t j = 0; j < weights.size(); j++)
-        if (!(std::abs(scale_of(bias, j) / (weights[j] * x_scale) - 1) <= kMaxBiasOff))
-            return false;
-    return true;
-}
-
-// `scales`, `bias_scales`: those that the model states.
-Weights quantize_weights(std::span<const float> matrix, int64_t k, int64_t n,
-                         std::span<const float> bias, const Quant &x, Scales scales,
-                         Scales bias_scales)
-{
-    Weights w;
-    w.k = k;
-    w.n = n;
-    w.data.resize(static_cast<size_t>(k * n));
-    std::vector<double> most(static_cast<size_t>(n), 0);
-    for (size_t i = 0; i < matrix.size(); i++) {
-        double &m = most[i % static_cast<size_t>(n)];
-        m = std::max(m, std::abs(static_cast<double>(matrix[i])));
-    }
-    for (int64_t j = 0; j < n; j++) {
-        const double b = bias.empty() ? 0 : static_cast<double>(bias[j]);
-        // Coarse enough that the bias, in steps of scale * x.scale, fits as well.
-        const double for_bias = std::abs(b) / (static_cast<double>(x.scale) * kMaxBias);
-        if (scales.empty())
-            w.scale.push_back(std::max({most[j] / 127, for_bias, 1e-30}));
-        else
-            w.scale.push_back(scale_of(scales, static_cast<size_t>(j)));
-    }
-    const auto x_scale = static_cast<double>(x.scale);
-    const bool steps_stated = !scales.empty() && counts_steps(bias_scales, w.scale, x_scale);
-    std::vector<int64_t> sums(static_cast<size_t>(n), 0);
-    for (size_t i = 0; i < matrix.size(); i++) {
-        const size_t j = i % static_cast<size_t>(n);
-        const double q = std::nearbyint(static_cast<double>(matrix[i]) / w.scale[j]);
-        w.data[i] = static_cast<int8_t>(std::clamp(q, scales.empty() ? -127.0 : -128.0, 127.0));
-        sums[j] += w.data[i];
-    }
-    for (int64_t j = 0; j < n; j++) {
-        const double b = bias.empty() ? 0 : static_cast<double>(bias[j]);
-        const double step =
-            steps_stated ? scale_of(bias_scales, static_cast<size_t>(j)) : w.scale[j] * x_scale;
-        const double steps = std::clamp(std::nearbyint(b / step), -0x1p30, 0x1p30);
-        w.bias.push_back(
-            static_cast<int32_t>(static_cast<int64_t>(steps) - x.zero_point * sums[j]));
-    }
-    return w;
-}
-
-// A limit as an int8 value.
-float stored_limit(float limit, const Quant &q)
-{
-    if (std::isinf(limit)) return limit < 0 ? -128.0f : 127.0f;
+    const double least = dtype == DType::I16 ? -32768 : -128, most = -1 - least;
+    if (std::isinf(limit)) return static_cast<float>(limit < 0 ? least : most);
     const double stored =
         std::nearbyint(static_cast<double>(limit) / static_cast<double>(q.scale)) + q.zero_point;
-    return static_cast<float>(std::clamp(stored, -128.0, 127.0));
+    return static_cast<float>(std::clamp(stored, least, most));
 }
 
 class Lowering
 {
 public:
-    Lowering(Graph &g, std::span<const Range> ranges, Diagnostics &diag)
-        : g_(g), ranges_(ranges), diag_(diag), forms_(g.values.size())
+    Lowering(Graph &g, std::span<const Range> ranges, const std::set<ValueId> &wide,
+             Diagnostics &diag)
+        : g_(g), ranges_(ranges), wide_(wide), diag_(diag), forms_(g.values.size())
     {
     }
 
@@ -163,7 +66,7 @@ public:
 private:
     // What a value of the old graph is now.
     struct Forms {
-        std::optional<ValueId> i8, f32;
+        std::optional<ValueId> i8, f32, i16; // i16: for products that want it
     };
 
     Error error(const std::string &text)
@@ -349,6 +252,11 @@ private:
             return Ok{};
         }
         case Kind::Reshape: {
+            if (forms_[x].i16) {
+                const Quant q = g_.value(*forms_[x].i16).quant;
+                ACC_TRY(forms_[op.output].i16,
+                        append(Kind::Reshape, {*forms_[x].i16}, DType::I16, q, op));
+            }
             const bool is_float =
                 forms_[x].f32 && !forms_[x].i8 && !from_host_.contains(x) &&
                 std::find(g_.inputs.begin(), g_.inputs.end(), x) == g_.inputs.end();
@@ -377,7 +285,18 @@ private:
     // int32 sums -> the int8 result of `op`, in the scale that its range asks for.
     Status requantize(const Op &op, ValueId sums, const Weights &w, double x_scale)
     {
+        if (wide_.contains(op.output)) {
+            ACC_TRY(forms_[op.output].i16,
+                    requantize_to(op, sums, w, x_scale, DType::I16, wide_quant(op.output)));
+        }
         ACC_TRY(const Quant q, quant_from_range(op.output));
+        ACC_TRY(forms_[op.output].i8, requantize_to(op, sums, w, x_scale, DType::I8, q));
+        return Ok{};
+    }
+
+    Result<ValueId> requantize_to(const Op &op, ValueId sums, const Weights &w, double x_scale,
+                                  DType dtype, const Quant &q)
+    {
         std::vector<int32_t> multiplier, shift;
         for (const double scale : w.scale) {
             Fixed fixed;
@@ -393,11 +312,24 @@ private:
         const ValueId m = g_.add_constant(name + " multiplier", {w.n}, std::move(multiplier));
         const ValueId s = g_.add_constant(name + " shift", {w.n}, std::move(shift));
         Op like;
-        like.lo = stored_limit(op.lo, q);
-        like.hi = stored_limit(op.hi, q);
-        ACC_TRY(forms_[op.output].i8,
-                append(Kind::Requantize, {sums, b, m, s}, DType::I8, q, std::move(like)));
-        return Ok{};
+        like.lo = stored_limit(op.lo, q, dtype);
+        like.hi = stored_limit(op.hi, q, dtype);
+        return append(Kind::Requantize, {sums, b, m, s}, dtype, q, std::move(like));
+    }
+
+    // int16 without a zero point, for a value whose range is known.
+    Quant wide_quant(ValueId old) const
+    {
+        const Range &r = ranges_[old];
+        const float most = std::max(-r.lo, r.hi);
+        return {most > 0 ? most / 32767 : 1, 0};
+    }
+
+    // What a product reads of an activation: int16 where it is there for that.
+    Result<ValueId> factor(ValueId old)
+    {
+        if (forms_[old].i16) return *forms_[old].i16;
+        return i8(old);
     }
 
     Status product(const Op &op, ValueId x, std::span<const float> matrix, int64_t k, int64_t n)
@@ -427,7 +359,7 @@ private:
 
     Status rewrite_matmul(const Op &op)
     {
-        ACC_TRY(const ValueId x, i8(op.inputs[0]));
+        ACC_TRY(const ValueId x, factor(op.inputs[0]));
         const Dims w = g_.value(op.inputs[1]).dims;
         const std::vector<float> matrix = g_.floats(op.inputs[1]);
         return product(op, x, matrix, w[0], w[1]);
@@ -435,7 +367,7 @@ private:
 
     Status rewrite_conv(const Op &op)
     {
-        ACC_TRY(ValueId x, i8(op.inputs[0]));
+        ACC_TRY(ValueId x, factor(op.inputs[0]));
         const Dims w = g_.value(op.inputs[1]).dims;
         const int64_t k = w[1] * op.groups * w[2] * w[3];
         if (k > kMaxWeights / w[0])
@@ -451,7 +383,7 @@ private:
             like.window = win;
             like.channels_last = true;
             const Quant q = g_.value(x).quant;
-            ACC_TRY(x, append(Kind::Im2col, {x}, DType::I8, q, std::move(like)));
+            ACC_TRY(x, append(Kind::Im2col, {x}, g_.value(x).dtype, q, std::move(like)));
         }
         const std::vector<float> matrix = conv_matrix(g_, op);
         return product(op, x, matrix, k, w[0]);
@@ -477,6 +409,7 @@ private:
 
     Status rewrite_add(const Op &op)
     {
+        if (wide_.contains(op.output)) ACCC_CHECK(add_wide(op));
         ACC_TRY(const ValueId a, i8(op.inputs[0]));
         ValueId b = op.inputs[1];
         if (g_.value(b).is_constant()) {
@@ -494,15 +427,30 @@ private:
             ACC_TRY(b, i8(b));
         }
         ACC_TRY(const Quant q, quant_from_range(op.output));
+        ACC_TRY(forms_[op.output].i8, sum(op, a, b, DType::I8, q));
+        return Ok{};
+    }
+
+    Result<ValueId> sum(const Op &op, ValueId a, ValueId b, DType dtype, const Quant &q)
+    {
         Op like;
-        like.lo = stored_limit(op.lo, q);
-        like.hi = stored_limit(op.hi, q);
-        ACC_TRY(forms_[op.output].i8, append(Kind::Add, {a, b}, DType::I8, q, std::move(like)));
+        like.lo = stored_limit(op.lo, q, dtype);
+        like.hi = stored_limit(op.hi, q, dtype);
+        return append(Kind::Add, {a, b}, dtype, q, std::move(like));
+    }
+
+    // Of operands that are wide as well.
+    Status add_wide(const Op &op)
+    {
+        const std::optional<ValueId> a = forms_[op.inputs[0]].i16, b = forms_[op.inputs[1]].i16;
+        if (!a || !b) return error("internal: expected operands of 16 bits; found others");
+        ACC_TRY(forms_[op.output].i16, sum(op, *a, *b, DType::I16, wide_quant(op.output)));
         return Ok{};
     }
 
     Graph &g_;
     std::span<const Range> ranges_;
+    const std::set<ValueId> &wide_;
     Diagnostics &diag_;
     std::vector<Forms> forms_; // by the old graph's ids
     std::set<ValueId> from_host_;
@@ -533,9 +481,10 @@ bool fixed_point(double factor, Fixed &fixed)
     return shift >= 1;
 }
 
-Status lower(Graph &graph, std::span<const Range> ranges, Diagnostics &diag)
+Status lower(Graph &graph, std::span<const Range> ranges, Diagnostics &diag,
+             const std::set<ValueId> &wide)
 {
-    return Lowering(graph, ranges, diag).run();
+    return Lowering(graph, ranges, wide, diag).run();
 }
 
 } // namespace acc::accc

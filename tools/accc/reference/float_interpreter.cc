@@ -23,21 +23,30 @@ Strides strides_of(const Dims &x, bool channels_last)
 class Evaluator
 {
 public:
-    explicit Evaluator(const Graph &g) : g_(g), values_(g.values.size()), raw_(g.values.size()) {}
+    Evaluator(const Graph &g, const Rewrite &rewrite)
+        : g_(g), rewrite_(rewrite), values_(g.values.size()), raw_(g.values.size())
+    {
+    }
 
     FloatValues run(std::span<const std::span<const float>> inputs)
     {
         for (size_t i = 0; i < g_.inputs.size(); i++) {
             const ValueId id = g_.inputs[i];
             values_[id].assign(inputs[i].begin(), inputs[i].end());
-            if (g_.value(id).dtype == DType::F32) continue;
+            if (g_.value(id).dtype == DType::F32) {
+                if (rewrite_) rewrite_(id, values_[id]);
+                continue;
+            }
             host::store_floats(values_[id], memory(id));
         }
-        for (const Op &op : g_.ops)
-            if (op.kind == Kind::Host)
+        for (const Op &op : g_.ops) {
+            if (op.kind == Kind::Host) {
                 run_host(op);
-            else
-                run(op);
+                continue;
+            }
+            run(op);
+            if (rewrite_) rewrite_(op.output, values_[op.output]);
+        }
         for (const ValueId id : g_.outputs)
             if (g_.value(id).dtype != DType::F32 && !g_.value(id).is_constant()) {
                 const std::vector<double> wide = host::read_floats(memory(id));
@@ -257,6 +266,7 @@ private:
     }
 
     const Graph &g_;
+    const Rewrite &rewrite_;
     FloatValues values_;
     std::vector<std::vector<std::byte>> raw_; // of other types
     std::string why_;
@@ -265,9 +275,9 @@ private:
 } // namespace
 
 FloatValues evaluate(const Graph &graph, std::span<const std::span<const float>> inputs,
-                     std::string *why)
+                     std::string *why, const Rewrite &rewrite)
 {
-    Evaluator evaluator(graph);
+    Evaluator evaluator(graph, rewrite);
     FloatValues values = evaluator.run(inputs);
     if (why) *why = evaluator.why();
     return values;

@@ -6,6 +6,7 @@
 
 #include "tools/accc/ir/graph.h"
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -18,7 +19,10 @@ using FloatValues = std::vector<std::vector<float>>;
 // Evaluates a verified graph on one item: inputs[i] has the elements of graph.inputs[i], as floats
 // whatever their type is. Values of other types than float are empty but for inputs and outputs.
 // `why` (may be null): what an operator refused a value for, or nothing.
+// `rewrite` (may be empty) may change float values of inputs and of engines' operations as soon as
+// they are there.
+using Rewrite = std::function<void(ValueId, std::vector<float> &)>;
 FloatValues evaluate(const Graph &graph, std::span<const std::span<const float>> inputs,
-                     std::string *why = nullptr);
+                     std::string *why = nullptr, const Rewrite &rewrite = {});
 
 } // namespace acc::accc

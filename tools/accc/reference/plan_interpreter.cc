@@ -22,11 +22,13 @@ Result<PlanInterpreter> PlanInterpreter::create(const program::ProgramFile &file
         ACC_TRY(const auto all,
                 program::parse_xbar_image(file.image(ACC_TARGET_CROSSBAR), matrices, why));
         for (const program::XbarMatrix &m : all) {
-            if (m.desc.weight_bits > 8 || m.desc.input_bits > 8 || m.desc.output_bytes != 4 ||
-                m.desc.flags != ACC_XBAR_INPUT_SIGNED)
+            const bool wide = m.desc.input_bits == 16;
+            if (m.desc.weight_bits > 8 || (m.desc.input_bits > 8 && !wide) ||
+                m.desc.output_bytes != 4 || m.desc.flags != ACC_XBAR_INPUT_SIGNED)
                 return refuse(why, -EINVAL,
-                              "expected matrices of signed int8 with int32 results; found another");
-            Kernel kernel{{}, {}, m.desc.rows, m.desc.cols};
+                              "expected matrices of signed int8 for signed inputs of 8 or 16 bits "
+                              "with int32 results; found another");
+            Kernel kernel{{}, {}, m.desc.rows, m.desc.cols, wide};
             kernel.weights.resize(m.weights.size());
             std::memcpy(kernel.weights.data(), m.weights.data(), m.weights.size());
             self.kernels_[ACC_TARGET_CROSSBAR].push_back(std::move(kernel));
@@ -39,7 +41,7 @@ Result<PlanInterpreter> PlanInterpreter::create(const program::ProgramFile &file
             if (!program::role_kernarg_bytes(role))
                 return refuse(why, -EINVAL,
                               "expected a known role; found \"" + std::string(role) + "\"");
-            self.kernels_[ACC_TARGET_FPGA].push_back({std::string(role), {}, 0, 0});
+            self.kernels_[ACC_TARGET_FPGA].push_back({std::string(role), {}, 0, 0, false});
         }
     }
     const size_t operators = file.kernels(ACC_TARGET_HOST).size();
@@ -141,9 +143,9 @@ try {
             good = run_host(host_[step.kernel], step, model, args, batch, memory, text);
         } else if (step.target != ACC_TARGET_NULL) {
             const Kernel &kernel = kernels_[step.target][step.kernel];
-            good = kernel.role.empty()
-                       ? run_mvm(kernel.weights, kernel.rows, kernel.cols, args, memory)
-                       : run_role(kernel.role, args, memory);
+            good = kernel.role.empty() ? run_mvm(kernel.weights, kernel.rows, kernel.cols,
+                                                 kernel.wide, args, memory)
+                                       : run_role(kernel.role, args, memory);
         }
         if (!good)
             return refuse(why, memory.faulted() ? -EFAULT : -EINVAL,

@@ -35,6 +35,7 @@ private:
         std::string role;            // empty: a matrix
         std::vector<int8_t> weights; // [rows][cols]
         uint32_t rows = 0, cols = 0;
+        bool wide = false; // int16 inputs
     };
 
     explicit PlanInterpreter(const program::ProgramFile &file) : file_(&file) {}

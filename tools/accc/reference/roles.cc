@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace acc::accc
@@ -12,14 +13,16 @@ namespace
 
 constexpr uint64_t kMaxCount = uint64_t{1} << 40; // products of counts stay in 64 bits
 
-int8_t clamped(int64_t v, int32_t lo, int32_t hi)
+template <typename T = int8_t>
+T clamped(int64_t v, int32_t lo, int32_t hi)
 {
-    return static_cast<int8_t>(std::clamp<int64_t>(v, lo, hi));
+    return static_cast<T>(std::clamp<int64_t>(v, lo, hi));
 }
 
+template <typename T = int8_t>
 bool limits(int32_t lo, int32_t hi)
 {
-    return lo >= -128 && lo <= hi && hi <= 127;
+    return lo >= std::numeric_limits<T>::min() && lo <= hi && hi <= std::numeric_limits<T>::max();
 }
 
 bool quantize(const acc_quantize_args &a, RoleMemory &m)
@@ -45,12 +48,13 @@ bool dequantize(const acc_quantize_args &a, RoleMemory &m)
     return true;
 }
 
+template <typename Out>
 bool requantize(const acc_requantize_args &a, RoleMemory &m)
 {
-    if (a.rows > kMaxCount || !limits(a.min, a.max)) return false;
+    if (a.rows > kMaxCount || !limits<Out>(a.min, a.max)) return false;
     const uint64_t count = a.rows * a.channels;
     const auto src = m.read<int32_t>(a.src, count);
-    const auto dst = m.write<int8_t>(a.dst, count);
+    const auto dst = m.write<Out>(a.dst, count);
     const auto bias = m.read<int32_t>(a.bias, a.channels);
     const auto multiplier = m.read<int32_t>(a.multiplier, a.channels);
     const auto shift = m.read<int32_t>(a.shift, a.channels);
@@ -60,7 +64,7 @@ bool requantize(const acc_requantize_args &a, RoleMemory &m)
     for (uint64_t i = 0; i < count; i++) {
         const uint64_t c = i % a.channels;
         const int64_t x = int64_t{src[i]} + bias[c];
-        dst[i] = clamped(a.zero_point + requant(x, multiplier[c], shift[c]), a.min, a.max);
+        dst[i] = clamped<Out>(a.zero_point + requant(x, multiplier[c], shift[c]), a.min, a.max);
     }
     return true;
 }
@@ -149,17 +153,18 @@ bool pool(const acc_pool_args &a, bool max, RoleMemory &m)
     return true;
 }
 
+template <typename T>
 bool add(const acc_add_i8_args &a, RoleMemory &m)
 {
-    const auto x = m.read<int8_t>(a.a, a.count);
-    const auto y = m.read<int8_t>(a.b, a.b_count);
-    const auto dst = m.write<int8_t>(a.dst, a.count);
-    if (m.faulted() || a.b_count == 0 || a.shift < 1 || a.shift > 62 || !limits(a.min, a.max))
+    const auto x = m.read<T>(a.a, a.count);
+    const auto y = m.read<T>(a.b, a.b_count);
+    const auto dst = m.write<T>(a.dst, a.count);
+    if (m.faulted() || a.b_count == 0 || a.shift < 1 || a.shift > 62 || !limits<T>(a.min, a.max))
         return false;
     for (uint64_t i = 0; i < a.count; i++) {
         const int64_t sum =
             int64_t{x[i] - a.a_zero} * a.a_mul + int64_t{y[i % a.b_count] - a.b_zero} * a.b_mul;
-        dst[i] = clamped(a.zero_point + requant(sum, 1, a.shift), a.min, a.max);
+        dst[i] = clamped<T>(a.zero_point + requant(sum, 1, a.shift), a.min, a.max);
     }
     return true;
 }
@@ -260,11 +265,15 @@ bool run_role(std::string_view role, std::span<const std::byte> k, RoleMemory &m
 {
     if (role == ACC_ROLE_QUANTIZE_F32_I8) return quantize(load<acc_quantize_args>(k), m);
     if (role == ACC_ROLE_DEQUANTIZE_I8_F32) return dequantize(load<acc_quantize_args>(k), m);
-    if (role == ACC_ROLE_REQUANTIZE_I32_I8) return requantize(load<acc_requantize_args>(k), m);
+    if (role == ACC_ROLE_REQUANTIZE_I32_I8)
+        return requantize<int8_t>(load<acc_requantize_args>(k), m);
+    if (role == ACC_ROLE_REQUANTIZE_I32_I16)
+        return requantize<int16_t>(load<acc_requantize_args>(k), m);
     if (role == ACC_ROLE_IM2COL_I8) return im2col(load<acc_im2col_args>(k), m);
     if (role == ACC_ROLE_MAXPOOL_I8) return pool(load<acc_pool_args>(k), true, m);
     if (role == ACC_ROLE_AVGPOOL_I8) return pool(load<acc_pool_args>(k), false, m);
-    if (role == ACC_ROLE_ADD_I8) return add(load<acc_add_i8_args>(k), m);
+    if (role == ACC_ROLE_ADD_I8) return add<int8_t>(load<acc_add_i8_args>(k), m);
+    if (role == ACC_ROLE_ADD_I16) return add<int16_t>(load<acc_add_i8_args>(k), m);
     if (role == ACC_ROLE_CLIP_I8) return clip(load<acc_clip_i8_args>(k), m);
     if (role == ACC_ROLE_PERMUTE_I8) return permute(load<acc_permute_args>(k), m);
     if (role == ACC_ROLE_SOFTMAX_I8_F32) return softmax(load<acc_softmax_args>(k), m);
@@ -272,15 +281,14 @@ bool run_role(std::string_view role, std::span<const std::byte> k, RoleMemory &m
     return false;
 }
 
-bool run_mvm(std::span<const int8_t> weights, uint32_t rows, uint32_t cols,
-             std::span<const std::byte> kernargs, RoleMemory &m)
+namespace
 {
-    const auto a = load<acc_mvm_args>(kernargs);
-    if (a.vectors == 0) return true;
-    if (a.vectors > kMaxCount || a.input_stride < rows || a.output_stride < cols ||
-        a.input_stride > (1u << 24) || a.output_stride > (1u << 24))
-        return false;
-    const auto in = m.read<int8_t>(a.input, (a.vectors - 1) * a.input_stride + rows);
+
+template <typename In>
+bool multiply(std::span<const int8_t> weights, uint32_t rows, uint32_t cols, const acc_mvm_args &a,
+              RoleMemory &m)
+{
+    const auto in = m.read<In>(a.input, (a.vectors - 1) * a.input_stride + rows);
     const auto out = m.write<int32_t>(a.output, (a.vectors - 1) * a.output_stride + cols);
     if (m.faulted()) return false;
     for (uint64_t v = 0; v < a.vectors; v++) {
@@ -294,6 +302,20 @@ bool run_mvm(std::span<const int8_t> weights, uint32_t rows, uint32_t cols,
         }
     }
     return true;
+}
+
+} // namespace
+
+bool run_mvm(std::span<const int8_t> weights, uint32_t rows, uint32_t cols, bool wide,
+             std::span<const std::byte> kernargs, RoleMemory &m)
+{
+    const auto a = load<acc_mvm_args>(kernargs);
+    if (a.vectors == 0) return true;
+    if (a.vectors > kMaxCount || a.input_stride < rows || a.output_stride < cols ||
+        a.input_stride > (1u << 24) || a.output_stride > (1u << 24))
+        return false;
+    return wide ? multiply<int16_t>(weights, rows, cols, a, m)
+                : multiply<int8_t>(weights, rows, cols, a, m);
 }
 
 } // namespace acc::accc

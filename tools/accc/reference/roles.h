@@ -64,8 +64,8 @@ private:
 // leave their limits or the memory (which then says so itself).
 bool run_role(std::string_view role, std::span<const std::byte> kernargs, RoleMemory &memory);
 
-// The crossbar's kernel: int8 weights [rows][cols], int8 inputs, int32 outputs.
-bool run_mvm(std::span<const int8_t> weights, uint32_t rows, uint32_t cols,
+// The crossbar's kernel: int8 weights [rows][cols], int8 inputs or, `wide`, int16, int32 outputs.
+bool run_mvm(std::span<const int8_t> weights, uint32_t rows, uint32_t cols, bool wide,
              std::span<const std::byte> kernargs, RoleMemory &memory);
 
 // (x * m + 2^(s-1)) >> s
