@@ -7,6 +7,7 @@
 #include "tools/accc/diagnostics.h"
 #include "tools/accc/ir/graph.h"
 #include "tools/accc/passes/passes.h"
+#include "tools/accc/place/cost.h"
 #include "tools/accc/quantize/calibrate.h"
 #include "tools/accc/quantize/precision.h"
 #include "tools/accc/quantize/samples.h"
@@ -29,6 +30,7 @@ struct NodeReport {
     std::string cut;      // of a matrix: "1x1 blocks of 128x128, 4 slices, pairs"
     uint64_t arrays = 0;  // crossbars of the default configuration
     int input_bits = 8;   // of a product on the crossbar
+    ProductCost cost;     // predicted, of its product on the crossbar, for one item
     uint64_t macs = 0;    // for one item
     uint64_t weight_bytes = 0;
     uint64_t moved_bytes = 0; // read and written, for one item
@@ -52,6 +54,7 @@ struct CompileReport {
     uint64_t steps = 0, deps = 0;
     uint64_t workspace_bytes = 0, unshared_bytes = 0, const_bytes = 0, weight_bytes = 0;
     uint64_t arrays = 0, macs = 0;
+    ProductCost cost; // the sum of the nodes'; utilisation is of all their arrays
 
     std::string json() const; // what .acc.report holds
     std::string text() const; // a table for a terminal

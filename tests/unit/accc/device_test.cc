@@ -196,5 +196,34 @@ TEST(Device, DigitsAreTheSame)
     check(*graph, *samples, false);
 }
 
+TEST(Device, TheCrossbarCostsWhatTheReportPredicts)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 3, 9, 9}).random("w1", {20, 3, 3, 3}).random("w2", {140, 20 * 7 * 7});
+    b.random("w3", {10, 140});
+    b.add("Conv", {"x", "w1"}, "a").add("Relu", {"a"}, "r").add("Flatten", {"r"}, "f");
+    b.add("Gemm", {"f", "w2"}, "g").attr("transB", 1);
+    b.add("Gemm", {"g", "w3"}, "y").attr("transB", 1).output("y");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    const Samples samples = make_samples(*graph, 5, -1, 1);
+    for (const double min_sqnr_db : {0.0, 200.0}) { // inputs of 8 bits, and of 16
+        CompileOptions options;
+        options.min_sqnr_db = min_sqnr_db;
+        const auto compiled = compile(*graph, samples, diag, {}, options);
+        ASSERT_TRUE(compiled) << diag.text();
+        acc_device_counters did = ACC_INIT(acc_device_counters);
+        ASSERT_EQ(run_devices(compiled->file, samples, 5, &did).size(), 1u);
+        const ProductCost &cost = compiled->report.cost;
+        // The device counts whole nanoseconds and picojoules of three dispatches.
+        EXPECT_NEAR(static_cast<double>(did.modelled_ns), cost.ns * 5, 3);
+        EXPECT_NEAR(static_cast<double>(did.energy_pj), cost.pj * 5, 3);
+        EXPECT_NEAR(static_cast<double>(did.load_energy_pj), cost.program_pj, 3);
+        EXPECT_GT(cost.utilisation, 0.3);
+        EXPECT_LT(cost.utilisation, 1);
+    }
+}
+
 } // namespace
 } // namespace acc::accc

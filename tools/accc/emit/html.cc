@@ -106,6 +106,8 @@ std::string CompileReport::html() const
     page += "<p>blue: crossbar; green: FPGA; red: host; grey: nothing runs</p>\n";
     page += "<h2>Crossbar arrays by node</h2>\n" +
             bars(nodes, [](const NodeReport &n) { return n.arrays; });
+    page += "<h2>Predicted crossbar time by node, ns an item</h2>\n" +
+            bars(nodes, [](const NodeReport &n) { return static_cast<uint64_t>(n.cost.ns); });
     page += "<h2>Bytes moved by node, for an item</h2>\n" +
             bars(nodes, [](const NodeReport &n) { return n.moved_bytes; });
     const std::vector<std::pair<const char *, uint64_t>> memory = {

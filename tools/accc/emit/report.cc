@@ -89,6 +89,14 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
     if (g.value(op.inputs[0]).dtype == DType::I16) node.input_bits = 16;
     const TileCut cut = cut_matrix(w[0], w[1]);
     node.arrays += cut.arrays();
+    const ProductCost cost =
+        product_cost(w[0], w[1], static_cast<uint64_t>(elements(g.value(op.output).dims) / w[1]),
+                     static_cast<uint32_t>(node.input_bits));
+    node.cost.ns += cost.ns;
+    node.cost.pj += cost.pj;
+    node.cost.program_ns += cost.program_ns;
+    node.cost.program_pj += cost.program_pj;
+    node.cost.utilisation = cost.utilisation; // a node has one product
     node.cut = dims_text(w) + " in " + std::to_string(cut.row_blocks) + "x" +
                std::to_string(cut.col_blocks) + " blocks of 128x128, " +
                std::to_string(cut.slices) + " slices, pairs";
@@ -145,9 +153,15 @@ CompileReport make_report(const Graph &g, const MemoryPlan &memory)
         }
         report.arrays += n.arrays;
         report.macs += n.macs;
+        report.cost.ns += n.cost.ns;
+        report.cost.pj += n.cost.pj;
+        report.cost.program_ns += n.cost.program_ns;
+        report.cost.program_pj += n.cost.program_pj;
+        report.cost.utilisation += n.cost.utilisation * static_cast<double>(n.arrays);
         report.weight_bytes += n.weight_bytes;
         report.nodes.push_back(std::move(n));
     }
+    if (report.arrays) report.cost.utilisation /= static_cast<double>(report.arrays);
     report.workspace_bytes = memory.workspace;
     report.unshared_bytes = memory.unshared;
     return report;
@@ -156,6 +170,13 @@ CompileReport make_report(const Graph &g, const MemoryPlan &memory)
 std::string CompileReport::json() const
 {
     using nlohmann::json;
+    const auto predicted = [](const ProductCost &c) {
+        return json{{"crossbar_ns", c.ns},
+                    {"crossbar_pj", c.pj},
+                    {"program_ns", c.program_ns},
+                    {"program_pj", c.program_pj},
+                    {"utilisation", c.utilisation}};
+    };
     json all;
     all["model"] = model;
     all["nodes"] = json::array();
@@ -173,11 +194,13 @@ std::string CompileReport::json() const
             node["arrays"] = n.arrays;
             node["cut"] = n.cut;
             node["input_bits"] = n.input_bits;
+            node["predicted"] = predicted(n.cost);
         }
         all["nodes"].push_back(std::move(node));
     }
     all["totals"] = {{"arrays", arrays}, {"macs", macs},         {"weight_bytes", weight_bytes},
                      {"steps", steps},   {"dependencies", deps}, {"const_bytes", const_bytes}};
+    if (arrays) all["totals"]["predicted"] = predicted(cost);
     all["memory"] = {{"workspace_bytes", workspace_bytes},
                      {"without_sharing_bytes", unshared_bytes}};
     all["calibration"] = {{"items", items}, {"random", made_up_items}};
@@ -222,6 +245,15 @@ std::string CompileReport::text() const
         for (const std::string &name : precision.values)
             names += (names.empty() ? "" : ", ") + padded(name, 0);
         out += "inputs of 16 bits: " + (names.empty() ? "none" : names) + "; " + text + "\n";
+    }
+    if (arrays) {
+        char text[200];
+        std::snprintf(text, sizeof(text),
+                      "crossbar, predicted: %.4g us and %.4g uJ an item; %.4g us and %.4g uJ to "
+                      "program; %.0f %% of its arrays' cells used\n",
+                      cost.ns / 1e3, cost.pj / 1e6, cost.program_ns / 1e3, cost.program_pj / 1e6,
+                      100 * cost.utilisation);
+        out += text;
     }
     for (const OutputReport &o : outputs) {
         char text[160];
