@@ -72,8 +72,8 @@ static int acc_pci_map(struct acc_device *acc)
 static void acc_pci_stop(struct acc_device *acc)
 {
 	acc_watch_stop(acc);
-	cancel_work_sync(&acc->reset_work);
 	acc_irq_fini(acc);
+	cancel_work_sync(&acc->reset_work); /* which an interrupt asks for, too */
 	acc_admin_fini(acc);
 }
 

@@ -187,18 +187,20 @@ int acc_ioctl_queue_query(struct drm_device *drm, void *data, struct drm_file *d
 	return 0;
 }
 
-/* The device has forgotten them, or the file's address space is about to be destroyed. */
+/* The device has forgotten them. A look that found the file before it went may be at work. */
 void acc_queues_close(struct acc_file *file)
 {
 	struct acc_queue *queue;
 	unsigned long id;
 
+	mutex_lock(&file->lock);
 	xa_for_each(&file->queues, id, queue) {
 		xa_erase(&file->queues, id);
 		acc_queue_unpin(file, queue);
 		acc_pm_put(file->acc);
 		kfree(queue);
 	}
+	mutex_unlock(&file->lock);
 }
 
 /* ------------------------------------------------------------------ hangs */

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
@@ -81,6 +82,53 @@ TEST(Hang, AWaitingQueueIsNone)
     EXPECT_EQ(queue.query().state, uint32_t(DRM_ACC_QUEUE_ACTIVE));
     store_signal(*owner, gate, 0);
     EXPECT_EQ(wait_for(*owner, done), 0);
+}
+
+// A file that is closed with queues of it alive, one round of many; false if a call fails.
+bool open_and_drop(uint64_t va_start)
+{
+    const UniqueFd fd(open(nodes()[0].c_str(), O_RDWR | O_CLOEXEC));
+    const auto call = [&](unsigned long request, auto &args) {
+        return ioctl(fd.get(), request, &args) == 0;
+    };
+    drm_acc_bo_create create = {};
+    create.size = 4 * page_bytes;
+    if (!fd || !call(DRM_IOCTL_ACC_BO_CREATE, create)) return false;
+    drm_acc_vm_bind bind = {};
+    bind.op = DRM_ACC_VM_MAP;
+    bind.handle = create.handle;
+    bind.flags = DRM_ACC_VM_FLAGS;
+    bind.address = va_start;
+    bind.range = create.size;
+    if (!call(DRM_IOCTL_ACC_VM_BIND, bind)) return false;
+    for (unsigned i = 0; i < 4; i++) {
+        drm_acc_queue_create queue = {};
+        queue.handle = create.handle;
+        queue.packets = 64;
+        queue.ring_offset = page_bytes;
+        queue.priority = DRM_ACC_PRIORITY_NORMAL;
+        if (!call(DRM_IOCTL_ACC_QUEUE_CREATE, queue)) return false;
+    }
+    return true;
+}
+
+// The watchdog looks at queues, and debugfs prints them, while their file closes.
+TEST(Hang, LooksMeetFilesThatClose)
+{
+    const Parameter look("/sys/module/acc/parameters/watchdog_ms", "1");
+    const auto calm = open_client();
+    std::atomic<bool> over{false};
+    std::thread reader([&] {
+        while (!over.load(std::memory_order_relaxed))
+            EXPECT_NE(read_text(debugfs() + "/state"), "");
+    });
+    unsigned rounds = 0;
+    while (rounds < 100 && open_and_drop(calm->memory().va_start))
+        rounds++;
+    over.store(true, std::memory_order_relaxed);
+    reader.join();
+    EXPECT_EQ(rounds, 100u);
+    EXPECT_TRUE(works(*calm));
 }
 
 const acc_status_page *status_page(Accel &accel)
