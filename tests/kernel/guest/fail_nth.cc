@@ -124,7 +124,10 @@ int close_handle(int fd, uint32_t handle)
 
 // An open and what the calls of the walk need, made without the library.
 struct Client {
-    explicit Client(const std::string &path) : fd(open(path.c_str(), O_RDWR | O_CLOEXEC)) {}
+    explicit Client(const std::string &path)
+        : fd(open(path.c_str(), O_RDWR | O_CLOEXEC)), error(fd ? 0 : -errno)
+    {
+    }
     uint32_t make(uint64_t bytes)
     {
         drm_acc_bo_create args = {};
@@ -146,6 +149,7 @@ struct Client {
         return raw(fd.get(), DRM_IOCTL_ACC_VM_BIND, args);
     }
     UniqueFd fd;
+    const int error; // of the open
     uint64_t offset = 0;
 };
 
@@ -416,8 +420,9 @@ int run_fail_nth()
         // The end of a file, with all that it may have, meets faults too.
         walk.over("close of a file in use", [&] {
             Client full(nodes()[i]);
+            if (full.error) return full.error;
             const uint32_t handle = full.make(8 * page_bytes);
-            return full.bind(handle, va, 8 * page_bytes);
+            return handle ? full.bind(handle, va, 8 * page_bytes) : -ENOMEM;
         });
         walk_queries(walk, fd);
         walk_memory(walk, client, va);
@@ -429,7 +434,7 @@ int run_fail_nth()
         reset.what = DRM_ACC_RESET_DEVICE;
         walk.over("RESET of the device", [&] {
             Client admin(nodes()[i]);
-            return raw(admin.fd.get(), DRM_IOCTL_ACC_RESET, reset);
+            return admin.error ? admin.error : raw(admin.fd.get(), DRM_IOCTL_ACC_RESET, reset);
         });
         failed |= walk.failed();
     }

@@ -263,7 +263,7 @@ private:
     {
         drm_acc_wait wait = {};
         wait.address = address() + (one_in(4) ? any() % page_bytes : 0);
-        wait.timeout_ns = one_in(8) ? any() : ~0ull; // no wait of a round lasts
+        wait.timeout_ns = one_in(8) ? any() : ~0ull;
         wait.condition = any() % 5;
         drm_acc_signal_wake wake = {};
         wake.address = wait.address;
@@ -386,10 +386,24 @@ int round_of(size_t node, uint64_t seed)
     if (ioctl(shared.nodes[0], DRM_IOCTL_ACC_DEV_QUERY, &query)) return errno == EIO ? 0 : 1;
     shared.va_start = query.memory.va_start;
     if (seed % 2 && setuid(nobody)) return 1;
+    struct sigaction interrupt = {};
+    interrupt.sa_handler = [](int) {}; // without SA_RESTART: the call ends with EINTR
+    sigaction(SIGUSR1, &interrupt, nullptr);
     {
+        std::atomic<unsigned> ended{0};
         std::vector<std::thread> running;
         for (unsigned i = 0; i < threads; i++)
-            running.emplace_back([&shared, seed, i] { Fuzzer(shared, seed * threads + i).run(); });
+            running.emplace_back([&, i] {
+                Fuzzer(shared, seed * threads + i).run();
+                ended++;
+            });
+        // A WAIT whose timeout a random byte has put off by years is right to last: what sleeps
+        // interruptibly is interrupted, whatever else lasts is a fault.
+        while (ended < threads) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            for (auto &thread : running)
+                pthread_kill(thread.native_handle(), SIGUSR1);
+        }
         for (auto &thread : running)
             thread.join();
     }
