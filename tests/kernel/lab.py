@@ -35,7 +35,8 @@ def kernel_release(cache):
     6.12.1+deb12-amd64. A cache is kept until somebody removes it."""
     if os.path.isdir(cache):
         for name in sorted(os.listdir(cache), reverse=True):
-            if os.path.exists(os.path.join(cache, name, "complete")):
+            # A debug kernel beside it has a name of another kind.
+            if name[0].isdigit() and os.path.exists(os.path.join(cache, name, "complete")):
                 return name
     try:
         text = run(["apt-cache", "depends", IMAGE])
@@ -86,6 +87,17 @@ def download(packages, folder):
     for name in sorted(os.listdir(debs)):
         run(["dpkg-deb", "-x", os.path.join(debs, name), folder])
     shutil.rmtree(debs)
+
+
+def tool(cache, package):
+    """A package that is used and not installed, unpacked once. The folder."""
+    folder = os.path.join(os.path.abspath(cache), "tools", package)
+    if not os.path.exists(folder):
+        shutil.rmtree(folder + ".part", ignore_errors=True)
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        download([package], folder + ".part")
+        os.rename(folder + ".part", folder)
+    return folder
 
 
 class Kernel:

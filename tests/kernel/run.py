@@ -29,8 +29,9 @@ PACKAGED = ["qemu-system-x86_64", "depmod", "modinfo", "xz", "strip", "dpkg-deb"
 class Lab:
     """A kernel, our module for it, and an initramfs with our programs of one build."""
 
-    def __init__(self, build, cache, kernel=None):
-        self.source, self.build = SOURCE, os.path.abspath(build)
+    def __init__(self, build, cache, kernel=None, udev=False):
+        self.source, self.build, self.cache = SOURCE, os.path.abspath(build), cache
+        self.udev = os.path.join(lab.tool(cache, "udev"), "bin", "udevadm") if udev else None
         for name in PACKAGED:
             if not shutil.which(name):
                 raise lab.Missing(f"expected the program {name}; found none")
@@ -69,10 +70,20 @@ class Lab:
             files.module("modules/" + name, source)
         for source in self.kunit:
             files.module("modules/" + os.path.basename(source), source)
+        if self.udev:
+            files.text("etc/group", "root:x:0:\nrender:x:106:\n", 0o644)
+            files.folder("run")
+            files.program(self.udev)
+            files.program(self.udev, "bin/systemd-udevd")  # its name says what it does
+            files.file("lib/udev/rules.d/60-acc.rules",
+                       os.path.join(SOURCE, "kernel_driver", "60-acc.rules"))
         for name in DIGITS:
             files.file("digits/" + name, os.path.join(SOURCE, "examples/digits", name))
         files.file("digits/digits.accx", self.program("examples/digits.accx"))
         files.write(self.initrd)
+
+    def tool(self, package):
+        return lab.tool(self.cache, package)
 
     def machine(self, specs, **more):
         return vm.Machine(self.accemud, specs, self.kernel.image, self.initrd, **more)
@@ -88,7 +99,7 @@ FULL = [
     (["crossbar", "fpga", "null"], [
         steps.load, steps.kunit, steps.conformance(0), steps.conformance(1), steps.conformance(2),
         steps.kernel_tests(0, 1), steps.kernel_tests(1, 2), steps.kernel_tests(2, 0),
-        steps.packaging, steps.tools, steps.digits, steps.rmmod_refused,
+        steps.packaging, steps.dkms, steps.udev, steps.tools, steps.digits, steps.rmmod_refused,
         steps.device_reset, steps.stuck, steps.removal, steps.unload, steps.emulator_killed]),
 ]
 # The same and more on a kernel that checks itself. Leaks are looked for where modules are gone.
@@ -170,7 +181,8 @@ def main():
     cases = []
     try:
         kernel = debug_kernel.DebugKernel(options.cache) if options.debug else None
-        laboratory = Lab(options.build, options.cache, kernel)
+        laboratory = Lab(options.build, options.cache, kernel,
+                         udev=not (options.debug or options.short or options.shell))
         if options.shell:
             return shell(laboratory, options.card or ["crossbar", "fpga", "null"], options.shell)
         plan = DEBUG if options.debug else SHORT if options.short else FULL

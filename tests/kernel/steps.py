@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -177,6 +178,7 @@ def tools(_, machine):
         node = f"/dev/accel/accel{index}"
         cases.append(check(f"accctl lists {node}",
                            re.search(rf"^{node} +{engine_of(spec)} ", output, re.M), output))
+        cases.append(command(machine, f"accctl validates {node}", f"accctl -d {node} validate", 300))
     return cases
 
 
@@ -198,6 +200,41 @@ def packaging(lab, _):
     for name, text in parameters.items():
         cases.append(check(f"parameter {name} is described", name in documented and
                            "(default" in text, f"{name}: {text}"))
+    return cases
+
+
+def dkms(lab, _):
+    """DKMS builds the module out of a folder as docs/driver.md describes it."""
+    with open(os.path.join(lab.source, "kernel_driver", "dkms.conf"), encoding="utf-8") as file:
+        version = re.search(r'^PACKAGE_VERSION="(.*)"', file.read(), re.M).group(1)
+    release = lab.kernel.release
+    with tempfile.TemporaryDirectory() as folder:
+        tree = os.path.join(folder, "src", f"acc-{version}")
+        for name in ("kernel_driver", "include"):
+            shutil.copytree(os.path.join(lab.source, name), os.path.join(tree, name))
+        os.rename(os.path.join(tree, "kernel_driver", "dkms.conf"), os.path.join(tree, "dkms.conf"))
+        done = subprocess.run(
+            ["bash", os.path.join(lab.tool("dkms"), "usr", "sbin", "dkms"), "build", "-m", "acc",
+             "-v", version, "-k", release, "--arch", "x86_64", "--kernelsourcedir", lab.kernel.build,
+             "--dkmstree", os.path.join(folder, "tree"), "--sourcetree", os.path.join(folder, "src"),
+             "--installtree", os.path.join(folder, "installed")],
+            capture_output=True, text=True, check=False)
+        module = os.path.join(folder, "tree", "acc", version, release, "x86_64", "module", "acc.ko")
+        magic = subprocess.run(["modinfo", "-F", "vermagic", module], capture_output=True, text=True,
+                               check=False).stdout
+        return [check("dkms build", done.returncode == 0, done.stdout + done.stderr),
+                check("dkms: a module for this kernel", magic.startswith(release + " "), magic)]
+
+
+def udev(_, machine):
+    """udev itself, with our rule, gives the nodes to their group."""
+    cases = [command(machine, "udev: the rule is taken",
+                     "chmod 600 /dev/accel/*; systemd-udevd --daemon && "
+                     "udevadm trigger --action=add --subsystem-match=accel --settle", 120)]
+    for index in range(len(machine.specs)):
+        _, output = machine.run(f"stat -c '%a %G' /dev/accel/accel{index}")
+        cases.append(check(f"udev: accel{index} is its group's", output.strip() == "660 render", output))
+    cases.append(command(machine, "udev ends", "udevadm control --exit"))
     return cases
 
 
