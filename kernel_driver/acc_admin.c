@@ -21,6 +21,7 @@ int acc_admin_init(struct acc_device *acc)
 	struct device *dev = &acc->pdev->dev;
 
 	spin_lock_init(&admin->lock);
+	sema_init(&acc->patient, ACC_PATIENT);
 	init_waitqueue_head(&admin->space);
 	admin->error = -ENODEV;
 	admin->sq = dma_alloc_coherent(dev, ACC_ADMIN_ENTRIES * sizeof(*admin->sq),
@@ -244,12 +245,23 @@ int acc_admin(struct acc_device *acc, struct acc_admin_cmd *cmd, struct acc_admi
 int acc_file_admin(struct acc_file *file, struct acc_admin_cmd *cmd, struct acc_admin_cpl *cpl,
 		   unsigned int bound_ms)
 {
+	bool patient = bound_ms > ACC_ADMIN_MS;
+	struct acc_device *acc = file->acc;
 	int ret;
 
 	cmd->asid = file->asid;
-	down(&file->commands); /* bounded: by the commands that hold it */
-	ret = acc_admin(file->acc, cmd, cpl, bound_ms);
+	/* Bounded, all three: by the commands that hold them. */
+	if (patient) {
+		down(&file->patient);
+		down(&acc->patient);
+	}
+	down(&file->commands);
+	ret = acc_admin(acc, cmd, cpl, bound_ms);
 	up(&file->commands);
+	if (patient) {
+		up(&acc->patient);
+		up(&file->patient);
+	}
 	return ret;
 }
 

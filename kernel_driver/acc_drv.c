@@ -84,6 +84,7 @@ static struct acc_file *acc_file_alloc(struct acc_device *acc)
 	file->uid = current_euid();
 	get_task_comm(file->name, current->group_leader);
 	sema_init(&file->commands, ACC_FILE_COMMANDS);
+	sema_init(&file->patient, ACC_FILE_PATIENT);
 	mutex_init(&file->lock);
 	acc_va_init(&file->vas, ACC_MAX_BINDINGS);
 	xa_init(&file->queues);

@@ -63,6 +63,13 @@
 #define ACC_MAX_BINDINGS 65536
 /* Commands of one file that may be under way: the ring is shared. */
 #define ACC_FILE_COMMANDS 16
+/*
+ * Of those the commands that may wait for a client's work, of a file and of all files: a
+ * device executes only so many commands side by side, and those of others are to be answered
+ * in time, whatever one client's work does.
+ */
+#define ACC_FILE_PATIENT 4
+#define ACC_PATIENT 8
 
 /* Where mmap finds what is no buffer: below DRM_FILE_PAGE_OFFSET_START. */
 #define ACC_MMAP_DOORBELL 0x10000000ull
@@ -117,6 +124,7 @@ struct acc_device {
 	u32 va_bits;
 
 	struct acc_admin admin;
+	struct semaphore patient; /* ACC_PATIENT */
 	struct acc_events events;
 	struct dma_pool *small; /* ACC_IDENTIFY_BYTES each: answers */
 	struct dma_pool *lists; /* a page each: lists of pages */
@@ -225,7 +233,7 @@ struct acc_file {
 	char name[TASK_COMM_LEN];
 	int lost; /* errno; READ_ONCE */
 	bool created; /* the device knows the ASID */
-	struct semaphore commands;
+	struct semaphore commands, patient; /* ACC_FILE_COMMANDS, ACC_FILE_PATIENT */
 
 	struct mutex lock; /* of what follows, to buffers */
 	struct acc_va_space vas; /* of acc_binding */

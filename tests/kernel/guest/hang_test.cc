@@ -68,6 +68,46 @@ TEST(Hang, OfAPacketEndsItsQueueAlone)
     EXPECT_TRUE(works(*other));
 }
 
+// Sixteen calls of one client wait for a dispatch that hangs, as many as the device executes side
+// by side: those of another client are answered all the same.
+TEST(Hang, HoldsUpNoOtherClient)
+{
+    constexpr unsigned count = 16;
+    const auto owner = open_client(), other = open_client();
+    Work work(*owner);
+    Signals signals(*owner);
+    acc_signal_memory *done = signals.make();
+    QueueOptions patient;
+    patient.timeout_ns = owner->limits().max_timeout_ns;
+    Queue queue(*owner, patient);
+    std::vector<std::unique_ptr<Buffer>> buffers;
+    for (unsigned i = 0; i < count; i++)
+        buffers.push_back(std::make_unique<Buffer>(*owner, page_bytes));
+    ASSERT_TRUE(write_text(debugfs() + "/inject", "2 1 0")); // HANG
+    queue.submit(work.packet(done));
+    // The slot of the dispatch is taken once it executes.
+    ASSERT_TRUE(eventually([&] {
+        for (uint32_t i = 0; i < owner->slots(); i++)
+            if (owner->query(DRM_ACC_QUERY_SLOT, i).slot.state == DRM_ACC_SLOT_BUSY) return true;
+        return false;
+    }));
+    std::atomic<unsigned> ended{0};
+    std::vector<std::thread> threads;
+    for (auto &buffer : buffers)
+        threads.emplace_back([&] {
+            buffer.reset(); // unbinds
+            ended++;
+        });
+    std::this_thread::sleep_for(std::chrono::seconds(1)); // for them to be at it
+    EXPECT_TRUE(works(*other));
+    EXPECT_TRUE(works(*open_client()));
+    EXPECT_EQ(ended.load(), 0u) << "nothing held anybody up";
+    EXPECT_EQ(owner->reset(DRM_ACC_RESET_QUEUE, queue.id()), 0);
+    for (auto &thread : threads)
+        thread.join();
+    EXPECT_EQ(owner->query_error(), 0);
+}
+
 // A queue that waits for a signal is no queue that hangs, however long it does.
 TEST(Hang, AWaitingQueueIsNone)
 {
