@@ -227,8 +227,7 @@ void print_show(const Json &d)
     else
         printf("%-14s device %" PRIu64 " ns, %s; modelled %" PRIu64 " ns\n", "clock",
                number(clock, "device_ns"),
-               clock["one_domain"].get<bool>() ? "CLOCK_MONOTONIC"
-                                               : "a clock of its own",
+               clock["one_domain"].get<bool>() ? "CLOCK_MONOTONIC" : "a clock of its own",
                number(clock, "modelled_ns"));
     if (d["faults"].empty()) printf("%-14s none of this open\n", "faults");
     for (const Json &fault : d["faults"])
