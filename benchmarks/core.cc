@@ -35,11 +35,31 @@ void set_percentiles(State &state, const char *prefix, std::vector<uint64_t> &sa
     state.counters[std::string(prefix) + "_p99_ns"] = percentile(samples, 0.99);
 }
 
-// The least that two processors need to answer each other: one line there and back.
-void pingpong(State &state, const char *prefix)
+struct Rounds {
+    size_t warm, count;
+};
+Rounds usual()
 {
-    const size_t warm = short_run ? 1'000 : 20'000;
-    const size_t count = short_run ? 5'000 : 200'000;
+    return short_run ? Rounds{1'000, 5'000} : Rounds{20'000, 200'000};
+}
+// In a virtual machine whose every instruction is translated.
+Rounds few()
+{
+    return short_run ? Rounds{100, 500} : Rounds{1'000, 10'000};
+}
+
+// Threads that watch a line share the one processor of a virtual machine: whoever has it gives it
+// away, for spinning would only keep the other from answering until the next tick.
+void spin()
+{
+    static const bool alone = std::thread::hardware_concurrency() == 1;
+    if (alone) std::this_thread::yield();
+}
+
+// The least that two processors need to answer each other: one line there and back.
+void pingpong(State &state, const char *prefix, const Rounds &rounds = usual())
+{
+    const auto [warm, count] = rounds;
     for (auto _ : state) {
         alignas(64) std::atomic<uint64_t> line{0};
         std::atomic<bool> ready{false};
@@ -47,21 +67,21 @@ void pingpong(State &state, const char *prefix)
             const Pinned pinned(1);
             ready.store(true, std::memory_order_release);
             for (uint64_t turn = 1; turn <= 2 * (warm + count); turn += 2) {
-                while (line.load(std::memory_order_acquire) != turn) {
-                }
+                while (line.load(std::memory_order_acquire) != turn)
+                    spin();
                 line.store(turn + 1, std::memory_order_release);
             }
         });
         const Pinned pinned(0);
-        while (!ready.load(std::memory_order_acquire)) {
-        }
+        while (!ready.load(std::memory_order_acquire))
+            spin();
         std::vector<uint64_t> samples;
         samples.reserve(count);
         for (uint64_t i = 0; i < warm + count; ++i) {
             const uint64_t start = now_ns();
             line.store(2 * i + 1, std::memory_order_release);
-            while (line.load(std::memory_order_acquire) != 2 * i + 2) {
-            }
+            while (line.load(std::memory_order_acquire) != 2 * i + 2)
+                spin();
             const uint64_t end = now_ns();
             if (i >= warm) samples.push_back(end - start);
         }
@@ -70,10 +90,9 @@ void pingpong(State &state, const char *prefix)
     }
 }
 
-void noop(State &state, const char *uri, const char *prefix)
+void noop(State &state, const char *uri, const char *prefix, const Rounds &rounds = usual())
 {
-    const size_t warm = short_run ? 1'000 : 20'000;
-    const size_t count = short_run ? 5'000 : 200'000;
+    const auto [warm, count] = rounds;
     for (auto _ : state) {
         Subject subject;
         if (!subject.open(uri, "noop")) return refuse(state);
@@ -244,8 +263,8 @@ void register_service(const char *uri)
 
 void register_node(const char *uri)
 {
-    add("pingpong", [](State &state) { pingpong(state, "guest_pingpong"); });
-    add("noop/node", [uri](State &state) { noop(state, uri, "node_noop"); });
+    add("pingpong", [](State &state) { pingpong(state, "guest_pingpong", few()); });
+    add("noop/node", [uri](State &state) { noop(state, uri, "node_noop", few()); });
     add("query/node", [uri](State &state) { query(state, uri); });
 }
 
