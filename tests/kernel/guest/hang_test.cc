@@ -163,11 +163,11 @@ TEST(Hang, LooksMeetFilesThatClose)
             EXPECT_NE(read_text(debugfs() + "/state"), "");
     });
     unsigned rounds = 0;
-    while (rounds < 100 && open_and_drop(calm->memory().va_start))
+    while (rounds < 30 && open_and_drop(calm->memory().va_start))
         rounds++;
     over.store(true, std::memory_order_relaxed);
     reader.join();
-    EXPECT_EQ(rounds, 100u);
+    EXPECT_EQ(rounds, 30u);
     EXPECT_TRUE(works(*calm));
 }
 
