@@ -155,19 +155,21 @@ bool open_and_drop(uint64_t va_start)
 // The watchdog looks at queues, and debugfs prints them, while their file closes.
 TEST(Hang, LooksMeetFilesThatClose)
 {
-    const Parameter look("/sys/module/acc/parameters/watchdog_ms", "1");
+    const Parameter look("/sys/module/acc/parameters/watchdog_ms", "5");
     const auto calm = open_client();
     std::atomic<bool> over{false};
     std::thread reader([&] {
-        while (!over.load(std::memory_order_relaxed))
+        while (!over.load(std::memory_order_relaxed)) {
             EXPECT_NE(read_text(debugfs() + "/state"), "");
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
     });
     unsigned rounds = 0;
-    while (rounds < 30 && open_and_drop(calm->memory().va_start))
+    while (rounds < 20 && open_and_drop(calm->memory().va_start))
         rounds++;
     over.store(true, std::memory_order_relaxed);
     reader.join();
-    EXPECT_EQ(rounds, 30u);
+    EXPECT_EQ(rounds, 20u);
     EXPECT_TRUE(works(*calm));
 }
 
