@@ -178,6 +178,7 @@ drm_acc_identity Device::identity() const
     if (options_.pace_real) out.features |= DRM_ACC_FEATURE_PACE_REAL;
     if (options_.scatter) out.features |= DRM_ACC_FEATURE_SCATTER;
     if (residency_.keeps_cells()) out.features |= DRM_ACC_FEATURE_PERSISTENT;
+    if (info_.tiles) out.features |= DRM_ACC_FEATURE_TILES;
     std::strncpy(out.name, info_.name.c_str(), sizeof out.name - 1);
     std::strncpy(out.config, info_.config.c_str(), sizeof out.config - 1);
     std::memcpy(out.uuid, info_.shell, sizeof out.uuid);
@@ -195,6 +196,7 @@ int Device::identify(const acc_admin_cmd &command)
         drm_acc_clock clock;
         drm_acc_client client;
         drm_acc_trace trace;
+        drm_acc_tile tile;
         std::byte bytes[ACC_IDENTIFY_BYTES];
     } out;
     std::memset(&out, 0, sizeof out);
@@ -238,6 +240,10 @@ int Device::identify(const acc_admin_cmd &command)
     case ACC_IDENTIFY_TRACE:
         if (const int error = residency_.trace(command.identify.index, command.asid, out.trace))
             return error;
+        break;
+    case ACC_IDENTIFY_TILE:
+        if (!info_.tiles) return -EINVAL;
+        if (const int error = engine_->tile(command.identify.index, out.tile)) return error;
         break;
     default:
         return -EINVAL;
@@ -524,6 +530,8 @@ int Device::inject(const acc_admin_cmd &command)
         inject_delay_ns_.store(args.argument);
         inject_delays_.store(args.count);
         break;
+    case ACC_INJECT_AGE:
+        return args.count ? -EINVAL : engine_->age(args.argument);
     default:
         return -EINVAL;
     }

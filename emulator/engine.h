@@ -22,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+struct drm_acc_tile; // drm/acc_drm.h
+
 namespace acc::emu
 {
 
@@ -147,6 +149,7 @@ struct EngineInfo {
     bool modelled = false;
     bool non_volatile = false; // save() and restore() work
     bool recovers = false;     // a dispatch that is cut short is a slot_fault
+    bool tiles = false;        // tile() works
 };
 
 class Engine
@@ -198,6 +201,13 @@ public:
     {
         return Error{-EOPNOTSUPP};
     }
+
+    // Of crossbars: what a tile has been through. 0, or -ENOENT past the last. At any time, from
+    // any thread; what executes meanwhile is counted or not yet.
+    virtual int tile(uint32_t /*index*/, drm_acc_tile &) { return -EOPNOTSUPP; }
+    // Of engines whose cells age: lets `ns` pass for them, before the next execute(). At any time,
+    // from any thread. -EINVAL when their clock would pass 2^63 ns.
+    virtual int age(uint64_t /*ns*/) { return -EOPNOTSUPP; }
 
     // Executes one kernel in a slot where its unit is resident.
     virtual enum acc_status execute(const EngineProgram &program, Dispatch &dispatch) = 0;

@@ -161,6 +161,8 @@ int File::dev_query(drm_acc_dev_query &args)
         return ask(ACC_IDENTIFY_COUNTERS, &args.counters, sizeof args.counters);
     case DRM_ACC_QUERY_CLOCK:
         return ask(ACC_IDENTIFY_CLOCK, &args.clock, sizeof args.clock);
+    case DRM_ACC_QUERY_TILE:
+        return ask(ACC_IDENTIFY_TILE, &args.tile, sizeof args.tile);
     case DRM_ACC_QUERY_CLIENT:
         return driver_->describe_client(*this, args.index, args.client);
     case DRM_ACC_QUERY_TRACE: {

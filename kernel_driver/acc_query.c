@@ -224,6 +224,11 @@ int acc_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *drm
 		return acc_query_client(file, args->index, &args->client);
 	case DRM_ACC_QUERY_TRACE:
 		return acc_query_trace(file, args->index, &args->trace);
+	case DRM_ACC_QUERY_TILE:
+		if (!(acc->identity.features & DRM_ACC_FEATURE_TILES))
+			return -EINVAL;
+		return acc_identify(acc, file->asid, ACC_IDENTIFY_TILE, args->index, &args->tile,
+				    sizeof(args->tile));
 	default:
 		return acc_query_fault(file, args->index, &args->fault);
 	}

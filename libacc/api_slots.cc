@@ -64,6 +64,78 @@ int acc_device_get_trace(acc_device *handle, uint32_t index, acc_trace_info *inf
     });
 }
 
+int acc_device_get_tile(acc_device *handle, uint32_t index, acc_tile_info *info)
+{
+    return guarded([&] {
+        Device *device = from_c<Device>(handle);
+        ACC_CHECK(device);
+        if (!(device->identity().features & DRM_ACC_FEATURE_TILES))
+            return fail(-EOPNOTSUPP, "{}: expected a crossbar, for it has tiles; found none",
+                        device->uri())
+                .code;
+        auto answer = device->query(DRM_ACC_QUERY_TILE, index);
+        if (!answer) return answer.error();
+        const drm_acc_tile &tile = answer->tile;
+        acc_tile_info out = {};
+        out.slot = tile.slot;
+        out.tile = tile.tile;
+        out.arrays = tile.arrays;
+        out.arrays_used = tile.arrays_used;
+        out.activations = tile.activations;
+        out.conversions = tile.conversions;
+        out.clipped = tile.clipped;
+        out.instructions = tile.instructions;
+        out.programmings = tile.programmings;
+        out.row_pulses = tile.row_pulses;
+        out.most_row_pulses = tile.most_row_pulses;
+        out.stuck_cells = tile.stuck_cells;
+        out.failed_cells = tile.failed_cells;
+        out.age_ns = tile.age_ns;
+        out.mvm_ns = tile.mvm_ns;
+        out.vector_ns = tile.vector_ns;
+        out.access_ns = tile.access_ns;
+        out.network_ns = tile.network_ns;
+        out.stall_ns = tile.stall_ns;
+        out.program_ns = tile.program_ns;
+        out.adc_pj = tile.adc_pj;
+        out.cells_pj = tile.cells_pj;
+        out.periphery_pj = tile.periphery_pj;
+        out.core_pj = tile.core_pj;
+        out.memory_pj = tile.memory_pj;
+        out.network_pj = tile.network_pj;
+        out.static_pj = tile.static_pj;
+        out.program_pj = tile.program_pj;
+        return write_info(info, out);
+    });
+}
+
+int acc_device_age(acc_device *handle, uint64_t ns)
+{
+    return guarded([&] {
+        Device *device = from_c<Device>(handle);
+        ACC_CHECK(device);
+        switch (const int error = device->transport().age(ns)) {
+        case 0:
+            return 0;
+        case -EACCES:
+            return fail(error, "{}: expected privilege, for all clients' cells age; found none",
+                        device->uri())
+                .code;
+        case -EOPNOTSUPP:
+            return fail(error, "{}: expected an emulated device with cells that age; found none",
+                        device->uri())
+                .code;
+        case -EINVAL:
+            return fail(error,
+                        "{}: expected cells that become at most 2^63 ns old; found {} ns more",
+                        device->uri(), ns)
+                .code;
+        default:
+            return fail(error, "{}: the clock of the cells can't be advanced", device->uri()).code;
+        }
+    });
+}
+
 const char *acc_trace_kind_name(uint32_t kind)
 {
     static constexpr const char *names[] = {"unknown", "load",   "prefetch", "grant",   "wait",

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The seam: two calls that every way to a device answers alike. Code above it never
+// The seam: calls that every way to a device answers alike. Code above it never
 // asks which one it has.
 #pragma once
 
 #include "common/result.h"
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -28,6 +29,9 @@ public:
     // gave it) at exactly `address`, over a reservation of the caller's, or anywhere if
     // address is null. Unmap with munmap.
     virtual Result<void *> map(uint64_t offset, size_t size, int prot, void *address) = 0;
+
+    // Of emulated devices: lets time pass for their cells (ACC_INJECT_AGE). 0 or -errno.
+    virtual int age(uint64_t /*ns*/) { return -EOPNOTSUPP; }
 
     // A descriptor that becomes readable with each event and hangs up when the device is gone:
     // a socket, to be emptied by recv(). -1: there is none until EVENT_SET is given an eventfd,

@@ -6,6 +6,8 @@
 
 #include "libacc/log.h"
 
+#include "acc/regs.h"
+
 #include "emulator/emulator.h"
 
 #include <cstdlib>
@@ -36,6 +38,8 @@ public:
         if (at == MAP_FAILED) return Error{-errno};
         return at;
     }
+
+    int age(uint64_t ns) override { return emulator_->inject(ACC_INJECT_AGE, 0, ns); }
 
 private:
     std::shared_ptr<emu::Emulator> emulator_; // outlives its client

@@ -3,6 +3,7 @@
 // A kernel driver's node, /dev/accel/accelN.
 #include "libacc/transport.h"
 
+#include "acc/regs.h"
 #include "common/unique_fd.h"
 #include "libacc/group_hint.h"
 
@@ -15,6 +16,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 namespace acc
@@ -41,6 +44,26 @@ public:
                         off_t(offset));
         if (at == MAP_FAILED) return Error{-errno};
         return at;
+    }
+
+    // What no hardware does, the driver passes to emulated cards for who may write its debugfs.
+    int age(uint64_t ns) override
+    {
+        struct stat node = {};
+        if (fstat(fd_.get(), &node)) return -errno;
+        // Of the card that the node is of: debugfs names it by its place on the bus.
+        const std::string link = "/sys/dev/char/" + std::to_string(major(node.st_rdev)) + ":" +
+                                 std::to_string(minor(node.st_rdev)) + "/device";
+        char target[512];
+        const ssize_t length = readlink(link.c_str(), target, sizeof target);
+        if (length <= 0 || size_t(length) >= sizeof target) return -EOPNOTSUPP;
+        const std::string_view card(target, size_t(length));
+        const std::string path =
+            "/sys/kernel/debug/accel/" + std::string(card.substr(card.rfind('/') + 1)) + "/inject";
+        const UniqueFd inject(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+        if (!inject) return errno == EPERM ? -EACCES : errno == ENOENT ? -EOPNOTSUPP : -errno;
+        const std::string text = std::to_string(ACC_INJECT_AGE) + " 0 " + std::to_string(ns);
+        return write(inject.get(), text.data(), text.size()) < 0 ? -errno : 0;
     }
 
 private:

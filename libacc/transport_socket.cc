@@ -8,6 +8,7 @@
 // pays one send and one receive.
 #include "libacc/transport.h"
 
+#include "acc/regs.h"
 #include "common/fd_fields.h"
 #include "common/message.h"
 #include "common/wire.h"
@@ -94,6 +95,7 @@ public:
 
     int ioctl(unsigned long request, void *arg) override;
     Result<void *> map(uint64_t offset, size_t size, int prot, void *address) override;
+    int age(uint64_t ns) override;
     int event_fd() const override { return event_.get(); }
 
 private:
@@ -344,6 +346,14 @@ Result<void *> SocketTransport::map(uint64_t offset, size_t size, int prot, void
                     off_t(mapped.offset));
     if (at == MAP_FAILED) return Error{-errno};
     return at;
+}
+
+int SocketTransport::age(uint64_t ns)
+{
+    if (is_child()) return -ENODEV;
+    const wire::Inject args = {ACC_INJECT_AGE, 0, ns};
+    Call call;
+    return exchange(wire::kind_inject, 0, 0, bytes_of(args), -1, call);
 }
 
 // Its struct has pointers, so it doesn't travel: what it says came with the greeting.

@@ -27,6 +27,27 @@ double vector_us(MvmUnit::Path path, const Config &config)
 
 } // namespace
 
+Result<std::unique_ptr<MvmUnit>> AnalogMatrix::make_unit(const Matrix &matrix, const Config &config,
+                                                         uint32_t row_block, uint32_t col_block,
+                                                         uint64_t first_array, Wear *wear,
+                                                         ProgramReport *report, std::string &why)
+{
+    const uint32_t row = row_block * config.rows, col = col_block * config.cols;
+    const UnitShape shape{.rows = std::min(config.rows, matrix.rows() - row),
+                          .cols = std::min(config.cols, matrix.cols() - col),
+                          .weight_bits = matrix.weight_bits(),
+                          .input_bits = matrix.input_bits(),
+                          .input_signed = matrix.input_signed()};
+    ACC_TRY(auto unit, MvmUnit::create(config, shape, first_array, why));
+    std::vector<int16_t> weights(size_t{shape.rows} * shape.cols);
+    for (uint32_t r = 0; r < shape.rows; r++)
+        for (uint32_t c = 0; c < shape.cols; c++)
+            weights[size_t{r} * shape.cols + c] = matrix.weight(row + r, col + c);
+    ACC_TRY(const ProgramReport took, unit->program(weights, wear, why));
+    if (report) *report = took;
+    return unit;
+}
+
 Result<std::unique_ptr<AnalogMatrix>> AnalogMatrix::create(const Matrix &matrix,
                                                            const Config &config,
                                                            uint64_t first_array, Wear &wear,
@@ -40,22 +61,11 @@ Result<std::unique_ptr<AnalogMatrix>> AnalogMatrix::create(const Matrix &matrix,
     m.block_cols_ = config.cols;
     m.row_blocks_ = (m.rows_ + config.rows - 1) / config.rows;
     m.col_blocks_ = (m.cols_ + config.cols - 1) / config.cols;
-    std::vector<int16_t> weights;
     double us = 0;
     for (uint32_t rb = 0; rb < m.row_blocks_; rb++) {
         for (uint32_t cb = 0; cb < m.col_blocks_; cb++) {
-            const uint32_t row = rb * config.rows, col = cb * config.cols;
-            const UnitShape shape{.rows = std::min(config.rows, m.rows_ - row),
-                                  .cols = std::min(config.cols, m.cols_ - col),
-                                  .weight_bits = matrix.weight_bits(),
-                                  .input_bits = matrix.input_bits(),
-                                  .input_signed = matrix.input_signed()};
-            ACC_TRY(auto unit, MvmUnit::create(config, shape, first_array, why));
-            weights.resize(size_t{shape.rows} * shape.cols);
-            for (uint32_t r = 0; r < shape.rows; r++)
-                for (uint32_t c = 0; c < shape.cols; c++)
-                    weights[size_t{r} * shape.cols + c] = matrix.weight(row + r, col + c);
-            ACC_TRY(const ProgramReport report, unit->program(weights, &wear, why));
+            ProgramReport report;
+            ACC_TRY(auto unit, make_unit(matrix, config, rb, cb, first_array, &wear, &report, why));
             const auto index = static_cast<uint32_t>(m.units_.size()) * unit->arrays();
             for (FailedCell cell : report.failures) {
                 if (m.report_.failures.size() == ProgramReport::kMaxFailures) break;

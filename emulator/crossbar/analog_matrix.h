@@ -30,6 +30,13 @@ public:
                                                         uint64_t first_array, Wear &wear,
                                                         std::string &why);
 
+    // The unit of one block, in the physical arrays from first_array on, and what programming it
+    // took. `wear` and `report` may be null: it is a copy then, that nobody wrote.
+    static Result<std::unique_ptr<MvmUnit>> make_unit(const Matrix &matrix, const Config &config,
+                                                      uint32_t row_block, uint32_t col_block,
+                                                      uint64_t first_array, Wear *wear,
+                                                      ProgramReport *report, std::string &why);
+
     uint32_t rows() const { return rows_; }
     uint32_t cols() const { return cols_; }
     // Vectors that run() takes at a time so that it is back in about a millisecond.

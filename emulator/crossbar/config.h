@@ -9,6 +9,7 @@
 #include "common/result.h"
 #include "emulator/engine.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -26,6 +27,13 @@ struct Config : arch::Arch {
 
     // Unknown keys, bad values and what this form lacks are -EINVAL, named in `why`.
     static Result<Config> create(std::span<const Option> options, std::string &why);
+
+    // Of cells that the clock has seen for `ns`: they were `age` before.
+    double age_seconds(uint64_t ns) const { return age + static_cast<double>(ns) * 1e-9; }
+    uint64_t age_ns(uint64_t ns) const // at most 2^63
+    {
+        return static_cast<uint64_t>(std::min(age * 1e9, 0x1p63)) + std::min(ns, uint64_t{1} << 63);
+    }
 
     // "key=value,…", at most 95 bytes.
     std::string text() const;

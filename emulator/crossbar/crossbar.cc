@@ -53,8 +53,7 @@ class CrossbarEngine final : public Engine
 {
 public:
     explicit CrossbarEngine(const Config &config)
-        : config_(config), scratch_(config.slots), machines_(config.slots),
-          tiles_used_(config.slots)
+        : config_(config), scratch_(config.slots), tiles_used_(config.slots)
     {
         for (uint32_t slot = 0; slot < config_.slots; slot++)
             cells_.emplace_back(config_, slot);
@@ -70,6 +69,7 @@ public:
         std::memcpy(info.shell, kShell, sizeof(kShell));
         info.modelled = true;
         info.non_volatile = true;
+        info.tiles = true;
         return info;
     }
 
@@ -93,21 +93,14 @@ public:
         if (slot >= config_.slots || unit >= program.units.size()) return -EINVAL;
         const auto &own = static_cast<const CrossbarProgram &>(program);
         const auto *isa = own.isa_program(unit);
-        machines_[slot].reset();
-        if (isa) {
-            std::string why;
-            auto machine = make_machine(config_, *isa, slot * config_.arrays, why);
-            if (!machine) return machine.error();
-            machines_[slot] = std::move(*machine);
-        }
         tiles_used_[slot].store(isa ? isa->tiles : config_.tiles, std::memory_order_relaxed);
-        return load_cells(slot, own, unit);
+        std::string why; // the shapes were checked when the program was parsed
+        return load_cells(slot, own, unit, why);
     } catch (const std::bad_alloc &) {
         return -ENOMEM;
     }
     void unload(uint32_t slot) override
     {
-        machines_[slot].reset();
         cells_[slot].unload();
         tiles_used_[slot].store(0, std::memory_order_relaxed);
     }
@@ -143,15 +136,34 @@ public:
         SlotCells &cells = cells_[dispatch.slot];
         // A unit that outlived its program and was taken over has been loaded by nobody.
         if (!cells.holds(dispatch.kernel) &&
-            load_cells(dispatch.slot, own, program.kernels[dispatch.kernel].unit) < 0) {
-            dispatch.text = "expected memory for the cells of a matrix; found none";
+            load_cells(dispatch.slot, own, program.kernels[dispatch.kernel].unit, dispatch.text) <
+                0)
             return ACC_STATUS_ENGINE_ERROR;
-        }
         return cells.run(dispatch.kernel, matrix, args, clock_.load(std::memory_order_relaxed),
                          scratch_[dispatch.slot], dispatch);
     } catch (const std::bad_alloc &) {
         dispatch.text = "expected memory for the buffers of a dispatch; found none";
         return ACC_STATUS_ENGINE_ERROR;
+    }
+
+    int tile(uint32_t index, drm_acc_tile &out) override
+    {
+        const auto tiles = static_cast<uint32_t>(cells_[0].book().tiles());
+        out.slot = index / tiles;
+        out.tile = index % tiles;
+        if (out.slot >= config_.slots) return -ENOENT;
+        cells_[out.slot].book().read(out.tile, clock_.load(std::memory_order_relaxed), out);
+        return 0;
+    }
+
+    int age(uint64_t ns) override
+    {
+        constexpr uint64_t most = uint64_t{1} << 63;
+        uint64_t now = clock_.load(std::memory_order_relaxed);
+        do {
+            if (ns > most - now) return -EINVAL;
+        } while (!clock_.compare_exchange_weak(now, now + ns, std::memory_order_relaxed));
+        return 0;
     }
 
     uint64_t estimate_ns(const EngineProgram &program, const Dispatch &dispatch) const override
@@ -179,15 +191,14 @@ private:
     void fill_units(CrossbarProgram &program, std::span<const acc_unit_desc> descs,
                     std::span<const program::XbarMatrix> sources) const;
     acc_status execute_isa(const CrossbarProgram &program, Dispatch &dispatch);
-    int load_cells(uint32_t slot, const CrossbarProgram &program, uint32_t unit);
+    int load_cells(uint32_t slot, const CrossbarProgram &program, uint32_t unit, std::string &why);
     std::string no_room(const std::string &unit, uint32_t tiles) const;
 
     const Config config_;
-    std::atomic<double> clock_{0};                   // seconds, for drift
-    std::deque<SlotCells> cells_;                    // by slot
-    std::vector<Scratch> scratch_;                   // by slot
-    std::vector<std::unique_ptr<Machine>> machines_; // by slot
-    std::vector<std::atomic<uint32_t>> tiles_used_;  // by slot
+    std::atomic<uint64_t> clock_{0};                // of the cells, ns: it moves when it is told to
+    std::deque<SlotCells> cells_;                   // by slot
+    std::vector<Scratch> scratch_;                  // by slot
+    std::vector<std::atomic<uint32_t>> tiles_used_; // by slot
 };
 
 Error refuse(std::string &why, std::string text)
@@ -196,13 +207,15 @@ Error refuse(std::string &why, std::string text)
     return Error{-EINVAL};
 }
 
-int CrossbarEngine::load_cells(uint32_t slot, const CrossbarProgram &program, uint32_t unit)
+int CrossbarEngine::load_cells(uint32_t slot, const CrossbarProgram &program, uint32_t unit,
+                               std::string &why)
 {
     std::vector<UnitMatrix> matrices;
     for (uint32_t i = 0; i < program.matrices.size(); i++)
         if (program.kernels[i].unit == unit && program.matrices[i])
             matrices.push_back({i, program.matrices[i].get()});
-    return cells_[slot].load(matrices, clock_.load(std::memory_order_relaxed));
+    return cells_[slot].load(matrices, program.isa_program(unit),
+                             clock_.load(std::memory_order_relaxed), why);
 }
 
 // The matrices by kernel, empty where one is of instructions, which go into the program.
@@ -244,15 +257,12 @@ acc_status CrossbarEngine::execute_isa(const CrossbarProgram &program, Dispatch 
     const acc_status status = Machine::check_args(kernel, dispatch);
     if (status != ACC_STATUS_OK) return status;
     // A unit that outlived its program and was taken over has been loaded by nobody.
-    std::unique_ptr<Machine> &machine = machines_[dispatch.slot];
-    if (!machine) {
-        auto made =
-            make_machine(config_, *program.isa_program(program.kernels[dispatch.kernel].unit),
-                         dispatch.slot * config_.arrays, dispatch.text);
-        if (!made) return ACC_STATUS_ENGINE_ERROR;
-        machine = std::move(*made);
-    }
-    return machine->run(kernel, dispatch);
+    SlotCells &cells = cells_[dispatch.slot];
+    if (!cells.holds_program() &&
+        load_cells(dispatch.slot, program, program.kernels[dispatch.kernel].unit, dispatch.text) <
+            0)
+        return ACC_STATUS_ENGINE_ERROR;
+    return cells.run(kernel, clock_.load(std::memory_order_relaxed), dispatch);
 }
 
 Result<std::unique_ptr<EngineProgram>> CrossbarEngine::parse_image(std::span<const std::byte> image,

@@ -127,7 +127,7 @@ Result<std::unique_ptr<Matrix>> Matrix::create(const program::XbarMatrix &source
     matrix->choose_kernel_limits(source.desc.weight_bits);
     matrix->pack(source);
     matrix->price(config);
-    if (config.ideal()) matrix->clipping_ = ClippingColumns(source, config);
+    if (config.ideal() && !config.timing_only) matrix->clipping_ = ClippingColumns(source, config);
     return matrix;
 }
 

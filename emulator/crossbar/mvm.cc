@@ -249,16 +249,19 @@ acc_status check_mvm(const Matrix &matrix, const acc_mvm_args &args, std::string
 {
     const bool multiply = args.operation == ACC_MVM_MULTIPLY;
     const bool reads = multiply || args.operation == ACC_MVM_CALIBRATE;
-    const bool stats = args.operation == ACC_MVM_STATS;
-    if (args.operation > ACC_MVM_STATS)
-        text = "expected an operation from 0 to 3; found " + std::to_string(args.operation);
+    const bool stats = args.operation == ACC_MVM_STATS, cells = args.operation == ACC_MVM_CELLS;
+    if (args.operation > ACC_MVM_CELLS)
+        text = "expected an operation from 0 to 4; found " + std::to_string(args.operation);
     else if (reads && args.vectors == 0)
         text = "expected at least 1 vector; found 0";
     else if (args.reserved[0] || args.reserved[1])
         text = "expected reserved fields of 0; found another value";
-    else if (!reads && (args.input || args.vectors || args.input_stride))
+    else if (!reads && (args.input || (args.vectors && !cells) || args.input_stride))
         text = "expected no input for operation " + std::to_string(args.operation) + "; found some";
-    else if (!multiply && (args.output_stride || (args.output && !stats)))
+    else if (cells && args.vectors >= matrix.arrays())
+        text = "expected an array below " + std::to_string(matrix.arrays()) + "; found " +
+               std::to_string(args.vectors);
+    else if (!multiply && (args.output_stride || (args.output && !stats && !cells)))
         text = "expected no output vectors for operation " + std::to_string(args.operation) +
                "; found some";
     if (text.empty() && reads)
@@ -267,7 +270,8 @@ acc_status check_mvm(const Matrix &matrix, const acc_mvm_args &args, std::string
     if (text.empty() && multiply)
         text = check_range("output", args.output, args.vectors, args.output_stride, matrix.cols(),
                            matrix.output_bytes());
-    if (text.empty() && stats) text = check_range("output", args.output, 1, 1, 1, sizeof(acc_u64));
+    if (text.empty() && (stats || cells))
+        text = check_range("output", args.output, 1, 1, 1, stats ? sizeof(acc_u64) : sizeof(float));
     return text.empty() ? ACC_STATUS_OK : ACC_STATUS_INVALID_KERNARG;
 }
 

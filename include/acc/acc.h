@@ -141,6 +141,27 @@ struct acc_slot_info {
 /* -ENOENT past the last slot. */
 ACC_API int acc_device_get_slot(acc_device *device, uint32_t index, struct acc_slot_info *info);
 
+/* A tile of a crossbar: struct drm_acc_tile, with the same meaning. */
+struct acc_tile_info {
+	size_t size;
+	uint32_t slot, tile; /* tile: of the slot */
+	uint64_t arrays, arrays_used;
+	uint64_t activations, conversions, clipped, instructions;
+	uint64_t programmings, row_pulses, most_row_pulses;
+	uint64_t stuck_cells, failed_cells, age_ns;
+	uint64_t mvm_ns, vector_ns, access_ns, network_ns, stall_ns, program_ns;
+	uint64_t adc_pj, cells_pj, periphery_pj, core_pj, memory_pj, network_pj, static_pj;
+	uint64_t program_pj;
+};
+/* Tiles of a device are numbered slot after slot. -ENOENT past the last; -EOPNOTSUPP without
+ * DRM_ACC_FEATURE_TILES. */
+ACC_API int acc_device_get_tile(acc_device *device, uint32_t index, struct acc_tile_info *info);
+
+/* Lets `ns` pass for the cells of an emulated device, all at once and whoever's they are: they
+ * drift. Nothing else takes time. -EACCES without privilege; -EOPNOTSUPP real hardware, and
+ * devices without cells; -EINVAL when the clock of the cells would pass 2^63 ns. */
+ACC_API int acc_device_age(acc_device *device, uint64_t ns);
+
 /* struct drm_acc_counters, with the same meaning. */
 struct acc_device_counters {
 	size_t size;

@@ -38,6 +38,10 @@ ACC_ASSERT_SIZE(struct drm_acc_trace, 200);
 ACC_ASSERT_OFFSET(struct drm_acc_trace, kind, 32);
 ACC_ASSERT_OFFSET(struct drm_acc_trace, load_ns, 48);
 ACC_ASSERT_OFFSET(struct drm_acc_trace, unit, 72);
+ACC_ASSERT_SIZE(struct drm_acc_tile, 216);
+ACC_ASSERT_OFFSET(struct drm_acc_tile, activations, 24);
+ACC_ASSERT_OFFSET(struct drm_acc_tile, mvm_ns, 104);
+ACC_ASSERT_OFFSET(struct drm_acc_tile, adc_pj, 152);
 ACC_ASSERT_SIZE(struct drm_acc_dev_query, 264);
 ACC_ASSERT_OFFSET(struct drm_acc_dev_query, reserved, 8);
 ACC_ASSERT_SIZE(struct drm_acc_bo_create, 32);
@@ -74,10 +78,11 @@ static inline int acc_is_pow2(__u64 x)
 
 static inline int acc_check_query(const struct drm_acc_dev_query *q)
 {
-	if (q->type > DRM_ACC_QUERY_TRACE)
+	if (q->type > DRM_ACC_QUERY_TILE)
 		return -EINVAL;
 	if (q->index && q->type != DRM_ACC_QUERY_SLOT && q->type != DRM_ACC_QUERY_FAULT &&
-	    q->type != DRM_ACC_QUERY_CLIENT && q->type != DRM_ACC_QUERY_TRACE)
+	    q->type != DRM_ACC_QUERY_CLIENT && q->type != DRM_ACC_QUERY_TRACE &&
+	    q->type != DRM_ACC_QUERY_TILE)
 		return -EINVAL;
 	return 0;
 }

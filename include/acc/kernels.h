@@ -44,6 +44,10 @@ enum acc_mvm_operation {
 	ACC_MVM_COMPENSATE = 2,
 	/* Writes struct acc_mvm_stats to `output`. No input, no vectors. */
 	ACC_MVM_STATS = 3,
+	/* Writes what the cells of an array hold to `output`: float [2][array_rows][array_cols] in
+	 * uS, first what was asked for, then what is there now, without what reading adds; NaN
+	 * where the matrix has no cell. `vectors`: which of the matrix's arrays. No input. */
+	ACC_MVM_CELLS = 4,
 };
 
 /* Of one matrix in its slot, since it was programmed unless said otherwise. */
@@ -59,7 +63,10 @@ struct acc_mvm_stats {
 	acc_u64 slot_row_pulses; /* of all rows of the slot, since the device came up */
 	acc_u64 age_ns;		 /* of its cells, on the device's clock */
 	acc_u64 memory_bytes;	 /* that the model takes for it; 0: not of its own */
-	acc_u64 reserved[5];
+	acc_u64 first_array; /* of the slot; its others follow: [row block][column block][slice] */
+	acc_u64 tile_arrays; /* of a tile, which is array / tile_arrays */
+	acc_u64 array_rows, array_cols;
+	acc_u64 reserved;
 };
 ACC_ASSERT_SIZE(struct acc_mvm_stats, 128);
 

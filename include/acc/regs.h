@@ -144,6 +144,7 @@ enum acc_identify_what {
 	ACC_IDENTIFY_CLOCK = 5,
 	ACC_IDENTIFY_CLIENT = 7, /* of `asid`: what the device knows of it */
 	ACC_IDENTIFY_TRACE = 8,	 /* as `asid` may see it; 0: all of it */
+	ACC_IDENTIFY_TILE = 9,
 };
 
 #define ACC_IDENTIFY_BYTES 256 /* always written whole, zero-extended */
@@ -155,6 +156,7 @@ enum acc_inject_what {
 	ACC_INJECT_LOAD_ERROR = 4,   /* the next `count` loads fail */
 	ACC_INJECT_DROP_EVENT = 5,   /* the next `count` event records are lost */
 	ACC_INJECT_DELAY = 6,	     /* the next `count` dispatches take `argument` ns longer */
+	ACC_INJECT_AGE = 9,	     /* the cells are `argument` ns older; `count` is 0 */
 	/* Of a device behind registers: */
 	ACC_INJECT_STUCK = 7, /* no command is answered and HEARTBEAT stands, until a reset */
 	ACC_INJECT_FATAL = 8, /* STATE goes to FAILED with ACC_ERROR_INTERNAL, `argument` as info */

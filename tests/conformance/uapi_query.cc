@@ -32,7 +32,7 @@ TEST_F(UapiQuery, RejectsWhatItDoesNotKnow)
     using R = Refusal<drm_acc_dev_query>;
     expect_refusals<drm_acc_dev_query>(
         accel(), DRM_IOCTL_ACC_DEV_QUERY, good,
-        {R{"unknown type", EINVAL, [](auto &q) { q.type = DRM_ACC_QUERY_TRACE + 1; }},
+        {R{"unknown type", EINVAL, [](auto &q) { q.type = DRM_ACC_QUERY_TILE + 1; }},
          R{"type ~0", EINVAL, [](auto &q) { q.type = ~0u; }},
          R{"index of limits", EINVAL, [](auto &q) { q.index = 1; }},
          R{"index of identity", EINVAL,
@@ -67,6 +67,31 @@ TEST_F(UapiQuery, RejectsWhatItDoesNotKnow)
            }},
          R{"fault before the first", ENOENT, [](auto &q) { q.type = DRM_ACC_QUERY_FAULT; }}});
     EXPECT_EQ(accel().call(DRM_IOCTL_ACC_DEV_QUERY, good), 0);
+}
+
+TEST_F(UapiQuery, TilesAreACrossbars)
+{
+    drm_acc_dev_query query = {};
+    query.type = DRM_ACC_QUERY_TILE;
+    const bool crossbar = accel().identity().engine == DRM_ACC_ENGINE_CROSSBAR;
+    EXPECT_EQ(!!(accel().identity().features & DRM_ACC_FEATURE_TILES), crossbar);
+    if (!crossbar) {
+        EXPECT_EQ(accel().call(DRM_IOCTL_ACC_DEV_QUERY, query), -EINVAL);
+        return;
+    }
+    uint32_t last_slot = 0;
+    int error = 0;
+    while ((error = accel().call(DRM_IOCTL_ACC_DEV_QUERY, query)) == 0) {
+        EXPECT_GT(query.tile.arrays, 0u);
+        EXPECT_LE(query.tile.arrays_used, query.tile.arrays);
+        EXPECT_GE(query.tile.slot, last_slot);
+        last_slot = query.tile.slot;
+        query.index++;
+    }
+    EXPECT_EQ(error, -ENOENT);
+    EXPECT_GT(query.index, last_slot);
+    query.index = ~0u;
+    EXPECT_EQ(accel().call(DRM_IOCTL_ACC_DEV_QUERY, query), -ENOENT);
 }
 
 TEST_F(UapiQuery, IdentityIsSound)

@@ -69,6 +69,7 @@ void TileStats::add(const TileStats &o)
     adc_pj += o.adc_pj;
     cells_pj += o.cells_pj;
     periphery_pj += o.periphery_pj;
+    static_pj += o.static_pj;
 }
 
 Energy energy_of(const TileStats &stats, const arch::Costs &costs)
@@ -79,7 +80,8 @@ Energy energy_of(const TileStats &stats, const arch::Costs &costs)
             .periphery_pj = stats.periphery_pj,
             .core_pj = number(stats.vector_cycles) * costs.cycle_ns * costs.vector_unit_mw,
             .memory_pj = number(stats.accesses) * costs.access_pj,
-            .network_pj = number(stats.word_hops) * costs.noc_pj_per_word};
+            .network_pj = number(stats.word_hops) * costs.noc_pj_per_word,
+            .static_pj = stats.static_pj};
 }
 
 Machine::Machine(const arch::Arch &arch, const isa::Program &program,
@@ -95,9 +97,23 @@ acc_status Machine::run(const isa::Kernel &kernel, Dispatch &dispatch)
     return state_->run(kernel, dispatch);
 }
 
+void Machine::set_age(double seconds, bool compensate)
+{
+    for (Unit &unit : state_->units) {
+        if (!unit.multiplier) continue;
+        unit.multiplier->set_age(seconds);
+        if (compensate) unit.multiplier->compensate(unit.events++);
+    }
+}
+
 std::span<const TileStats> Machine::tiles() const
 {
     return state_->totals;
+}
+
+std::span<const TileStats> Machine::last() const
+{
+    return state_->last;
 }
 
 uint64_t Machine::cycles() const
@@ -152,7 +168,7 @@ Machine::State::State(const arch::Arch &a, const isa::Program &p,
                       std::vector<std::unique_ptr<Multiplier>> u, MachineOptions o)
     : arch(a), multipliers(std::move(u)), options(o), alu(a),
       units(size_t{p.tiles} * a.cores * a.mvm_units), tiles(p.tiles), totals(p.tiles),
-      sums_(a.cols), inputs_(a.rows)
+      last(p.tiles), sums_(a.cols), inputs_(a.rows)
 {
     for (size_t k = 0; k < p.matrices.size(); k++) {
         const isa::Matrix &m = p.matrices[k];
@@ -251,8 +267,7 @@ acc_status Machine::State::run(const isa::Kernel &kernel, Dispatch &dispatch)
     finish(dispatch); // of a fault too: what was done up to it
     acc_xisa_args head;
     std::memcpy(&head, dispatch.kernargs.data(), sizeof(head));
-    if (status == ACC_STATUS_OK && head.stats &&
-        !write_stats(head.stats, static_cast<double>(dispatch.modelled_ns), dispatch))
+    if (status == ACC_STATUS_OK && head.stats && !write_stats(head.stats, dispatch))
         status = memory_fault(dispatch, "written", "statistics");
     return status;
 }
@@ -265,10 +280,11 @@ void Machine::State::finish(Dispatch &dispatch)
     const double ns = static_cast<double>(end) * arch.costs.cycle_ns;
     double pj = 0;
     for (size_t k = 0; k < tiles.size(); k++) {
-        const TileStats &stats = tiles[k].stats;
+        TileStats &stats = tiles[k].stats;
+        if (tiles[k].used) stats.static_pj = ns * arch.costs.tile_static_mw;
         pj += energy_of(stats, arch.costs).total();
-        if (tiles[k].used) pj += ns * arch.costs.tile_static_mw;
         totals[k].add(stats);
+        last[k] = stats;
         dispatch.saturations += stats.clipped;
         dispatch.mvms += stats.array_activations;
     }
@@ -277,7 +293,7 @@ void Machine::State::finish(Dispatch &dispatch)
     dispatch.energy_pj = static_cast<uint64_t>(std::llround(pj));
 }
 
-bool Machine::State::write_stats(uint64_t address, double ns, Dispatch &dispatch)
+bool Machine::State::write_stats(uint64_t address, Dispatch &dispatch)
 {
     const auto round = [](double pj) { return static_cast<acc_u64>(std::llround(pj)); };
     for (const Tile &tile : tiles) {
@@ -304,7 +320,7 @@ bool Machine::State::write_stats(uint64_t address, double ns, Dispatch &dispatch
             .core_pj = round(e.core_pj),
             .memory_pj = round(e.memory_pj),
             .network_pj = round(e.network_pj),
-            .static_pj = round(tile.used ? ns * arch.costs.tile_static_mw : 0),
+            .static_pj = round(e.static_pj),
             .reserved = {},
         };
         if (!dispatch.memory->write(address, &out, sizeof(out))) return false;

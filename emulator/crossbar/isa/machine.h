@@ -37,6 +37,9 @@ public:
     // sums[col] = sum over rows of x * weight, as the arrays make it; `event` numbers the
     // products of this unit.
     virtual void multiply(const int16_t *x, int64_t *sums, uint64_t event, UnitTally &tally) = 0;
+    // As MvmUnit's.
+    virtual void set_age(double /*seconds*/) {}
+    virtual void compensate(uint64_t /*event*/) {}
 };
 
 // The integer product: what units are without analog effects.
@@ -56,6 +59,7 @@ struct TileStats {
     uint64_t stall_free = 0;  // that consumers were waited for
     uint64_t stall_fifo = 0;  // that messages or room for them were waited for
     double adc_pj = 0, cells_pj = 0, periphery_pj = 0;
+    double static_pj = 0;
 
     void add(const TileStats &other);
 };
@@ -69,7 +73,6 @@ struct Energy {
         return adc_pj + cells_pj + periphery_pj + core_pj + memory_pj + network_pj + static_pj;
     }
 };
-// What the activity of a tile costs, apart from static power.
 Energy energy_of(const TileStats &stats, const arch::Costs &costs);
 
 struct MachineOptions {
@@ -91,8 +94,12 @@ public:
     // check_args() was OK. Fills the dispatch's results.
     acc_status run(const isa::Kernel &kernel, Dispatch &dispatch);
 
-    // Of all dispatches so far, by tile of the program.
+    // Lets its cells be `seconds` old, and compensates their drift if asked to.
+    void set_age(double seconds, bool compensate);
+
+    // Of all dispatches so far, and of the last alone, by tile of the program.
     std::span<const TileStats> tiles() const;
+    std::span<const TileStats> last() const;
     uint64_t cycles() const; // of all dispatches, one after the other
 
     // Dispatch arguments of a kernel: OK, or what is wrong with them.

@@ -2,6 +2,7 @@
 #include "emulator/crossbar/isa/resident.h"
 
 #include "emulator/crossbar/cells.h"
+#include "emulator/crossbar/device_models.h"
 #include "emulator/crossbar/unit.h"
 #include "program/text.h"
 
@@ -33,6 +34,8 @@ public:
         tally.conversions += counts.conversions;
         tally.clipped += counts.clipped;
     }
+    void set_age(double seconds) override { unit_->set_age(seconds); }
+    void compensate(uint64_t event) override { unit_->compensate(event); }
 
 private:
     const std::unique_ptr<MvmUnit> unit_;
@@ -98,26 +101,52 @@ Result<std::unique_ptr<IsaImage>> parse_isa_image(std::span<const std::byte> ima
     return out;
 }
 
+LoadCost load_cost(const Config &config, const isa::Matrix &matrix)
+{
+    const PulseEstimate pulses = expected_pulses(config, matrix.cols);
+    const uint32_t arrays = config.arrays_per_unit();
+    return {.ns = arrays * arch::program_ns(matrix.rows, config.costs) * pulses.row,
+            .pj = arrays * arch::program_pj(matrix.rows, matrix.cols, config.costs) * pulses.cell};
+}
+
 Result<std::unique_ptr<Machine>> make_machine(const Config &config, const isa::Program &program,
-                                              uint64_t first_array, std::string &why)
+                                              uint64_t first_array, Wear &wear,
+                                              std::vector<TileLoad> *loads, std::string &why)
 {
     std::vector<std::unique_ptr<Multiplier>> units;
+    std::vector<TileLoad> unused;
+    std::vector<TileLoad> &of_tile = loads ? *loads : unused;
+    of_tile.resize(program.tiles);
     for (const isa::Matrix &m : program.matrices) {
-        if (config.timing_only) break;
         // Physical arrays by place, so that the same unit always meets the same cells.
         const uint64_t place =
             (uint64_t{m.tile} * config.cores + m.core) * config.mvm_units + m.unit;
+        const uint64_t array = first_array + place * config.arrays_per_unit();
+        TileLoad &load = of_tile[m.tile];
+        load.arrays += config.arrays_per_unit();
+        if (config.timing_only) {
+            const LoadCost cost = load_cost(config, m);
+            load.ns += cost.ns;
+            load.pj += cost.pj;
+            for (uint64_t a = array; a < array + config.arrays_per_unit(); a++) {
+                wear.add_programming(a);
+                for (uint32_t row = 0; row < m.rows; row++)
+                    wear.add_pulses(a, row, 1);
+            }
+            continue;
+        }
         ACC_TRY(auto unit, MvmUnit::create(config,
                                            {.rows = m.rows,
                                             .cols = m.cols,
                                             .weight_bits = config.weight_bits,
                                             .input_bits = config.input_bits,
                                             .input_signed = true},
-                                           first_array + place * config.arrays_per_unit(), why));
-        const auto programmed = unit->program(m.weights, nullptr, why);
-        if (!programmed) return Error{programmed.error()};
-        if (config.age > 0) unit->set_age(config.age);
-        if (config.compensate) unit->compensate(0);
+                                           array, why));
+        ACC_TRY(const ProgramReport report, unit->program(m.weights, &wear, why));
+        load.stuck_cells += unit->stuck_cells();
+        load.failed_cells += report.failed;
+        load.ns += report.ns;
+        load.pj += report.pj;
         units.push_back(std::make_unique<UnitMultiplier>(std::move(unit)));
     }
     return std::make_unique<Machine>(config, program, std::move(units),
@@ -127,10 +156,10 @@ Result<std::unique_ptr<Machine>> make_machine(const Config &config, const isa::P
 LoadCost load_cost(const Config &config, const isa::Program &program)
 {
     LoadCost cost;
-    const uint32_t arrays = config.arrays_per_unit();
     for (const isa::Matrix &m : program.matrices) {
-        cost.ns += arrays * arch::program_ns(m.rows, config.costs);
-        cost.pj += arrays * arch::program_pj(m.rows, m.cols, config.costs);
+        const LoadCost its = load_cost(config, m);
+        cost.ns += its.ns;
+        cost.pj += its.pj;
     }
     return cost;
 }

@@ -6,6 +6,7 @@
 
 #include "emulator/crossbar/config.h"
 #include "emulator/crossbar/isa/machine.h"
+#include "emulator/crossbar/tiles.h"
 
 #include <cstdint>
 #include <functional>
@@ -40,14 +41,18 @@ Result<std::unique_ptr<IsaImage>> parse_isa_image(std::span<const std::byte> ima
                                                   std::string &why);
 
 // A machine with the program's weights in its units, each of the analog model that `config` asks
-// for, in the physical arrays from first_array on. -EINVAL or -ENOMEM, and `why`.
+// for, in the physical arrays from first_array on, which `wear` has. `loads`, if not null, gets
+// what programming took, by tile; of a device that times alone what it is expected to take.
+// -EINVAL or -ENOMEM, and `why`.
 Result<std::unique_ptr<Machine>> make_machine(const Config &config, const isa::Program &program,
-                                              uint64_t first_array, std::string &why);
+                                              uint64_t first_array, Wear &wear,
+                                              std::vector<TileLoad> *loads, std::string &why);
 
-// Programming all units of a program.
+// Programming all units of a program, as often as write-verify is expected to.
 struct LoadCost {
     double ns = 0, pj = 0;
 };
+LoadCost load_cost(const Config &config, const isa::Matrix &matrix);
 LoadCost load_cost(const Config &config, const isa::Program &program);
 
 // What the cells of a program hold, in the bytes of cells.h: each matrix's head and weights.

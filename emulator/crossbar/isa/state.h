@@ -86,7 +86,7 @@ struct Machine::State {
     std::vector<Unit> units; // [tile][core][unit]
     std::vector<Tile> tiles;
     std::vector<Agent> agents;
-    std::vector<TileStats> totals;
+    std::vector<TileStats> totals, last;
     uint64_t total_cycles = 0;
 
 private:
@@ -97,7 +97,7 @@ private:
     void add_agent(Agent agent);
     acc_status execute(Dispatch &dispatch);
     void finish(Dispatch &dispatch);
-    bool write_stats(uint64_t address, double ns, Dispatch &dispatch);
+    bool write_stats(uint64_t address, Dispatch &dispatch);
     std::string deadlock_text() const;
 
     Step step(Agent &agent, Dispatch &dispatch);

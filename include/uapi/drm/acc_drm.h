@@ -64,6 +64,7 @@ enum drm_acc_query_type {
 	DRM_ACC_QUERY_FAULT = 6,  /* index: 0 the newest of this file, ENOENT past the oldest */
 	DRM_ACC_QUERY_CLIENT = 7, /* index: 0 the oldest open file, ENOENT past the newest */
 	DRM_ACC_QUERY_TRACE = 8,  /* index: 0 the newest decision, ENOENT past the oldest kept */
+	DRM_ACC_QUERY_TILE = 9,	  /* index: tile, slot after slot; ENOENT past the last */
 };
 
 enum drm_acc_engine {
@@ -81,6 +82,7 @@ enum drm_acc_engine {
 #define DRM_ACC_FEATURE_USERPTR (1ull << 5)    /* reserved, never set in 1.0 */
 #define DRM_ACC_FEATURE_PERSISTENT (1ull << 6) /* slots can keep what they hold for ever */
 #define DRM_ACC_FEATURE_TRACE (1ull << 7)      /* QUERY_TRACE; slot states from DECOUPLED on */
+#define DRM_ACC_FEATURE_TILES (1ull << 8)      /* QUERY_TILE: a crossbar's */
 
 /* What the device is. Strings are NUL-terminated UTF-8. */
 struct drm_acc_identity {
@@ -272,6 +274,27 @@ struct drm_acc_trace {
 	char victim[64];
 };
 
+/* What a tile of a crossbar has done and been through since the device came up. Times and
+ * energies are modelled; times are summed over what works side by side. */
+struct drm_acc_tile {
+	__u32 slot;
+	__u32 tile;		    /* of the slot */
+	__u64 arrays, arrays_used;  /* that it has; that hold something now */
+	__u64 activations;	    /* of arrays */
+	__u64 conversions, clipped; /* of ADCs */
+	__u64 instructions;	    /* retired */
+	__u64 programmings;	    /* of the array that was programmed most often */
+	__u64 row_pulses;	    /* wear: programming pulses of all rows of cells */
+	__u64 most_row_pulses;	    /* of the row that had most */
+	__u64 stuck_cells;	    /* these three of what it holds now */
+	__u64 failed_cells;	    /* that write-verify gave up */
+	__u64 age_ns;		    /* since they were programmed, on the clock of the cells */
+	/* vector: of cores, without loads and stores; stall: of cores and control units */
+	__u64 mvm_ns, vector_ns, access_ns, network_ns, stall_ns, program_ns;
+	__u64 adc_pj, cells_pj, periphery_pj; /* of MVM units */
+	__u64 core_pj, memory_pj, network_pj, static_pj, program_pj;
+};
+
 struct drm_acc_dev_query {
 	__u32 type;  /* in: enum drm_acc_query_type */
 	__u32 index; /* in: for types that have one, else 0 */
@@ -285,6 +308,7 @@ struct drm_acc_dev_query {
 		struct drm_acc_fault fault;
 		struct drm_acc_client client;
 		struct drm_acc_trace trace;
+		struct drm_acc_tile tile;
 		__u64 reserved[32];
 	};
 };

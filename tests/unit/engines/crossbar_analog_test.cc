@@ -3,6 +3,8 @@
 // The analog model behind the engine: options, kernels' operations, threads and batches.
 #include "harness.h"
 
+#include <drm/acc_drm.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -86,6 +88,7 @@ public:
         return out;
     }
 
+    int16_t weight(uint32_t row, uint32_t col) const { return weights_[row * kCols + col]; }
     Engine &engine() { return *engine_; }
     const EngineProgram &program() const { return *program_; }
     PageMemory memory;
@@ -242,6 +245,155 @@ TEST(CrossbarAnalog, AgeAndCompensation)
     EXPECT_LT(error_of(kept.multiply(inputs), exact), loss / 5);
     ASSERT_EQ(aged.launch(ACC_MVM_COMPENSATE, {}, 0).status, ACC_STATUS_OK);
     EXPECT_EQ(aged.multiply(inputs), kept.multiply(inputs));
+}
+
+// What a device is told to age is as old as one that was made so; the clock stands otherwise.
+TEST(CrossbarAnalog, TheClockMovesWhenItIsTold)
+{
+    const auto inputs = random_inputs(4);
+    const std::string drifts = "adc_bits=0,drift_nu=0.05,drift_sigma=0.01,seed=3";
+    Device told(drifts), old(drifts + ",age=86400");
+    const auto fresh = told.multiply(inputs);
+    EXPECT_EQ(told.multiply(inputs), fresh);
+    ASSERT_EQ(told.engine().age(80000'000'000'000), 0);
+    ASSERT_EQ(told.engine().age(6400'000'000'000), 0);
+    EXPECT_EQ(told.stats().age_ns, 86400'000'000'000u);
+    EXPECT_EQ(told.multiply(inputs), old.multiply(inputs));
+    EXPECT_NE(told.multiply(inputs), fresh);
+    told.reload(); // written anew, cells are young again
+    EXPECT_EQ(told.stats().age_ns, 0u);
+    EXPECT_EQ(told.engine().age(uint64_t{1} << 63), -EINVAL);
+    EXPECT_EQ(make(create_fpga_engine)->age(1), -EOPNOTSUPP);
+}
+
+TEST(CrossbarAnalog, TilesAddUpToTheDispatches)
+{
+    const auto inputs = random_inputs(3);
+    // Of 72 arrays, tiles of 4 cores of a unit of 16 bits in pairs: 64 in the first, 8 in the next.
+    for (const std::string &options : {std::string("adc_bits=5"), noisy}) {
+        Device device("cores=4,mvm_units=1,tiles=3," + options);
+        uint64_t clipped = 0;
+        acc_mvm_args args = {};
+        args.input = device.memory.store(inputs, 0);
+        args.output = device.memory.store(std::vector<int64_t>(3 * Device::kCols), 0);
+        args.vectors = 3;
+        args.input_stride = Device::kRows;
+        args.output_stride = Device::kCols;
+        const Outcome outcome = run(device.engine(), device.program(), 0, args, device.memory);
+        ASSERT_EQ(outcome.status, ACC_STATUS_OK) << outcome.dispatch.text;
+        clipped = outcome.dispatch.saturations;
+        const acc_mvm_stats stats = device.stats();
+        EXPECT_EQ(stats.first_array, 0u);
+        EXPECT_EQ(stats.tile_arrays, 64u);
+        EXPECT_EQ(stats.array_rows, 32u);
+        drm_acc_tile sum = {};
+        for (uint32_t t = 0; t < 12; t++) {
+            drm_acc_tile tile = {};
+            ASSERT_EQ(device.engine().tile(t, tile), 0);
+            EXPECT_EQ(tile.slot, t / 3);
+            EXPECT_EQ(tile.tile, t % 3);
+            EXPECT_EQ(tile.arrays, 64u);
+            EXPECT_EQ(tile.arrays_used, t == 0 ? 64u : t == 1 ? 8u : 0u);
+            EXPECT_EQ(tile.most_row_pulses, t < 2 ? 1u : 0u);
+            sum.activations += tile.activations;
+            sum.conversions += tile.conversions;
+            sum.clipped += tile.clipped;
+            sum.row_pulses += tile.row_pulses;
+            sum.stuck_cells += tile.stuck_cells;
+            sum.program_pj += tile.program_pj;
+            sum.adc_pj += tile.adc_pj + tile.cells_pj + tile.periphery_pj + tile.core_pj;
+        }
+        EXPECT_EQ(sum.activations, 3u * 72);
+        EXPECT_EQ(sum.conversions, stats.conversions);
+        EXPECT_EQ(sum.clipped, clipped);
+        EXPECT_EQ(sum.row_pulses, stats.slot_row_pulses);
+        EXPECT_EQ(sum.stuck_cells, stats.stuck_cells);
+        EXPECT_NEAR(double(sum.adc_pj), double(outcome.dispatch.energy_pj), 5);
+        EXPECT_NEAR(double(sum.program_pj), double(device.program().units[0].load_pj), 2);
+        drm_acc_tile past = {};
+        EXPECT_EQ(device.engine().tile(12, past), -ENOENT);
+        device.engine().unload(0);
+        ASSERT_EQ(device.engine().tile(0, past), 0);
+        EXPECT_EQ(past.arrays_used, 0u);
+        EXPECT_EQ(past.most_row_pulses, 1u) << "wear stays";
+    }
+}
+
+// The levels of all slices, weighted, are the weights again; with noise they are not far off.
+TEST(CrossbarAnalog, CellsCanBeRead)
+{
+    for (const bool noise : {false, true}) {
+        Device device(noise ? "g_off=1,prog_model=normal_abs,prog_sigma=0.002" : "g_off=0");
+        const acc_mvm_stats stats = device.stats();
+        const size_t cells = stats.array_rows * stats.array_cols;
+        const uint64_t output = device.memory.store(std::vector<float>(2 * cells), 0);
+        acc_mvm_args args = {};
+        args.operation = ACC_MVM_CELLS;
+        args.output = output;
+        std::vector<double> asked(32 * 24), found(32 * 24);
+        for (uint64_t a = 0; a < 8; a++) { // of the last block: 6 rows, 2 columns
+            args.vectors = stats.arrays - 8 + a;
+            const Outcome outcome = run(device.engine(), device.program(), 0, args, device.memory);
+            ASSERT_EQ(outcome.status, ACC_STATUS_OK) << outcome.dispatch.text;
+            const auto values = device.memory.load<float>(output, 2 * cells);
+            const double unit = noise ? 3 : 10.0 / 3, off = noise ? 1 : 0;
+            const double weight = (a < 4 ? 1 : -1) * std::pow(4, a % 4);
+            for (size_t c = 0; c < cells; c++) {
+                const bool there = c / 24 < 6 && c % 24 < 2;
+                ASSERT_EQ(std::isnan(values[c]), !there);
+                ASSERT_EQ(std::isnan(values[cells + c]), !there);
+                if (!there) continue;
+                asked[c] += weight * (values[c] - off) / unit;
+                found[c] += weight * (values[cells + c] - off) / unit;
+            }
+        }
+        double error = 0;
+        for (uint32_t row = 0; row < 6; row++) {
+            for (uint32_t col = 0; col < 2; col++) {
+                const size_t c = row * 24 + col;
+                EXPECT_NEAR(asked[c], device.weight(64 + row, 48 + col), 1e-4);
+                error = std::max(error, std::abs(found[c] - asked[c]));
+            }
+        }
+        if (noise)
+            EXPECT_GT(error, 0.01);
+        else
+            EXPECT_LT(error, 1e-4);
+        const auto refused = [&](auto change) {
+            acc_mvm_args bad = args;
+            change(bad);
+            return run(device.engine(), device.program(), 0, bad, device.memory).status;
+        };
+        EXPECT_EQ(refused([&](auto &a) { a.vectors = stats.arrays; }), ACC_STATUS_INVALID_KERNARG);
+        EXPECT_EQ(refused([](auto &a) { a.output = 0; }), ACC_STATUS_INVALID_KERNARG);
+        EXPECT_EQ(refused([](auto &a) { a.output++; }), ACC_STATUS_INVALID_KERNARG);
+        EXPECT_EQ(refused([](auto &a) { a.input = a.output; }), ACC_STATUS_INVALID_KERNARG);
+        EXPECT_EQ(refused([](auto &a) { a.operation = 5; }), ACC_STATUS_INVALID_KERNARG);
+        EXPECT_EQ(refused([](auto &a) { a.output = 4096; }), ACC_STATUS_INVALID_ADDRESS);
+    }
+}
+
+// Timing alone: the same time and energy, and nothing is read or written.
+TEST(CrossbarAnalog, TimingAlone)
+{
+    for (const std::string &options : {std::string("adc_bits=5"), noisy}) {
+        Device whole(options), timing("timing_only=1," + options);
+        const auto inputs = random_inputs(3);
+        const uint64_t output = whole.memory.store(std::vector<int64_t>(3 * Device::kCols), 0);
+        const Outcome a = whole.launch(ACC_MVM_MULTIPLY, inputs, output);
+        acc_mvm_args args = {};
+        args.input = args.output = 4096; // nothing is there
+        args.vectors = 3;
+        args.input_stride = Device::kRows;
+        args.output_stride = Device::kCols;
+        const Outcome b = run(timing.engine(), timing.program(), 0, args, timing.memory);
+        ASSERT_EQ(b.status, ACC_STATUS_OK) << b.dispatch.text;
+        EXPECT_EQ(a.dispatch.modelled_ns, b.dispatch.modelled_ns);
+        EXPECT_EQ(a.dispatch.energy_pj, b.dispatch.energy_pj);
+        EXPECT_EQ(a.dispatch.mvms, b.dispatch.mvms);
+        EXPECT_EQ(b.dispatch.saturations, 0u);
+        EXPECT_EQ(timing.stats().conversions, whole.stats().conversions);
+    }
 }
 
 TEST(CrossbarAnalog, StopsInTime)

@@ -6,6 +6,8 @@
 #include "program/isa/dense.h"
 #include "tests/unit/engines/harness.h"
 
+#include <drm/acc_drm.h>
+
 #include <cstring>
 
 namespace acc::emu::test
@@ -158,6 +160,57 @@ TEST(IsaEngine, RefusesProgramsByName)
     EXPECT_NE(why.find("expected weights"), std::string::npos) << why;
     const auto timing = make(create_crossbar_engine, "arch=tiny,timing_only=1");
     EXPECT_TRUE(timing->parse(file_of({&weightless, 1}), why)) << why;
+}
+
+// Its cells are written, wear, drift and are priced as those of matrices.
+TEST(IsaEngine, CellsWearAndDrift)
+{
+    const auto engine =
+        make(create_crossbar_engine, "arch=tiny,prog_model=normal_rel,prog_sigma=0.02,drift_nu=0.1,"
+                                     "write_verify_tol=0.001,write_verify_max_iter=5,g_off=1");
+    const isa::Program program = assembled(kDouble);
+    std::string why;
+    const auto parsed = engine->parse(file_of({&program, 1}), why);
+    ASSERT_TRUE(parsed) << why;
+    const EngineProgram &p = **parsed;
+    ASSERT_EQ(engine->load(0, p, 0), 0);
+    drm_acc_tile first = {}, again = {}, other = {};
+    ASSERT_EQ(engine->tile(0, first), 0);
+    EXPECT_EQ(first.arrays_used, 16u);
+    EXPECT_EQ(first.programmings, 1u);
+    EXPECT_GT(first.most_row_pulses, 1u);
+    EXPECT_GE(first.row_pulses, 32u);
+    EXPECT_GT(first.program_pj, 0u);
+    EXPECT_GT(first.program_ns, 0u);
+    EXPECT_GT(p.units[0].load_pj, 0u);
+    ASSERT_EQ(engine->tile(1, other), 0);
+    EXPECT_EQ(other.row_pulses, 0u);
+
+    PageMemory memory;
+    const uint64_t x = memory.store(std::vector<int16_t>{8000, -8000}), y = memory.allocate(4);
+    const Args args = {{1, 0}, {x, 2}, {y, 2}};
+    const Outcome young = run(*engine, p, 0, args, memory);
+    ASSERT_EQ(young.status, ACC_STATUS_OK) << young.dispatch.text;
+    const auto before = memory.load<int16_t>(y, 2);
+    EXPECT_NEAR(before[0], 16000, 1000);
+    ASSERT_EQ(engine->age(86400'000'000'000), 0);
+    ASSERT_EQ(run(*engine, p, 0, args, memory).status, ACC_STATUS_OK);
+    const auto after = memory.load<int16_t>(y, 2);
+    // (86420 s / 20 s)^-0.1, less what g_off leaves.
+    EXPECT_LT(after[0], before[0] * 0.6);
+    ASSERT_EQ(engine->tile(0, again), 0);
+    EXPECT_EQ(again.age_ns, 86400'000'000'000u);
+    EXPECT_EQ(again.activations, 32u);
+    EXPECT_GT(again.instructions, 0u);
+    EXPECT_NEAR(double(again.adc_pj + again.cells_pj + again.periphery_pj + again.core_pj +
+                       again.memory_pj + again.network_pj + again.static_pj),
+                2.0 * double(young.dispatch.energy_pj), 8);
+    ASSERT_EQ(engine->load(0, p, 0), 0);
+    ASSERT_EQ(engine->tile(0, again), 0);
+    EXPECT_EQ(again.programmings, 2u);
+    EXPECT_EQ(again.age_ns, 0u);
+    EXPECT_GT(again.row_pulses, first.row_pulses);
+    EXPECT_NEAR(double(again.program_pj), 2.0 * double(first.program_pj), double(first.program_pj));
 }
 
 TEST(IsaEngine, OptionsAreKeysOfTheArch)
