@@ -62,27 +62,58 @@ const char *dtype_name(uint32_t dtype)
     }
 }
 
+void write_matrix(JsonWriter &json, const acc_xbar_matrix &desc)
+{
+    json.begin('{')
+        .member("rows", desc.rows)
+        .member("cols", desc.cols)
+        .member("weight_bits", desc.weight_bits)
+        .member("input_bits", desc.input_bits)
+        .member("input_signed", (desc.flags & ACC_XBAR_INPUT_SIGNED) != 0)
+        .member("output_bytes", desc.output_bytes)
+        .end('}');
+}
+
 // What the kernels of a target do: "roles", "ops" or "matrices", one entry each.
 int write_image(JsonWriter &json, const program::ProgramFile &file, uint32_t target,
                 std::string &why)
 {
     const auto image = file.image(target);
     const size_t kernels = file.kernels(target).size();
+    if (target == ACC_TARGET_CROSSBAR && program::has_xbar_kinds(image)) {
+        const auto all = program::parse_xbar_kernels(image, kernels, &why);
+        if (!all) return all.error();
+        json.key("matrices").begin('['); // one a kernel, of either kind
+        for (const program::XbarKernel &kernel : all->kernels) {
+            if (kernel.kind == ACC_XBAR_KIND_MATRIX)
+                write_matrix(json, kernel.matrix.desc);
+            else
+                json.begin('{')
+                    .member("program", kernel.program)
+                    .member("streams", kernel.isa.streams)
+                    .member("ports", kernel.isa.ports)
+                    .end('}');
+        }
+        json.end(']').key("programs").begin('[');
+        for (const acc_xisa_program &program : all->programs)
+            json.begin('{')
+                .member("isa", program.isa)
+                .member("tiles", program.tiles)
+                .member("rows", program.rows)
+                .member("cols", program.cols)
+                .member("cores", program.cores)
+                .member("mvm_units", program.mvm_units)
+                .member("matrices", program.matrices)
+                .end('}');
+        json.end(']');
+        return 0;
+    }
     if (target == ACC_TARGET_CROSSBAR) {
         const auto matrices = program::parse_xbar_image(image, kernels, &why);
         if (!matrices) return matrices.error();
         json.key("matrices").begin('[');
-        for (const program::XbarMatrix &matrix : *matrices) {
-            const acc_xbar_matrix &desc = matrix.desc;
-            json.begin('{')
-                .member("rows", desc.rows)
-                .member("cols", desc.cols)
-                .member("weight_bits", desc.weight_bits)
-                .member("input_bits", desc.input_bits)
-                .member("input_signed", (desc.flags & ACC_XBAR_INPUT_SIGNED) != 0)
-                .member("output_bytes", desc.output_bytes)
-                .end('}');
-        }
+        for (const program::XbarMatrix &matrix : *matrices)
+            write_matrix(json, matrix.desc);
         json.end(']');
         return 0;
     }

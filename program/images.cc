@@ -87,7 +87,7 @@ std::string check_matrix(const acc_xbar_matrix &m, size_t image)
 
 // The checks that images with a 16-byte header share: magic, version, count, zero, table.
 std::string check_header(std::span<const std::byte> image, uint32_t magic, const char *target,
-                         size_t kernels, size_t entry)
+                         size_t kernels, size_t entry, uint32_t version = 1)
 {
     static_assert(sizeof(acc_fpga_image) == sizeof(acc_xbar_image));
     if (image.size() < sizeof(acc_xbar_image))
@@ -95,7 +95,9 @@ std::string check_header(std::span<const std::byte> image, uint32_t magic, const
     const auto h = load_struct<acc_xbar_image>(image);
     if (h.magic != magic)
         return std::string("expected a ") + target + " image; found another magic";
-    if (h.version != 1) return "expected image version 1; found " + std::to_string(h.version);
+    if (h.version != version)
+        return "expected image version " + std::to_string(version) + "; found " +
+               std::to_string(h.version);
     if (h.reserved) return "expected zero padding; found another";
     if (h.matrices != kernels)
         return "expected an entry for each of " + std::to_string(kernels) + " kernels; found " +
@@ -170,6 +172,60 @@ Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> imag
         matrices[i] = *m;
     }
     return matrices;
+}
+
+bool has_xbar_kinds(std::span<const std::byte> image)
+{
+    return image.size() >= sizeof(acc_xbar_image) &&
+           load_struct<acc_xbar_image>(image).version == ACC_XBAR_VERSION_KINDS;
+}
+
+Result<XbarKernels> parse_xbar_kernels(std::span<const std::byte> image, size_t kernels,
+                                       std::string *why)
+{
+    const std::string text = check_header(image, ACC_XBAR_MAGIC, "crossbar", kernels,
+                                          sizeof(acc_xbar_kernel), ACC_XBAR_VERSION_KINDS);
+    if (!text.empty()) return refuse(why, -EINVAL, text);
+    const auto refuse_kernel = [&](size_t k, const std::string &what) {
+        return refuse(why, -EINVAL, "kernel " + std::to_string(k) + ": " + what);
+    };
+    XbarKernels out;
+    size_t programs = 0;
+    for (size_t k = 0; k < kernels; k++) {
+        const auto entry = load_struct<acc_xbar_kernel>(image, sizeof(acc_xbar_image) +
+                                                                   k * sizeof(acc_xbar_kernel));
+        XbarKernel &kernel = out.kernels.emplace_back();
+        kernel.kind = entry.kind;
+        kernel.program = entry.program;
+        if (entry.kind == ACC_XBAR_KIND_MATRIX) {
+            std::string bad;
+            auto matrix = parse_xbar_matrix(image, entry.offset, &bad);
+            if (!matrix) return refuse_kernel(k, bad);
+            kernel.matrix = *matrix;
+        } else if (entry.kind == ACC_XBAR_KIND_ISA) {
+            if (entry.program > programs)
+                return refuse_kernel(k, "expected at most program " + std::to_string(programs) +
+                                            ", for they are numbered as they appear; found " +
+                                            std::to_string(entry.program));
+            programs = std::max<size_t>(programs, size_t{entry.program} + 1);
+            if (!inside(entry.offset, sizeof(acc_xisa_kernel), image.size()))
+                return refuse_kernel(k, "expected it inside the image of " +
+                                            std::to_string(image.size()) + " bytes; found offset " +
+                                            std::to_string(entry.offset));
+            kernel.isa = load_struct<acc_xisa_kernel>(image, entry.offset);
+        } else {
+            return refuse_kernel(k, "expected kind 1 or 2; found " + std::to_string(entry.kind));
+        }
+    }
+    const uint64_t table = sizeof(acc_xbar_image) + kernels * sizeof(acc_xbar_kernel);
+    if (!inside(table, programs * sizeof(acc_xisa_program), image.size()))
+        return refuse(why, -EINVAL,
+                      "expected " + std::to_string(programs) + " programs inside the image of " +
+                          std::to_string(image.size()) + " bytes; found its end");
+    for (size_t p = 0; p < programs; p++)
+        out.programs.push_back(
+            load_struct<acc_xisa_program>(image, table + p * sizeof(acc_xisa_program)));
+    return out;
 }
 
 Result<std::vector<std::string_view>> parse_fpga_image(std::span<const std::byte> image,

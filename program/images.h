@@ -41,6 +41,21 @@ Result<std::vector<XbarMatrix>> parse_xbar_image(std::span<const std::byte> imag
 Result<XbarMatrix> parse_xbar_matrix(std::span<const std::byte> image, uint64_t offset,
                                      std::string *why);
 
+// What the kernels of a version 2 image are, without their code (isa::parse_image() reads that).
+struct XbarKernel {
+    uint32_t kind = 0; // enum acc_xbar_kind
+    XbarMatrix matrix;
+    uint32_t program = 0; // of instructions: an index of `programs`
+    acc_xisa_kernel isa{};
+};
+struct XbarKernels {
+    std::vector<XbarKernel> kernels;
+    std::vector<acc_xisa_program> programs;
+};
+bool has_xbar_kinds(std::span<const std::byte> image);
+Result<XbarKernels> parse_xbar_kernels(std::span<const std::byte> image, size_t kernels,
+                                       std::string *why);
+
 // The role of each kernel, as views into the image, of either version. Roles may be unknown: the
 // engine says.
 Result<std::vector<std::string_view>> parse_fpga_image(std::span<const std::byte> image,

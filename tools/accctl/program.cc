@@ -136,8 +136,15 @@ void print_program(const Json &image)
                 if (target.contains(what)) row["does"] = target[what][i];
             if (target.contains("matrices")) {
                 const Json &m = target["matrices"][i];
-                row["matrix"] = cell(m["rows"]) + " x " + cell(m["cols"]);
-                row["bits"] = cell(m["input_bits"]) + " x " + cell(m["weight_bits"]);
+                if (m.contains("program")) { // of instructions
+                    const Json &its = target["programs"][m["program"].get<size_t>()];
+                    row["instructions"] = cell(m["streams"]) + " streams, " + cell(m["ports"]) +
+                                          " ports, " + cell(its["matrices"]) + " MVM units in " +
+                                          cell(its["tiles"]) + " tiles";
+                } else {
+                    row["matrix"] = cell(m["rows"]) + " x " + cell(m["cols"]);
+                    row["bits"] = cell(m["input_bits"]) + " x " + cell(m["weight_bits"]);
+                }
             }
             row["unit"] = unit["name"];
             // 0: the engine computes it.
