@@ -463,57 +463,6 @@ class Run(harness.Case):
         )
 
 
-class Explore(harness.Case):
-    digits = property(lambda self: harness.program("examples", "digits.accx"))
-    labels = os.path.join(harness.DIGITS, "test_labels.npy")
-
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.out = os.path.join(self.folder.name, "out")
-
-    def explore(self, *more):
-        return accctl("--json", "explore", self.digits, "--data", IMAGES, "--labels", self.labels,
-                      "--out", self.out, *more)
-
-    def test_points_files_and_resuming(self):
-        first = self.json_of(self.explore("--vary", "adc_bits=9"))
-        self.assertEqual((first["points"], first["done"], first["resumed"]), (1, 1, 0))
-        both = self.json_of(self.explore("--vary", "adc_bits=9,4"))
-        self.assertEqual((both["points"], both["resumed"], both["failed"]), (2, 1, 0))
-        good, bad = both["results"]
-        self.assertGreaterEqual(good["accuracy"], 96)
-        self.assertLess(bad["accuracy"], good["accuracy"])
-        self.assertEqual(good["saturations"], 0)
-        self.assertGreater(bad["saturations"], 0)
-        self.assertLess(bad["energy_nj"], good["energy_nj"])
-        self.assertGreater(good["tiles"], 0)
-        with open(self.out + ".csv", encoding="utf-8") as file:
-            lines = file.read().splitlines()
-        self.assertEqual(lines[0], "adc_bits,accuracy,latency_us,energy_nj,tiles,arrays,saturations,error")
-        self.assertEqual([line.split(",")[0] for line in lines[1:]], ["9", "4"])
-        with open(self.out + ".html", encoding="utf-8") as file:
-            page = file.read()
-        self.assertEqual(page.count("<svg"), 4)
-        self.assertNotIn("http://", page.replace("http://www.w3.org/2000/svg", ""))
-
-    def test_a_point_that_fails_says_why(self):
-        result = self.explore("--vary", "adc_bits=9,40")
-        report = self.json_of(result)
-        self.assertEqual(report["failed"], 1)
-        self.assertIn("adc_bits", report["results"][1]["error"])
-
-    def test_refusals(self):
-        for axis in ("adc_bits", "adc_bits=", "=1", "adc_bits=3:2", "adc_bits=1:x", "adc_bits=1,,2"):
-            with self.subTest(axis):
-                self.assert_refuses(self.explore("--vary", axis), "--vary", "expected", code=2)
-        self.assert_refuses(self.explore("--vary", "a=1", "--vary", "a=2"), "each key once", code=2)
-        self.assert_refuses(
-            accctl("explore", "/nowhere.onnx", "--vary", "adc_bits=9", "--data", IMAGES, "--out", self.out),
-            "/nowhere.onnx",
-        )
-
-
 class Usage(harness.Case):
     def test_wrong_words(self):
         for words in ((), ("nonsense",), ("device",), ("device", "nonsense"), ("program", "show"),

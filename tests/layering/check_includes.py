@@ -35,6 +35,7 @@ LIBRARIES = {
     "highway": r"hwy/",
     "eigen": r"Eigen/",
     "openblas": r"cblas\.h",
+    "zip": r"zip\.h",
     "verilator": r"verilated(_\w+)?\.h",
 }
 ALL = list(LIBRARIES)
@@ -91,7 +92,7 @@ TABLE = {
     "tools/accctl/": (
         PUBLIC + ["common/", "arch/", "policy/", "tools/accrole/role_tool.h",
                   "tools/image/image.h"],
-        ["cli11", "json"],
+        ["cli11", "json", "png", "zip"],
         ANY,
     ),
     "tools/accrole/": (["common/", "program/"] + SHARED + FORMATS, ["tomlplusplus"], ANY),

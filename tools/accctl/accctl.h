@@ -39,6 +39,7 @@ void add_role_commands(CLI::App &app, Context &context);
 void add_region_commands(CLI::App &app, Context &context);
 void add_replay_command(CLI::App &app, Context &context);
 void add_run_command(CLI::App &app, Context &context);
+void add_tile_commands(CLI::App &app, Context &context);
 void add_validate_command(CLI::App &app, Context &context);
 
 // --- Errors and output
@@ -48,6 +49,8 @@ void add_validate_command(CLI::App &app, Context &context);
 int fail(std::string_view text);
 // The same, with libacc's text of the last error: "what: text".
 int fail_acc(std::string_view what);
+// For HTML.
+std::string escaped(const std::string &text);
 // One line whatever is in it.
 std::string one_line(std::string_view text);
 // Prints JSON on stdout. exit_ok, or exit_failure when stdout can't take it.

@@ -30,6 +30,14 @@ std::string scaled(double value, double step, const std::array<const char *, 5> 
 
 } // namespace
 
+std::string escaped(const std::string &text)
+{
+    std::string out;
+    for (const char c : text)
+        out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+    return out;
+}
+
 std::string one_line(std::string_view text)
 {
     std::string line;

@@ -5,6 +5,8 @@
 // disk before the next point starts: who stops and starts again loses nothing.
 #include "explore.h"
 
+#include "npz.h"
+
 #include "arch/arch.h"
 #include "common/npy.h"
 
@@ -37,6 +39,7 @@ namespace fs = std::filesystem;
 
 struct Options {
     std::string model, arch, data, labels, calibrate, out = "explore", accc, title;
+    std::string samples, truth; // of `data` and `labels`: files that are read
     std::vector<std::string> vary, set;
     uint32_t jobs = 0;
 };
@@ -285,6 +288,8 @@ public:
             if (!entry.is_object() || !entry.contains("identity")) continue;
             const auto found = wanted.find(entry["identity"].get<std::string>());
             if (found == wanted.end() || !results_[found->second].is_null()) continue;
+            // What failed may have been the machine's fault: it is tried again.
+            if (entry["result"].contains("error")) continue;
             results_[found->second] = entry["result"];
             resumed_++;
         }
@@ -315,7 +320,7 @@ public:
                 child.result = scratch.file(number + ".npy");
                 if (!start({own_path(), "--json", "-d",
                             device_of(options_, axes_, points_[child.point]), "-d", "inproc:fpga",
-                            "run", program, "-i", options_.data, "-o", child.result},
+                            "run", program, "-i", options_.samples, "-o", child.result},
                            child))
                     return false;
                 running.push_back(std::move(child));
@@ -410,11 +415,11 @@ private:
     size_t resumed_ = 0;
 };
 
-int explore(const Context &context, const Options &options)
+int explore(const Context &context, const Options &given)
 {
     std::vector<Axis> axes;
     std::string why;
-    for (const std::string &text : options.vary) {
+    for (const std::string &text : given.vary) {
         Axis axis;
         if (!parse_axis(text, axis, why)) return fail("--vary " + text + ": " + why), exit_usage;
         for (const Axis &other : axes)
@@ -422,20 +427,31 @@ int explore(const Context &context, const Options &options)
                 return fail("--vary " + axis.key + ": expected each key once"), exit_usage;
         axes.push_back(std::move(axis));
     }
-    for (const std::string &option : options.set)
+    for (const std::string &option : given.set)
         if (option.find('=') == std::string::npos)
             return fail("--set " + option + ": expected key=value"), exit_usage;
-    Npy labels;
-    if (!options.labels.empty()) {
-        Result<Npy> read = read_npy(options.labels, why);
-        if (!read) return fail(options.labels + ": " + why);
-        if (read->type == "f4" || read->shape.size() != 1)
-            return fail(options.labels + ": expected one integer a sample; found " +
-                        read->describe());
-        labels = std::move(*read);
-    }
     const Scratch scratch;
     if (!scratch.made()) return fail("expected a temporary folder; found none");
+    Options options = given;
+    // What identifies a point is the file that was named; what a run reads are its arrays.
+    options.samples = options.data;
+    options.truth = options.labels;
+    if (options.data.ends_with(".npz")) {
+        options.samples = scratch.file("x.npy");
+        if (!extract_npz(options.data, "x", options.samples, why))
+            return fail(options.data + ": " + why);
+        if (options.labels.empty() && extract_npz(options.data, "y", scratch.file("y.npy"), why))
+            options.truth = scratch.file("y.npy");
+    }
+    Npy labels;
+    if (!options.truth.empty()) {
+        const std::string &name = options.labels.empty() ? options.data : options.labels;
+        Result<Npy> read = read_npy(options.truth, why);
+        if (!read) return fail(name + ": " + why);
+        if (read->type == "f4" || read->shape.size() != 1)
+            return fail(name + ": expected one integer a sample; found " + read->describe());
+        labels = std::move(*read);
+    }
     std::string program;
     if (!compile(options, scratch, program)) return exit_failure;
 
@@ -528,7 +544,11 @@ void add_explore_command(CLI::App &app, Context &context)
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
     command->add_option("--arch", o->arch, "A preset or an arch file")->type_name("ARCH");
-    command->add_option("--data", o->data, "Samples")->required()->type_name("X.npy");
+    command
+        ->add_option("--data", o->data,
+                     "Samples: an array, or an archive with x and, if there are labels, y")
+        ->required()
+        ->type_name("X.npy|X.npz");
     command->add_option("--labels", o->labels, "The right class of each, for the accuracy")
         ->type_name("Y.npy");
     command->add_option("--calibrate", o->calibrate, "For accc")->type_name("X.npy");

@@ -28,14 +28,6 @@ std::string number(double value)
     return text.data();
 }
 
-std::string escaped(const std::string &text)
-{
-    std::string out;
-    for (const char c : text)
-        out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-    return out;
-}
-
 std::string cell(const Json &point, const char *key)
 {
     if (!point.contains(key) || point[key].is_null()) return "";

@@ -37,15 +37,18 @@ Fidelity fidelity_of(const acc_device_info &info)
     switch (info.engine) {
     case ACC_ENGINE_CROSSBAR:
         fidelity.modelled = {
-            "bit-serial inputs, bit-sliced weights in differential pairs of arrays",
+            "bit-serial inputs, bit-sliced weights in one of three schemes of sign",
             "ADCs of the resolution in config: clipping, counted as saturations",
+            "noise, drift, stuck cells, wire resistance as far as the device's options ask, from "
+            "docs/crossbar-analog.md",
+            "wear: pulses are counted",
             "time and energy of products and of programming the cells, from docs/crossbar.md",
             "slots, loading and eviction",
             "tiles' instruction streams and the network between them, from docs/crossbar-isa.md",
         };
         fidelity.not_modelled = {
-            "noise, drift, stuck cells, spread of conductances, wire resistance",
-            "wear of the cells",
+            "non-linear cells, capacitance, temperature, correlated spread between cells",
+            "consequences of wear",
         };
         break;
     case ACC_ENGINE_FPGA:

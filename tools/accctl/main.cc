@@ -42,6 +42,7 @@ int run(int argc, char **argv)
     add_role_commands(app, context);
 #endif
     add_region_commands(app, context);
+    add_tile_commands(app, context);
     add_replay_command(app, context);
     add_run_command(app, context);
     add_explore_command(app, context);
