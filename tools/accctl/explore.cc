@@ -42,6 +42,7 @@ struct Options {
     std::string samples, truth; // of `data` and `labels`: files that are read
     std::vector<std::string> vary, set;
     uint32_t jobs = 0;
+    uint32_t batch = 8; // small: no dispatch of a noisy device may outlast its queue's timeout
 };
 
 std::atomic<bool> interrupted{false};
@@ -320,7 +321,8 @@ public:
                 child.result = scratch.file(number + ".npy");
                 if (!start({own_path(), "--json", "-d",
                             device_of(options_, axes_, points_[child.point]), "-d", "inproc:fpga",
-                            "run", program, "-i", options_.samples, "-o", child.result},
+                            "run", program, "-b", std::to_string(options_.batch), "-i",
+                            options_.samples, "-o", child.result},
                            child))
                     return false;
                 running.push_back(std::move(child));
@@ -560,6 +562,9 @@ void add_explore_command(CLI::App &app, Context &context)
                      "resumes), OUT.csv, OUT.json, OUT.html, OUT.svg (default: explore)")
         ->type_name("OUT");
     command->add_option("--title", o->title, "Of page and plot")->type_name("TEXT");
+    command->add_option("--batch", o->batch, "Samples in one submission (default: 8)")
+        ->type_name("N")
+        ->check(CLI::Range(1, 65536));
     command->add_option("--jobs", o->jobs, "Points at a time (default: one a processor)")
         ->type_name("N")
         ->check(CLI::Range(1, 256));
