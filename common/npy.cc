@@ -265,8 +265,7 @@ Result<Npy> parse_npy(std::string_view bytes, std::string &why)
     return array;
 }
 
-// A regular file's bytes.
-static Result<std::string> read_bytes(const std::string &path, std::string &why)
+Result<Npy> read_npy(const std::string &path, std::string &why)
 {
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat status = {};
@@ -297,60 +296,7 @@ static Result<std::string> read_bytes(const std::string &path, std::string &why)
         at += static_cast<size_t>(got);
     }
     bytes.resize(at);
-    return bytes;
-}
-
-Result<Npy> read_npy(const std::string &path, std::string &why)
-{
-    ACC_TRY(const std::string bytes, read_bytes(path, why));
     return parse_npy(bytes, why);
-}
-
-Result<std::map<std::string, Npy>> read_npz(const std::string &path, std::string &why)
-{
-    ACC_TRY(const std::string bytes, read_bytes(path, why));
-    const auto bad = [&](const char *text) {
-        why = text;
-        return Error{-EINVAL};
-    };
-    const auto number = [&](size_t at, size_t width) {
-        uint64_t value = 0;
-        for (size_t i = 0; i < width; ++i)
-            value |= uint64_t{static_cast<uint8_t>(bytes[at + i])} << (8 * i);
-        return value;
-    };
-    // The end of the central directory, behind which a comment may be (APPNOTE.TXT, 4.3.16).
-    constexpr size_t end_size = 22, entry_size = 46, local_size = 30;
-    if (bytes.size() < end_size) return bad("expected an .npz archive; found a shorter file");
-    size_t end = bytes.size() - end_size;
-    while (number(end, 4) != 0x06054b50) {
-        if (end == 0 || bytes.size() - end > 65536 + end_size)
-            return bad("expected an .npz archive; found no directory of one");
-        --end;
-    }
-    std::map<std::string, Npy> arrays;
-    size_t at = number(end + 16, 4);
-    for (uint64_t left = number(end + 10, 2); left > 0; --left) {
-        if (at > end || end - at < entry_size || number(at, 4) != 0x02014b50)
-            return bad("expected entries in the archive's directory; found other bytes");
-        const uint64_t size = number(at + 20, 4), full = number(at + 24, 4),
-                       name_size = number(at + 28, 2), local = number(at + 42, 4);
-        if (number(at + 10, 2) != 0 || size != full)
-            return bad("expected entries that are stored, as numpy.savez does; found a compressed "
-                       "one");
-        if (name_size > end - at - entry_size) return bad("expected names inside the directory");
-        std::string name = bytes.substr(at + entry_size, name_size);
-        at += entry_size + name_size + number(at + 30, 2) + number(at + 32, 2);
-        if (local > end || end - local < local_size || number(local, 4) != 0x04034b50)
-            return bad("expected an entry where the directory says; found other bytes");
-        const uint64_t data = local + local_size + number(local + 26, 2) + number(local + 28, 2);
-        // Sizes of all ones are those of archives above 4 GiB, which are not ours.
-        if (data > end || size > end - data) return bad("expected entries inside the archive");
-        if (name.ends_with(".npy")) name.resize(name.size() - 4);
-        ACC_TRY(Npy array, parse_npy(std::string_view(bytes).substr(data, size), why));
-        arrays.insert_or_assign(std::move(name), std::move(array));
-    }
-    return arrays;
 }
 
 int write_npy(const std::string &path, const Npy &array, std::string &why)

@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,10 +36,6 @@ std::string npy_shape_text(const std::vector<size_t> &shape);
 Result<Npy> read_npy(const std::string &path, std::string &why);
 // As read_npy, of bytes in memory.
 Result<Npy> parse_npy(std::string_view bytes, std::string &why);
-
-// The arrays of an .npz file by name, as numpy.savez writes them: a ZIP archive whose entries are
-// stored, not compressed. Errors as read_npy's.
-Result<std::map<std::string, Npy>> read_npz(const std::string &path, std::string &why);
 
 // Writes version 1.0. 0 or -errno; a regular file half written is removed.
 int write_npy(const std::string &path, const Npy &array, std::string &why);

@@ -98,34 +98,6 @@ class Served(harness.Case):
             # The same bits as in process.
             self.assertEqual(len({open(path, "rb").read() for path in outputs}), 1)
 
-    def test_tiles_have_been_through_what_was_run(self):
-        crossbar = self.daemon.uri(0)
-        self.assert_ok(accctl("run", harness.program("examples", "digits.accx"), "-i", IMAGES,
-                              "-d", crossbar, "-d", self.daemon.uri(1)))
-        before = self.json_of(accctl("-j", "-d", crossbar, "tile", "stats"))
-        counters = self.json_of(accctl("-j", "-d", crossbar, "device", "show"))["counters"]
-        total = before["total"]
-        self.assertEqual(total["activations"], counters["mvms"])
-        self.assertEqual(total["clipped"], counters["saturations"])
-        parts = total["pj"]
-        self.assertAlmostEqual(sum(parts.values()), counters["energy_pj"] + counters["load_energy_pj"],
-                               delta=counters["dispatches"] + 1000)
-        self.assertGreater(parts["adc"], parts["cells"])
-        self.assertGreater(total["most_row_pulses"], 0)
-        aged = self.json_of(accctl("-j", "-d", crossbar, "tile", "age", "1.5d"))
-        self.assertEqual(aged["advanced_ns"], 129600 * 10**9)
-        after = self.json_of(accctl("-j", "-d", crossbar, "tile", "stats"))["total"]
-        self.assertEqual(after["age_ns"], total["age_ns"] + aged["advanced_ns"])
-        text = accctl("-d", crossbar, "tile", "stats")
-        self.assert_ok(text)
-        self.assertRegex(text.stdout, r"(?m)^energy: adc .*%\), .*program ")
-        self.assert_refuses(accctl("-d", self.daemon.uri(1), "tile", "age", "1d"), "cells that age")
-        for _ in range(32): # until the clock is full
-            result = accctl("-d", crossbar, "tile", "age", "290y")
-            if result.returncode:
-                break
-        self.assert_refuses(result, "2^63 ns")
-
     def test_program_for_an_engine_that_is_not_served(self):
         program = harness.program("examples", "digits.accx")
         result = accctl("-d", self.daemon.uri(1), "run", program, "-i", IMAGES)

@@ -14,6 +14,9 @@ import zipfile
 import harness
 from harness import accctl
 
+sys.path.insert(0, os.path.join(harness.SOURCE, "tests"))
+from daemon import Daemon
+
 IMAGES = os.path.join(harness.DIGITS, "test_images.npy")
 
 
@@ -39,6 +42,39 @@ class Tile(harness.Case):
                 self.assert_refuses(accctl("tile", "age", "--", duration), "expected", code=2)
         # A device of this process ends with it.
         self.assert_refuses(accctl("-d", "inproc:crossbar", "tile", "age", "1d"), "lives on", "age=SECONDS")
+
+    def test_what_was_run(self):
+        path = harness.program("emulator", "accemud", "accemud")
+        if not os.path.exists(path):
+            self.skipTest("accemud is not built")
+        with Daemon(path, "--engine", "crossbar", "--engine", "fpga") as daemon:
+            crossbar = daemon.uri(0)
+            self.assert_ok(accctl("run", harness.program("examples", "digits.accx"), "-i", IMAGES,
+                                  "-d", crossbar, "-d", daemon.uri(1)))
+            before = self.json_of(accctl("-j", "-d", crossbar, "tile", "stats"))
+            counters = self.json_of(accctl("-j", "-d", crossbar, "device", "show"))["counters"]
+            total = before["total"]
+            self.assertEqual(total["activations"], counters["mvms"])
+            self.assertEqual(total["clipped"], counters["saturations"])
+            parts = total["pj"]
+            self.assertAlmostEqual(sum(parts.values()), counters["energy_pj"] + counters["load_energy_pj"],
+                                   delta=counters["dispatches"] + 1000)
+            self.assertGreater(parts["adc"], parts["cells"])
+            self.assertGreater(total["most_row_pulses"], 0)
+            aged = self.json_of(accctl("-j", "-d", crossbar, "tile", "age", "1.5d"))
+            self.assertEqual(aged["advanced_ns"], 129600 * 10**9)
+            # The program went with its client: what it did and wore stays, and nothing is there to age.
+            self.assertEqual((total["arrays_used"], total["age_ns"]), (0, 0))
+            self.assertEqual(self.json_of(accctl("-j", "-d", crossbar, "tile", "stats"))["total"], total)
+            text = accctl("-d", crossbar, "tile", "stats")
+            self.assert_ok(text)
+            self.assertRegex(text.stdout, r"(?m)^energy: adc .*%\), .*program ")
+            self.assert_refuses(accctl("-d", daemon.uri(1), "tile", "age", "1d"), "cells that age")
+            for _ in range(32): # until the clock is full
+                result = accctl("-d", crossbar, "tile", "age", "290y")
+                if result.returncode:
+                    break
+            self.assert_refuses(result, "2^63 ns")
 
     def test_picture(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -189,9 +225,19 @@ class Explore(harness.Case):
             self.assertEqual(whole[key], timing[key])
         self.assertIsNone(timing["accuracy"], "nothing was computed")
 
+    def few_images(self):
+        """A file of the first 9 of the 450 images: points that take little."""
+        with open(IMAGES, "rb") as file:
+            data = file.read()
+        self.assertIn(b"(450, 1, 8, 8)", data[:128])
+        path = os.path.join(self.folder.name, "few.npy")
+        with open(path, "wb") as file:
+            file.write(data[:128].replace(b"(450,", b"(009,") + data[128:128 + 9 * 64 * 4])
+        return path
+
     def test_interrupted_and_resumed(self):
-        words = [harness.program("tools", "accctl", "accctl"), "explore", self.digits, "--data", IMAGES,
-                 "--labels", self.labels, "--out", self.out, "--jobs", "1", "--vary", "prog_model=normal_rel",
+        words = [harness.program("tools", "accctl", "accctl"), "explore", self.digits, "--data", self.few_images(),
+                 "--out", self.out, "--jobs", "1", "--vary", "prog_model=normal_rel",
                  "--vary", "prog_sigma=0.01:0.12:0.01"]
         journal = self.out + ".jsonl"
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:

@@ -58,6 +58,7 @@ TABLE = {
     "include/acc/": (PUBLIC, [], ANY),
     "kernel_driver/": (UAPI + SHARED, [], r"(linux|uapi|drm|kunit|asm|trace)/.*"),
     "common/": (UAPI, [], ANY),
+    "common/npz.cc": (["common/"], ["zip"], ANY),
     "program/signature.cc": (["common/", "program/"] + SHARED + FORMATS, ["sodium"], ANY),
     "arch/": (["common/"], ["tomlplusplus"], ANY),
     "program/": (["common/", "arch/"] + SHARED + FORMATS, ["libelf"], ANY),
@@ -92,7 +93,7 @@ TABLE = {
     "tools/accctl/": (
         PUBLIC + ["common/", "arch/", "policy/", "tools/accrole/role_tool.h",
                   "tools/image/image.h"],
-        ["cli11", "json", "png", "zip"],
+        ["cli11", "json", "png"],
         ANY,
     ),
     "tools/accrole/": (["common/", "program/"] + SHARED + FORMATS, ["tomlplusplus"], ANY),

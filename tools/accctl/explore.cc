@@ -5,10 +5,8 @@
 // disk before the next point starts: who stops and starts again loses nothing.
 #include "explore.h"
 
-#include "npz.h"
-
 #include "arch/arch.h"
-#include "common/npy.h"
+#include "common/npz.h"
 
 #include <algorithm>
 #include <array>
@@ -39,7 +37,7 @@ namespace fs = std::filesystem;
 
 struct Options {
     std::string model, arch, data, labels, calibrate, out = "explore", accc, title;
-    std::string samples, truth; // of `data` and `labels`: files that are read
+    std::string samples; // of `data`: the file that is read
     std::vector<std::string> vary, set;
     uint32_t jobs = 0;
     uint32_t batch = 8; // small: no dispatch of a noisy device may outlast its queue's timeout
@@ -209,16 +207,15 @@ uint64_t tiles_of(const Options &options, const std::vector<Axis> &axes, const J
     return (arrays + arch.arrays_per_tile() - 1) / arch.arrays_per_tile();
 }
 
+// Of whole numbers of any width.
 int64_t label_at(const Npy &labels, size_t k)
 {
-    const auto get = [&](auto value) {
-        std::memcpy(&value, labels.data.data() + k * sizeof(value), sizeof(value));
-        return static_cast<int64_t>(value);
-    };
-    if (labels.type == "i1") return get(int8_t{});
-    if (labels.type == "u1") return get(uint8_t{});
-    if (labels.type == "i4") return get(int32_t{});
-    return get(int64_t{});
+    const size_t bytes = labels.item_bytes();
+    uint64_t value = 0;
+    std::memcpy(&value, labels.data.data() + k * bytes, bytes); // little-endian, as the host
+    const size_t unused = 64 - 8 * bytes;
+    return labels.type[0] == 'i' ? static_cast<int64_t>(value << unused) >> unused
+                                 : static_cast<int64_t>(value);
 }
 
 // Per cent of the rows whose largest output is the label; null without labels.
@@ -240,6 +237,17 @@ Json accuracy_of(const std::string &outputs, const Npy &labels)
     return 100.0 * static_cast<double>(right) / static_cast<double>(samples);
 }
 
+// Whether a point has time and energy alone: what comes out of its devices says nothing.
+bool timing_only(const Options &options, const Json &point)
+{
+    const std::string key = "timing_only";
+    if (point.contains(key)) return point[key] == "1";
+    const auto last =
+        std::find_if(options.set.rbegin(), options.set.rend(),
+                     [&](const std::string &option) { return option.starts_with(key + "="); });
+    return last != options.set.rend() && *last == key + "=1";
+}
+
 // What a run said, as the results of its point.
 Json result_of(const Options &options, const std::vector<Axis> &axes, const Child &child,
                int status, Json point, const Npy &labels)
@@ -258,7 +266,8 @@ Json result_of(const Options &options, const std::vector<Axis> &axes, const Chil
         saturations += counters["saturations"].get<uint64_t>();
         if (device["engine"] == "crossbar") arrays += device["used"].get<uint64_t>();
     }
-    point["accuracy"] = accuracy_of(child.result, labels);
+    point["accuracy"] =
+        timing_only(options, point) ? Json(nullptr) : accuracy_of(child.result, labels);
     point["latency_us"] = run["modelled_ns"].get<double>() / samples / 1e3;
     point["energy_nj"] = pj / samples / 1e3;
     point["tiles"] = tiles_of(options, axes, point, arrays);
@@ -437,22 +446,23 @@ int explore(const Context &context, const Options &given)
     Options options = given;
     // What identifies a point is the file that was named; what a run reads are its arrays.
     options.samples = options.data;
-    options.truth = options.labels;
+    Npy labels;
+    Result<Npy> truth = Npy();
+    const std::string &truth_file = options.labels.empty() ? options.data : options.labels;
     if (options.data.ends_with(".npz")) {
         options.samples = scratch.file("x.npy");
-        if (!extract_npz(options.data, "x", options.samples, why))
+        const Result<Npy> samples = read_npz(options.data, "x", why);
+        if (!samples || write_npy(options.samples, *samples, why) < 0)
             return fail(options.data + ": " + why);
-        if (options.labels.empty() && extract_npz(options.data, "y", scratch.file("y.npy"), why))
-            options.truth = scratch.file("y.npy");
+        if (options.labels.empty()) truth = read_npz(options.data, "y", why);
     }
-    Npy labels;
-    if (!options.truth.empty()) {
-        const std::string &name = options.labels.empty() ? options.data : options.labels;
-        Result<Npy> read = read_npy(options.truth, why);
-        if (!read) return fail(name + ": " + why);
-        if (read->type == "f4" || read->shape.size() != 1)
-            return fail(name + ": expected one integer a sample; found " + read->describe());
-        labels = std::move(*read);
+    if (!options.labels.empty()) truth = read_npy(options.labels, why);
+    if (truth) {
+        labels = std::move(*truth);
+        if (!labels.type.empty() && (labels.type[0] == 'f' || labels.shape.size() != 1))
+            return fail(truth_file + ": expected one integer a sample; found " + labels.describe());
+    } else if (truth.error() != -ENOENT || !options.labels.empty()) {
+        return fail(truth_file + ": " + why); // an archive need not have any
     }
     std::string program;
     if (!compile(options, scratch, program)) return exit_failure;

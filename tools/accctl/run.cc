@@ -4,7 +4,7 @@
 #include "accctl.h"
 
 #include "acc/program.h"
-#include "common/npy.h"
+#include "common/npz.h"
 #include "tools/image/image.h"
 
 #include <algorithm>

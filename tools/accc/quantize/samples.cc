@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/quantize/samples.h"
 
-#include "common/npy.h"
+#include "common/npz.h"
 #include "tools/image/image.h"
 
 #include <algorithm>
