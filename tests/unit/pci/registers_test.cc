@@ -533,8 +533,10 @@ TEST_F(Registers, OtherInjectionsGoToTheDevice)
 {
     run();
     acc_admin_cmd inject = Driver::command(ACC_ADMIN_INJECT);
-    inject.inject.what = ACC_INJECT_FATAL + 1;
+    inject.inject.what = ACC_INJECT_AGE + 1;
     EXPECT_EQ(driver_.call(inject).status, -EINVAL);
+    inject.inject.what = ACC_INJECT_AGE; // which this device has no cells for
+    EXPECT_EQ(driver_.call(inject).status, -EOPNOTSUPP);
     inject.inject.what = ACC_INJECT_ENGINE_ERROR;
     inject.inject.count = 1;
     EXPECT_EQ(driver_.call(inject).status, 0);
