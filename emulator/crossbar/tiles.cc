@@ -54,16 +54,34 @@ std::vector<TileShare> shares_of(const Matrix &matrix, const Config &config, uin
 
 TileBook::TileBook(const Config &config, uint64_t first_array)
     : config_(config), first_array_(first_array),
-      running_((config.arrays + config.arrays_per_tile() - 1) / config.arrays_per_tile()),
-      loaded_(running_.size())
+      tiles_((config.arrays + config.arrays_per_tile() - 1) / config.arrays_per_tile()),
+      pages_((tiles_ + kPageTiles - 1) / kPageTiles)
 {
+}
+
+TileBook::~TileBook()
+{
+    for (auto &page : pages_)
+        delete page.load(std::memory_order_relaxed);
+}
+
+TileBook::Running &TileBook::running(size_t tile)
+{
+    auto &page = pages_[tile / kPageTiles];
+    Page *there = page.load(std::memory_order_relaxed); // by this thread, or handed over to it
+    if (!there) {
+        there = new Page{};
+        page.store(there, std::memory_order_release); // its zeros, before a reader finds it
+    }
+    return (*there)[tile % kPageTiles];
 }
 
 void TileBook::loaded(std::span<const TileLoad> loads, const Wear &wear, uint64_t clock)
 {
     std::lock_guard lock(mutex_);
     programmed_at_ = clock;
-    for (size_t t = 0; t < std::min(loads.size(), loaded_.size()); t++) {
+    loaded_.resize(std::max(loaded_.size(), std::min(loads.size(), tiles_)));
+    for (size_t t = 0; t < std::min(loads.size(), tiles_); t++) {
         Loaded &to = loaded_[t];
         to.arrays_used = loads[t].arrays;
         to.stuck_cells = loads[t].stuck_cells;
@@ -98,8 +116,8 @@ void TileBook::add(std::span<const TileShare> shares, uint64_t vectors, uint64_t
 {
     const auto n = static_cast<double>(vectors);
     for (const TileShare &s : shares) {
-        if (s.tile >= running_.size()) continue;
-        Running &to = running_[s.tile];
+        if (s.tile >= tiles_) continue;
+        Running &to = running(s.tile);
         to.add(kActivations, n * static_cast<double>(s.arrays));
         to.add(kConversions, n * static_cast<double>(s.conversions));
         to.add(kMvmNs, n * s.mvm_ns);
@@ -117,10 +135,10 @@ void TileBook::add(std::span<const TileStats> dispatch)
 {
     const arch::Costs &costs = config_.costs;
     const auto ns = [&](uint64_t cycles) { return static_cast<double>(cycles) * costs.cycle_ns; };
-    for (size_t t = 0; t < std::min(dispatch.size(), running_.size()); t++) {
+    for (size_t t = 0; t < std::min(dispatch.size(), tiles_); t++) {
         const TileStats &s = dispatch[t];
         const Energy e = energy_of(s, costs);
-        Running &to = running_[t];
+        Running &to = running(t);
         to.add(kActivations, static_cast<double>(s.array_activations));
         to.add(kConversions, static_cast<double>(s.conversions));
         to.add(kClipped, static_cast<double>(s.clipped));
@@ -143,10 +161,11 @@ void TileBook::add(std::span<const TileStats> dispatch)
 
 void TileBook::read(uint32_t tile, uint64_t clock, drm_acc_tile &out) const
 {
-    const Running &from = running_[tile];
+    const Page *page = pages_[tile / kPageTiles].load(std::memory_order_acquire);
     const auto whole = [](double value) { return static_cast<uint64_t>(std::llround(value)); };
     const auto number = [&](Number which) {
-        return whole(from.numbers[which].load(std::memory_order_relaxed));
+        if (!page) return uint64_t{0};
+        return whole((*page)[tile % kPageTiles].numbers[which].load(std::memory_order_relaxed));
     };
     out.arrays =
         std::min(config_.arrays_per_tile(), config_.arrays - tile * config_.arrays_per_tile());
@@ -168,7 +187,7 @@ void TileBook::read(uint32_t tile, uint64_t clock, drm_acc_tile &out) const
     out.static_pj = number(kStaticPj);
 
     std::lock_guard lock(mutex_);
-    const Loaded &held = loaded_[tile];
+    const Loaded held = tile < loaded_.size() ? loaded_[tile] : Loaded{};
     out.arrays_used = held.arrays_used;
     out.programmings = held.programmings;
     out.row_pulses = held.row_pulses;

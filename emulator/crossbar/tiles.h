@@ -46,8 +46,11 @@ class TileBook
 public:
     // `first_array`: of the slot, as `wear` numbers them.
     TileBook(const Config &config, uint64_t first_array);
+    ~TileBook();
+    TileBook(const TileBook &) = delete;
+    TileBook &operator=(const TileBook &) = delete;
 
-    size_t tiles() const { return running_.size(); }
+    size_t tiles() const { return tiles_; }
 
     // A unit was loaded at `clock` ns of the cells; by tile. unloaded(): nothing is held.
     void loaded(std::span<const TileLoad> loads, const Wear &wear, uint64_t clock);
@@ -95,11 +98,18 @@ private:
         double program_ns = 0, program_pj = 0;
     };
 
+    // A device may have a million tiles of which few are ever used: what they did comes by pages,
+    // each when one of its tiles is first used.
+    static constexpr size_t kPageTiles = 64;
+    using Page = std::array<Running, kPageTiles>;
+    Running &running(size_t tile); // for the writer
+
     const Config &config_;
     const uint64_t first_array_;
-    std::vector<Running> running_;
+    const size_t tiles_;
+    std::vector<std::atomic<Page *>> pages_;
     mutable std::mutex mutex_;
-    std::vector<Loaded> loaded_;
+    std::vector<Loaded> loaded_; // up to the highest tile that was ever loaded
     uint64_t programmed_at_ = 0;
 };
 
