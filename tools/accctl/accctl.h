@@ -58,6 +58,9 @@ int print_json(const Json &json);
 // As print_json, for text that was printed already.
 int finish_output();
 
+// A member that is a whole number.
+uint64_t number(const Json &from, const char *key);
+
 // "1.5 GiB", "12.3 µs", "4.2 nJ".
 std::string bytes_text(uint64_t bytes);
 std::string time_text(uint64_t ns);
@@ -74,6 +77,13 @@ const char *slot_state_name(uint32_t state);
 
 // Opens `uri`, or what libacc prefers if empty. Null after printing why not.
 Device open_device(const std::string &uri);
+
+// The one that --device names, or what libacc prefers. Null after printing why not, with the words
+// of `command` first.
+Device the_device(const Context &context, const char *command);
+
+// Of this program, or its name where the system does not say.
+std::string own_path();
 
 // All of a file, up to 1 GiB. False after printing why not.
 bool read_file(const std::string &path, std::vector<std::byte> &bytes);

@@ -50,11 +50,6 @@ bool clients_json(const Device &device, Json &clients)
     }
 }
 
-uint64_t number(const Json &from, const char *key)
-{
-    return from[key].get<uint64_t>();
-}
-
 void print_list(const Json &clients)
 {
     printf("%6s %8s %8s %6s %10s %6s %10s %10s  %s\n", "client", "pid", "uid", "weight", "memory",
@@ -70,7 +65,7 @@ void print_list(const Json &clients)
                client["self"].get<bool>() ? " (this command)" : "");
 }
 
-void print_show(const Json &client)
+void print_client(const Json &client)
 {
     printf("%-14s %" PRIu64 "%s\n", "client", number(client, "client"),
            client["self"].get<bool>() ? " (this command)" : "");
@@ -105,7 +100,7 @@ bool read_clients(const Context &context, const char *command, Device &device, J
     return device && clients_json(device, clients);
 }
 
-int list(const Context &context)
+int list_clients(const Context &context)
 {
     Device device;
     Json clients;
@@ -117,7 +112,7 @@ int list(const Context &context)
     return finish_output();
 }
 
-int show(const Context &context, uint64_t id)
+int show_client(const Context &context, uint64_t id)
 {
     Device device;
     Json clients;
@@ -127,7 +122,7 @@ int show(const Context &context, uint64_t id)
         if (number(client, "client") != id) continue;
         client["uri"] = acc_device_uri(device.get());
         if (context.json) return print_json(client);
-        print_show(client);
+        print_client(client);
         return finish_output();
     }
     return fail("client show: expected one of " + std::to_string(clients.size()) +
@@ -142,12 +137,13 @@ void add_client_commands(CLI::App &app, Context &context)
     client->require_subcommand(1);
     CLI::App *list_command =
         client->add_subcommand("list", "Every open of the device that may be seen: who, how much");
-    list_command->callback([&context] { context.command = [&context] { return list(context); }; });
+    list_command->callback(
+        [&context] { context.command = [&context] { return list_clients(context); }; });
     CLI::App *show_command = client->add_subcommand("show", "One of them");
     auto id = std::make_shared<uint64_t>(0);
     show_command->add_option("ID", *id, "Number of the client, from client list")->required();
     show_command->callback(
-        [&context, id] { context.command = [&context, id] { return show(context, *id); }; });
+        [&context, id] { context.command = [&context, id] { return show_client(context, *id); }; });
 }
 
 } // namespace acc::ctl

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,6 +75,28 @@ int print_json(const Json &json)
     const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace);
     puts(text.c_str());
     return finish_output();
+}
+
+uint64_t number(const Json &from, const char *key)
+{
+    return from[key].get<uint64_t>();
+}
+
+Device the_device(const Context &context, const char *command)
+{
+    if (context.devices.size() > 1) {
+        fail(std::string(command) + ": expected one --device; found " +
+             std::to_string(context.devices.size()));
+        return Device();
+    }
+    return open_device(context.devices.empty() ? "" : context.devices[0]);
+}
+
+std::string own_path()
+{
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
+    return error ? "accctl" : path.string();
 }
 
 std::string bytes_text(uint64_t bytes)

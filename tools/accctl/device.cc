@@ -56,7 +56,7 @@ Json list_entry(const std::string &uri)
         {"slots", info.slots}, {"features", features_json(info.features)}, {"config", info.config}};
 }
 
-int list(const Context &context)
+int list_devices(const Context &context)
 {
     std::vector<std::string> uris = context.devices;
     if (uris.empty()) {
@@ -174,7 +174,7 @@ void print_list(const char *title, const Json &lines)
     }
 }
 
-void print_show(const Json &d)
+void print_device(const Json &d)
 {
     const auto text = [&](const char *key) { return d[key].get<std::string>(); };
     const Json &limits = d["limits"];
@@ -241,7 +241,7 @@ void print_show(const Json &d)
                bytes_text(number(host, "memory_bytes")).c_str());
 }
 
-int show(const Context &context, const std::string &uri)
+int show_device(const Context &context, const std::string &uri)
 {
     const Device device = open_device(uri);
     if (!device) return exit_failure;
@@ -280,7 +280,7 @@ int show(const Context &context, const std::string &uri)
         {"host", host_json()},
     };
     if (context.json) return print_json(json);
-    print_show(json);
+    print_device(json);
     return finish_output();
 }
 
@@ -291,7 +291,8 @@ void add_device_commands(CLI::App &app, Context &context)
     CLI::App *device = app.add_subcommand("device", "List and show devices");
     device->require_subcommand(1);
     CLI::App *list_command = device->add_subcommand("list", "Every device that can be opened here");
-    list_command->callback([&context] { context.command = [&context] { return list(context); }; });
+    list_command->callback(
+        [&context] { context.command = [&context] { return list_devices(context); }; });
     CLI::App *show_command = device->add_subcommand(
         "show",
         "A device: what is modelled and what isn't, slots, counters, limits, clock, faults");
@@ -302,7 +303,7 @@ void add_device_commands(CLI::App &app, Context &context)
                      std::to_string(context.devices.size()));
                 return static_cast<int>(exit_usage);
             }
-            return show(context, context.devices.empty() ? "" : context.devices[0]);
+            return show_device(context, context.devices.empty() ? "" : context.devices[0]);
         };
     });
 }

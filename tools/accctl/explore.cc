@@ -35,7 +35,7 @@ namespace
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct ExploreOptions {
     std::string model, arch, data, labels, calibrate, out = "explore", accc, title;
     std::string samples; // of `data`: the file that is read
     std::vector<std::string> vary, set;
@@ -75,7 +75,7 @@ bool start(const std::vector<std::string> &command, Child &child)
     return false;
 }
 
-std::string text_of(const std::string &path)
+std::string contents_of(const std::string &path)
 {
     std::ifstream file(path);
     std::stringstream text;
@@ -106,15 +106,8 @@ private:
     std::string path_;
 };
 
-std::string own_path()
-{
-    std::error_code error;
-    const fs::path path = fs::read_symlink("/proc/self/exe", error);
-    return error ? "accctl" : path.string();
-}
-
 // The compiler: named, or installed beside this program, or where a build has it, or in PATH.
-std::string compiler(const Options &options)
+std::string compiler(const ExploreOptions &options)
 {
     if (!options.accc.empty()) return options.accc;
     const fs::path here = fs::path(own_path()).parent_path();
@@ -123,7 +116,7 @@ std::string compiler(const Options &options)
     return "accc";
 }
 
-bool compile(const Options &options, const Scratch &scratch, std::string &program)
+bool compile(const ExploreOptions &options, const Scratch &scratch, std::string &program)
 {
     if (options.model.ends_with(".accx")) {
         program = options.model;
@@ -142,7 +135,7 @@ bool compile(const Options &options, const Scratch &scratch, std::string &progra
     int status = 0;
     waitpid(child.pid, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
-    fail(options.model + ": " + one_line(text_of(child.errors)));
+    fail(options.model + ": " + one_line(contents_of(child.errors)));
     return false;
 }
 
@@ -164,7 +157,7 @@ std::vector<Json> combinations(const std::vector<Axis> &axes)
 }
 
 // What makes two points the same: everything that their results depend on.
-std::string identity(const Options &options, const Json &point)
+std::string identity(const ExploreOptions &options, const Json &point)
 {
     const auto stamp = [](const std::string &path) {
         std::error_code error;
@@ -180,7 +173,8 @@ std::string identity(const Options &options, const Json &point)
     return all.dump();
 }
 
-std::string device_of(const Options &options, const std::vector<Axis> &axes, const Json &point)
+std::string device_of(const ExploreOptions &options, const std::vector<Axis> &axes,
+                      const Json &point)
 {
     std::string text = options.arch.empty() ? "" : "arch=" + options.arch;
     const auto add = [&](const std::string &option) { text += (text.empty() ? "" : ",") + option; };
@@ -192,7 +186,7 @@ std::string device_of(const Options &options, const std::vector<Axis> &axes, con
 }
 
 // The arch of a point, for its tiles. Keys that are the device's alone change none.
-uint64_t tiles_of(const Options &options, const std::vector<Axis> &axes, const Json &point,
+uint64_t tiles_of(const ExploreOptions &options, const std::vector<Axis> &axes, const Json &point,
                   uint64_t arrays)
 {
     arch::Arch arch;
@@ -238,7 +232,7 @@ Json accuracy_of(const std::string &outputs, const Npy &labels)
 }
 
 // Whether a point has time and energy alone: what comes out of its devices says nothing.
-bool timing_only(const Options &options, const Json &point)
+bool timing_only(const ExploreOptions &options, const Json &point)
 {
     const std::string key = "timing_only";
     if (point.contains(key)) return point[key] == "1";
@@ -249,12 +243,12 @@ bool timing_only(const Options &options, const Json &point)
 }
 
 // What a run said, as the results of its point.
-Json result_of(const Options &options, const std::vector<Axis> &axes, const Child &child,
+Json result_of(const ExploreOptions &options, const std::vector<Axis> &axes, const Child &child,
                int status, Json point, const Npy &labels)
 {
-    const Json run = Json::parse(text_of(child.output), nullptr, false);
+    const Json run = Json::parse(contents_of(child.output), nullptr, false);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || run.is_discarded()) {
-        point["error"] = one_line(text_of(child.errors));
+        point["error"] = one_line(contents_of(child.errors));
         return point;
     }
     const double samples = std::max(1.0, run["samples"].get<double>());
@@ -279,7 +273,7 @@ Json result_of(const Options &options, const std::vector<Axis> &axes, const Chil
 class Explorer
 {
 public:
-    Explorer(const Options &options, std::vector<Axis> axes, Npy labels)
+    Explorer(const ExploreOptions &options, std::vector<Axis> axes, Npy labels)
         : options_(options), axes_(std::move(axes)), labels_(std::move(labels)),
           points_(combinations(axes_)), results_(points_.size())
     {
@@ -417,7 +411,7 @@ private:
                 std::string(width - filled, '.').c_str(), done(), all());
     }
 
-    const Options &options_;
+    const ExploreOptions &options_;
     const std::vector<Axis> axes_;
     const Npy labels_;
     const std::vector<Json> points_;
@@ -426,7 +420,7 @@ private:
     size_t resumed_ = 0;
 };
 
-int explore(const Context &context, const Options &given)
+int explore(const Context &context, const ExploreOptions &given)
 {
     std::vector<Axis> axes;
     std::string why;
@@ -443,7 +437,7 @@ int explore(const Context &context, const Options &given)
             return fail("--set " + option + ": expected key=value"), exit_usage;
     const Scratch scratch;
     if (!scratch.made()) return fail("expected a temporary folder; found none");
-    Options options = given;
+    ExploreOptions options = given;
     // What identifies a point is the file that was named; what a run reads are its arrays.
     options.samples = options.data;
     Npy labels;
@@ -540,7 +534,7 @@ void add_explore_command(CLI::App &app, Context &context)
 {
     CLI::App *command = app.add_subcommand(
         "explore", "Run a network on crossbars that differ, and compare what it comes to");
-    auto o = std::make_shared<Options>();
+    auto o = std::make_shared<ExploreOptions>();
     command->add_option("MODEL", o->model, "An ONNX model, or a program with one (.accx)")
         ->required()
         ->type_name("");

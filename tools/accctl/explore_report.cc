@@ -21,7 +21,7 @@ constexpr std::array kMetrics = {"accuracy", "latency_us", "energy_nj",
 constexpr std::array kColours = {"#1b6ca8", "#d1495b", "#2e8b57", "#8e5ea2",
                                  "#c77d0a", "#3f3f3f", "#00939c", "#a0522d"};
 
-std::string number(double value)
+std::string number_text(double value)
 {
     std::array<char, 40> text = {};
     snprintf(text.data(), text.size(), "%.6g", value);
@@ -32,7 +32,7 @@ std::string cell(const Json &point, const char *key)
 {
     if (!point.contains(key) || point[key].is_null()) return "";
     return point[key].is_string() ? point[key].get<std::string>()
-                                  : number(point[key].get<double>());
+                                  : number_text(point[key].get<double>());
 }
 
 struct Dot {
@@ -89,22 +89,22 @@ std::string draw(const Plot &plot)
     const double legend =
         18.0 * static_cast<double>(plot.series.size() > 1 ? plot.series.size() : 0);
     std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 " +
-                      number(height + legend) +
+                      number_text(height + legend) +
                       "\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" "
                       "height=\"100%\" fill=\"#fff\"/>\n";
     const auto text = [&](double x, double y, const char *anchor, const std::string &what,
                           const std::string &more = "") {
-        svg += "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor +
-               "\"" + more + ">" + escaped(what) + "</text>\n";
+        svg += "<text x=\"" + number_text(x) + "\" y=\"" + number_text(y) + "\" text-anchor=\"" +
+               anchor + "\"" + more + ">" + escaped(what) + "</text>\n";
     };
     text(width / 2, 22, "middle", plot.title, " font-size=\"15\"");
     text(width / 2, height - 14, "middle", plot.x_name);
     text(16, height / 2, "middle", plot.y_name,
-         " transform=\"rotate(-90 16 " + number(height / 2) + ")\"");
+         " transform=\"rotate(-90 16 " + number_text(height / 2) + ")\"");
     for (const double t : ticks(y0, y1, 6)) {
-        svg += "<path d=\"M" + number(left) + " " + number(py(t)) + "H" + number(width - right) +
-               "\" stroke=\"#ddd\"/>\n";
-        text(left - 6, py(t) + 4, "end", number(t));
+        svg += "<path d=\"M" + number_text(left) + " " + number_text(py(t)) + "H" +
+               number_text(width - right) + "\" stroke=\"#ddd\"/>\n";
+        text(left - 6, py(t) + 4, "end", number_text(t));
     }
     std::vector<double> marks;
     if (plot.log_x)
@@ -113,19 +113,20 @@ std::string draw(const Plot &plot)
     else
         marks = ticks(x0, x1, 8);
     for (const double t : marks) {
-        svg += "<path d=\"M" + number(px(t)) + " " + number(top) + "V" + number(height - bottom) +
-               "\" stroke=\"#eee\"/>\n";
-        text(px(t), height - bottom + 18, "middle", number(t));
+        svg += "<path d=\"M" + number_text(px(t)) + " " + number_text(top) + "V" +
+               number_text(height - bottom) + "\" stroke=\"#eee\"/>\n";
+        text(px(t), height - bottom + 18, "middle", number_text(t));
     }
-    svg += "<path d=\"M" + number(left) + " " + number(top) + "V" + number(height - bottom) + "H" +
-           number(width - right) + "\" fill=\"none\" stroke=\"#333\"/>\n";
+    svg += "<path d=\"M" + number_text(left) + " " + number_text(top) + "V" +
+           number_text(height - bottom) + "H" + number_text(width - right) +
+           "\" fill=\"none\" stroke=\"#333\"/>\n";
     for (size_t k = 0; k < plot.series.size(); k++) {
         const Series &s = plot.series[k];
         const std::string colour = kColours[k % kColours.size()];
         std::string path;
         for (const Dot &d : s.dots) {
-            path += (path.empty() ? "M" : "L") + number(px(d.x)) + " " + number(py(d.y));
-            svg += "<circle cx=\"" + number(px(d.x)) + "\" cy=\"" + number(py(d.y)) +
+            path += (path.empty() ? "M" : "L") + number_text(px(d.x)) + " " + number_text(py(d.y));
+            svg += "<circle cx=\"" + number_text(px(d.x)) + "\" cy=\"" + number_text(py(d.y)) +
                    "\" r=\"3\" fill=\"" + colour + "\"/>\n";
         }
         if (s.line && s.dots.size() > 1)
@@ -133,7 +134,7 @@ std::string draw(const Plot &plot)
                    "\" stroke-width=\"1.5\"/>\n";
         if (plot.series.size() > 1) {
             const double y = height + 18.0 * static_cast<double>(k);
-            svg += "<rect x=\"" + number(left) + "\" y=\"" + number(y - 9) +
+            svg += "<rect x=\"" + number_text(left) + "\" y=\"" + number_text(y - 9) +
                    "\" width=\"10\" height=\"10\" fill=\"" + colour + "\"/>\n";
             text(left + 16, y, "start", s.name);
         }

@@ -25,7 +25,7 @@ namespace
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct CompareOptions {
     std::string model, compiler;
     std::vector<std::string> inputs, calibrate, shapes;
     double threshold = 20;
@@ -77,15 +77,8 @@ bool run_child(const std::vector<std::string> &arguments)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-std::string own_path()
-{
-    std::error_code error;
-    const fs::path self = fs::read_symlink("/proc/self/exe", error);
-    return error ? "accctl" : self.string();
-}
-
 // The compiler beside this program, else the one that PATH has.
-std::string compiler_of(const Options &options)
+std::string compiler_of(const CompareOptions &options)
 {
     if (!options.compiler.empty()) return options.compiler;
     const fs::path folder = fs::path(own_path()).parent_path();
@@ -102,7 +95,7 @@ struct Values {
 };
 
 // Compiles with every layer an output, and runs it.
-bool compute(const Context &context, const Options &options, const Folder &folder,
+bool compute(const Context &context, const CompareOptions &options, const Folder &folder,
              const std::string &target, Values &all)
 {
     const std::string program = folder.file(target + ".accx");
@@ -156,16 +149,16 @@ bool compute(const Context &context, const Options &options, const Folder &folde
     return true;
 }
 
-struct Row {
+struct LayerRow {
     std::string name;
     size_t count = 0;
     double max_error = 0, mean_error = 0, sqnr_db = 0;
 };
 
-Row compare(const std::string &name, const std::vector<float> &wanted,
-            const std::vector<float> &found)
+LayerRow compare(const std::string &name, const std::vector<float> &wanted,
+                 const std::vector<float> &found)
 {
-    Row row{name, wanted.size()};
+    LayerRow row{name, wanted.size()};
     double signal = 0, noise = 0;
     for (size_t i = 0; i < wanted.size(); ++i) {
         const double w = static_cast<double>(wanted[i]), off = w - static_cast<double>(found[i]);
@@ -178,7 +171,7 @@ Row compare(const std::string &name, const std::vector<float> &wanted,
     return row;
 }
 
-int compare_model(const Context &context, const Options &options)
+int compare_model(const Context &context, const CompareOptions &options)
 {
     const Folder folder;
     if (!folder.good()) return fail("expected a temporary folder; found none");
@@ -186,7 +179,7 @@ int compare_model(const Context &context, const Options &options)
     if (!compute(context, options, folder, "host", exact) ||
         !compute(context, options, folder, "device", device))
         return exit_failure;
-    std::vector<Row> rows;
+    std::vector<LayerRow> rows;
     for (size_t i = 0; i < exact.names.size(); ++i) {
         const auto it = std::find(device.names.begin(), device.names.end(), exact.names[i]);
         if (it == device.names.end()) continue;
@@ -195,11 +188,12 @@ int compare_model(const Context &context, const Options &options)
         rows.push_back(compare(exact.names[i], exact.values[i], found));
     }
     if (rows.empty()) return fail("expected layers of floats to compare; found none");
-    const auto bad = std::find_if(rows.begin(), rows.end(),
-                                  [&](const Row &row) { return row.sqnr_db < options.threshold; });
+    const auto bad = std::find_if(rows.begin(), rows.end(), [&](const LayerRow &row) {
+        return row.sqnr_db < options.threshold;
+    });
     if (context.json) {
         Json layers = Json::array();
-        for (const Row &row : rows)
+        for (const LayerRow &row : rows)
             layers.push_back({{"layer", row.name},
                               {"values", row.count},
                               {"max_error", row.max_error},
@@ -211,7 +205,7 @@ int compare_model(const Context &context, const Options &options)
                            {"layers", layers}});
     }
     printf("%-40s %10s %12s %12s %9s\n", "layer", "values", "max error", "mean error", "SQNR dB");
-    for (const Row &row : rows)
+    for (const LayerRow &row : rows)
         printf("%-40s %10zu %12.4g %12.4g %9.1f%s\n", one_line(row.name).c_str(), row.count,
                row.max_error, row.mean_error, row.sqnr_db,
                row.sqnr_db < options.threshold ? "  <" : "");
@@ -230,7 +224,7 @@ void add_model_command(CLI::App &app, Context &context)
     model->require_subcommand(1);
     CLI::App *command = model->add_subcommand(
         "compare", "Compare each layer in float on the host with the engines");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<CompareOptions>();
     command->add_option("MODEL", options->model, "A model that accc reads")
         ->required()
         ->type_name("");

@@ -13,7 +13,7 @@ namespace acc::ctl
 namespace
 {
 
-struct Options {
+struct ProgramOptions {
     std::string file;
     bool report = false;
 };
@@ -156,7 +156,7 @@ void print_program(const Json &image)
     }
 }
 
-int show(const Context &context, const Options &options)
+int show_program(const Context &context, const ProgramOptions &options)
 {
     std::vector<std::byte> bytes;
     Json image;
@@ -184,11 +184,11 @@ void add_program_commands(CLI::App &app, Context &context)
     CLI::App *program = app.add_subcommand("program", "Show program files");
     program->require_subcommand(1);
     CLI::App *command = program->add_subcommand("show", "What an .accx file holds");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ProgramOptions>();
     command->add_option("FILE", options->file, "A program, .accx")->required()->type_name("");
     command->add_flag("--report", options->report, "The compiler's placement report instead");
     command->callback([&context, options] {
-        context.command = [&context, options] { return show(context, *options); };
+        context.command = [&context, options] { return show_program(context, *options); };
     });
 }
 

@@ -15,22 +15,11 @@ namespace acc::ctl
 namespace
 {
 
-struct Options {
+struct RegionOptions {
     uint32_t region = 0;
     std::string file, kernel;
     double seconds = -1;
 };
-
-// Null after printing why not.
-Device the_device(const Context &context, const char *command)
-{
-    if (context.devices.size() > 1) {
-        fail(std::string("region ") + command + ": expected one --device; found " +
-             std::to_string(context.devices.size()));
-        return Device();
-    }
-    return open_device(context.devices.empty() ? "" : context.devices[0]);
-}
 
 // False after printing why not.
 bool read_slot(const Device &device, uint32_t index, acc_slot_info &slot)
@@ -58,11 +47,6 @@ Json slot_json(const acc_slot_info &slot, uint32_t index)
             {"resident", slot.resident}};
 }
 
-uint64_t number(const Json &from, const char *key)
-{
-    return from[key].get<uint64_t>();
-}
-
 void print_head()
 {
     printf("%6s %-9s %5s %9s %9s %4s %6s %10s %10s %10s  %s\n", "region", "state", "class",
@@ -80,9 +64,9 @@ void print_slot(const Json &s)
            one_line(s["resident"].get<std::string>()).c_str());
 }
 
-int list(const Context &context)
+int list_regions(const Context &context)
 {
-    const Device device = the_device(context, "list");
+    const Device device = the_device(context, "region list");
     if (!device) return exit_failure;
     Json regions = Json::array();
     acc_slot_info slot = ACC_INIT(acc_slot_info);
@@ -126,9 +110,9 @@ int trace_json(const Device &device, uint32_t region, Json &decisions)
     }
 }
 
-int show(const Context &context, const Options &options)
+int show_region(const Context &context, const RegionOptions &options)
 {
-    const Device device = the_device(context, "show");
+    const Device device = the_device(context, "region show");
     acc_slot_info slot;
     if (!device || !read_slot(device, options.region, slot)) return exit_failure;
     Json json = slot_json(slot, options.region);
@@ -175,9 +159,9 @@ void hold(double seconds)
 }
 
 // Loads the units of a program, or pins them; tells where they are.
-int load(const Context &context, const Options &options, bool pin)
+int load(const Context &context, const RegionOptions &options, bool pin)
 {
-    const Device device = the_device(context, pin ? "pin" : "load");
+    const Device device = the_device(context, pin ? "region pin" : "region load");
     std::vector<std::byte> image;
     if (!device || !read_file(options.file, image)) return exit_failure;
     acc_program *made = nullptr;
@@ -222,9 +206,9 @@ int load(const Context &context, const Options &options, bool pin)
     return exit_ok;
 }
 
-int empty(const Context &context, const Options &options, bool blank)
+int empty(const Context &context, const RegionOptions &options, bool blank)
 {
-    const Device device = the_device(context, blank ? "blank" : "evict");
+    const Device device = the_device(context, blank ? "region blank" : "region evict");
     acc_slot_info slot;
     if (!device || !read_slot(device, options.region, slot)) return exit_failure;
     const std::string which = "region " + std::to_string(options.region);
@@ -251,10 +235,10 @@ void add_region_commands(CLI::App &app, Context &context)
         app.add_subcommand("region", "Regions (slots): what is where and why, and changes of it");
     region->require_subcommand(1);
     const auto add = [&](const char *name, const char *help,
-                         int (*run)(const Context &, const Options &), bool of_region,
+                         int (*run)(const Context &, const RegionOptions &), bool of_region,
                          bool of_file) {
         CLI::App *command = region->add_subcommand(name, help);
-        auto options = std::make_shared<Options>();
+        auto options = std::make_shared<RegionOptions>();
         if (of_region)
             command->add_option("REGION", options->region, "Number, from region list")->required();
         if (of_file) {
@@ -275,22 +259,22 @@ void add_region_commands(CLI::App &app, Context &context)
         });
     };
     add(
-        "list", "Every region", [](const Context &c, const Options &) { return list(c); }, false,
-        false);
-    add("show", "A region, and every decision about it that is kept, the newest first", show, true,
-        false);
+        "list", "Every region",
+        [](const Context &c, const RegionOptions &) { return list_regions(c); }, false, false);
+    add("show", "A region, and every decision about it that is kept, the newest first", show_region,
+        true, false);
     add(
         "load", "Loads a program's units, as a hint, and holds it",
-        [](const Context &c, const Options &o) { return load(c, o, false); }, false, true);
+        [](const Context &c, const RegionOptions &o) { return load(c, o, false); }, false, true);
     add(
         "pin", "Loads and pins a program's units, and holds it",
-        [](const Context &c, const Options &o) { return load(c, o, true); }, false, true);
+        [](const Context &c, const RegionOptions &o) { return load(c, o, true); }, false, true);
     add(
         "evict", "Empties a region that holds an unpinned unit",
-        [](const Context &c, const Options &o) { return empty(c, o, false); }, true, false);
+        [](const Context &c, const RegionOptions &o) { return empty(c, o, false); }, true, false);
     add(
         "blank", "Empties a region whatever it holds; ends its pins and its fault",
-        [](const Context &c, const Options &o) { return empty(c, o, true); }, true, false);
+        [](const Context &c, const RegionOptions &o) { return empty(c, o, true); }, true, false);
 }
 
 } // namespace acc::ctl

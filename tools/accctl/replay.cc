@@ -14,22 +14,22 @@ namespace acc::ctl
 namespace
 {
 
-struct Options {
+struct ReplayOptions {
     std::string file, set = "seconds", decisions;
     uint64_t seed = 1;
     bool write = false;
 };
 
-struct Row {
+struct PolicyRow {
     const char *name;
     policy::Manner manner;
 };
 
 // What is compared. `keeps_slot` is how managers without reuse pipeline a batch: who let a
 // slot go would have to load again.
-const std::vector<Row> &rows()
+const std::vector<PolicyRow> &policy_rows()
 {
-    static const std::vector<Row> all = {
+    static const std::vector<PolicyRow> all = {
         {"fcfs", {"fcfs", false, false}},        {"rr", {"rr", false, false}},
         {"lru", {"lru", false, false}},          {"fcfs-reuse", {"fcfs-reuse", false, false}},
         {"fewest", {"fewest", false, false}},    {"fcfs-pipelined", {"fcfs", true, true}},
@@ -39,7 +39,7 @@ const std::vector<Row> &rows()
     return all;
 }
 
-bool read_trace(const Options &options, policy::Trace &trace)
+bool read_trace(const ReplayOptions &options, policy::Trace &trace)
 {
     if (options.file.empty()) {
         auto made = policy::generate_trace(options.set, options.seed);
@@ -63,9 +63,9 @@ bool read_trace(const Options &options, policy::Trace &trace)
     return true;
 }
 
-int print_decisions(const policy::Trace &trace, const Options &options)
+int print_decisions(const policy::Trace &trace, const ReplayOptions &options)
 {
-    for (const Row &row : rows()) {
+    for (const PolicyRow &row : policy_rows()) {
         if (row.name != options.decisions) continue;
         printf("%12s %4s %4s %4s %-9s %-14s %4s  %s\n", "time", "seq", "app", "task", "what", "why",
                "slot", "evicts role");
@@ -81,7 +81,7 @@ int print_decisions(const policy::Trace &trace, const Options &options)
         return outcome ? finish_output() : fail("replay: tasks wait for each other for ever");
     }
     std::string names;
-    for (const Row &row : rows())
+    for (const PolicyRow &row : policy_rows())
         names += (names.empty() ? "" : ", ") + std::string(row.name);
     fail("replay --decisions: expected one of " + names + "; found " + options.decisions);
     return exit_usage;
@@ -103,7 +103,7 @@ int compare(const policy::Trace &trace, const Context &context)
                          {"loads", std::move(loads)},
                          {"makespan_s", std::move(makespan)}});
     };
-    for (const Row &row : rows()) {
+    for (const PolicyRow &row : policy_rows()) {
         const auto outcome = policy::replay(trace, row.manner);
         if (!outcome)
             return fail("replay: " + std::string(row.name) +
@@ -145,7 +145,7 @@ int compare(const policy::Trace &trace, const Context &context)
     return finish_output();
 }
 
-int run(const Context &context, const Options &options)
+int replay_trace(const Context &context, const ReplayOptions &options)
 {
     policy::Trace trace;
     if (!read_trace(options, trace)) return exit_failure;
@@ -162,7 +162,7 @@ void add_replay_command(CLI::App &app, Context &context)
 {
     CLI::App *command = app.add_subcommand(
         "replay", "Replays a trace of applications against the policies of slots");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ReplayOptions>();
     CLI::Option *file =
         command->add_option("TRACE", options->file, "A trace; default: one is generated")
             ->type_name("");
@@ -177,7 +177,7 @@ void add_replay_command(CLI::App &app, Context &context)
                      "Prints every decision of one line instead: what, why, where")
         ->type_name("NAME");
     command->callback([&context, options] {
-        context.command = [&context, options] { return run(context, *options); };
+        context.command = [&context, options] { return replay_trace(context, *options); };
     });
 }
 

@@ -13,13 +13,13 @@ namespace acc::ctl
 namespace
 {
 
-struct Options {
+struct RoleOptions {
     role::BuildOptions build;
     std::string file, key, keys;
     bool system = false;
 };
 
-int build(const Context &context, const Options &options)
+int build(const Context &context, const RoleOptions &options)
 {
     std::string why;
     const auto built = role::build(options.build, why);
@@ -45,7 +45,7 @@ int build(const Context &context, const Options &options)
     return finish_output();
 }
 
-int sign(const Context &context, const Options &options)
+int sign(const Context &context, const RoleOptions &options)
 {
     std::string why;
     const auto key = role::sign_file(options.file, options.key, why);
@@ -63,7 +63,7 @@ const char *verdict_text(const role::Verdict &verdict)
                            : "signed by a key that is not trusted here";
 }
 
-int verify(const Context &context, const Options &options)
+int verify(const Context &context, const RoleOptions &options)
 {
     std::string why;
     const auto verdict = role::verify_file(options.file, options.keys, why);
@@ -83,7 +83,7 @@ int verify(const Context &context, const Options &options)
     return printed ? printed : status;
 }
 
-int trust(const Context &context, const Options &options)
+int trust(const Context &context, const RoleOptions &options)
 {
     std::string why;
     const auto where = role::trust(options.file, options.system, why);
@@ -93,7 +93,7 @@ int trust(const Context &context, const Options &options)
     return finish_output();
 }
 
-int new_key(const Context &context, const Options &options)
+int new_key(const Context &context, const RoleOptions &options)
 {
     std::string why;
     const auto key = role::new_key(options.file, why);
@@ -103,7 +103,7 @@ int new_key(const Context &context, const Options &options)
     return finish_output();
 }
 
-int show(const Context &context, const Options &options)
+int show_role(const Context &context, const RoleOptions &options)
 {
     std::vector<std::byte> bytes;
     Json image;
@@ -144,9 +144,9 @@ void add_role_commands(CLI::App &app, Context &context)
 {
     CLI::App *noun = app.add_subcommand("role", "Build, sign and trust roles of the FPGA");
     noun->require_subcommand(1);
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RoleOptions>();
     const auto add = [&](const char *name, const char *text,
-                         int (*run)(const Context &, const Options &)) {
+                         int (*run)(const Context &, const RoleOptions &)) {
         CLI::App *command = noun->add_subcommand(name, text);
         command->callback([&context, options, run] {
             context.command = [&context, options, run] { return run(context, *options); };
@@ -178,7 +178,7 @@ void add_role_commands(CLI::App &app, Context &context)
     command->add_flag("--system", options->system, "For devices of all users: /etc/acc/keys");
     command = add("key", "Make a new pair of keys", new_key);
     file(command, "Where: FILE.key and FILE.pub");
-    command = add("show", "What a role is and who signed it", show);
+    command = add("show", "What a role is and who signed it", show_role);
     file(command, "A program, .accx");
     command->add_option("--keys", options->keys, "A folder of trusted keys instead");
 }

@@ -20,7 +20,7 @@ namespace acc::ctl
 namespace
 {
 
-struct Options {
+struct RunOptions {
     std::string file;
     std::vector<std::string> inputs;  // in the model's order
     std::vector<std::string> outputs; // likewise; fewer than the model has are written
@@ -162,7 +162,7 @@ bool open_devices(const Context &context, const Json &image, std::vector<Device>
 }
 
 // Samples of an input from an image or a folder of images; `tensor` is what the program says of it.
-bool read_images(const Options &options, const std::string &path, const Json &tensor, Npy &array)
+bool read_images(const RunOptions &options, const std::string &path, const Json &tensor, Npy &array)
 {
     const auto dims = tensor["dims"].get<std::vector<uint32_t>>();
     const std::string type = tensor["type"].get<std::string>();
@@ -195,7 +195,7 @@ bool read_images(const Options &options, const std::string &path, const Json &te
     return true;
 }
 
-bool read_inputs(const Options &options, const Json &inputs, std::vector<Npy> &arrays,
+bool read_inputs(const RunOptions &options, const Json &inputs, std::vector<Npy> &arrays,
                  std::vector<std::string> &names)
 {
     for (const std::string &path : options.inputs) {
@@ -255,7 +255,7 @@ bool order_inputs(const std::vector<acc_tensor_info> &inputs, std::vector<Npy> &
 }
 
 // Checks arrays and paths against the network's inputs and outputs.
-bool check_tensors(const Options &options, const std::vector<Npy> &arrays,
+bool check_tensors(const RunOptions &options, const std::vector<Npy> &arrays,
                    const std::vector<acc_tensor_info> &inputs, size_t outputs)
 {
     const auto refuse = [](const std::string &text) {
@@ -339,7 +339,7 @@ acc_device_counters difference(const Counters &c)
     return d;
 }
 
-int report(const Context &context, const Options &options, const Json &image,
+int report(const Context &context, const RunOptions &options, const Json &image,
            const std::vector<acc_tensor_info> &outputs, const acc_model *model,
            const std::vector<Counters> &counters)
 {
@@ -389,7 +389,7 @@ int report(const Context &context, const Options &options, const Json &image,
     return finish_output();
 }
 
-int run(const Context &context, const Options &options)
+int run_model(const Context &context, const RunOptions &options)
 {
     std::vector<std::byte> bytes;
     Json image;
@@ -465,7 +465,7 @@ void add_run_command(CLI::App &app, Context &context)
 {
     CLI::App *command =
         app.add_subcommand("run", "Run a compiled network over .npy files or images");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RunOptions>();
     command->add_option("FILE", options->file, "A program with a model, .accx")
         ->required()
         ->type_name("");
@@ -489,7 +489,7 @@ void add_run_command(CLI::App &app, Context &context)
         ->type_name("N")
         ->check(CLI::Range(1, 65536));
     command->callback([&context, options] {
-        context.command = [&context, options] { return run(context, *options); };
+        context.command = [&context, options] { return run_model(context, *options); };
     });
 }
 

@@ -18,7 +18,7 @@ namespace acc::ctl
 namespace
 {
 
-struct Options {
+struct TileOptions {
     bool all = false;
     std::string duration;
 };
@@ -116,7 +116,7 @@ void print_parts(const char *what, const acc_tile_info &total, std::span<const M
                &m == &members.back() ? "\n" : ",");
 }
 
-int stats(const Context &context, const Options &options)
+int stats(const Context &context, const TileOptions &options)
 {
     const Device device = the_device(context, "tile stats");
     if (!device) return exit_failure;
@@ -165,7 +165,7 @@ int stats(const Context &context, const Options &options)
     return finish_output();
 }
 
-int age(const Context &context, const Options &options)
+int age(const Context &context, const TileOptions &options)
 {
     uint64_t ns = 0;
     std::string why;
@@ -183,16 +183,6 @@ int age(const Context &context, const Options &options)
 }
 
 } // namespace
-
-Device the_device(const Context &context, const char *command)
-{
-    if (context.devices.size() > 1) {
-        fail(std::string(command) + ": expected one --device; found " +
-             std::to_string(context.devices.size()));
-        return Device();
-    }
-    return open_device(context.devices.empty() ? "" : context.devices[0]);
-}
 
 bool parse_duration(const std::string &text, uint64_t &ns, std::string &why)
 {
@@ -228,7 +218,7 @@ void add_tile_commands(CLI::App &app, Context &context)
 {
     CLI::App *noun = app.add_subcommand("tile", "Tiles of a crossbar: activity, wear, age");
     noun->require_subcommand(1);
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<TileOptions>();
     CLI::App *command = noun->add_subcommand(
         "stats", "Show what each tile has done since the device came up, its wear and its cells");
     command->add_flag("--all", options->all, "Tiles that have done nothing too");

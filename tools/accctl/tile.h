@@ -15,9 +15,6 @@ namespace acc::ctl
 // anything else, and for more than 2^63 ns.
 bool parse_duration(const std::string &text, uint64_t &ns, std::string &why);
 
-// The device of a command that takes one. Null after printing why not.
-Device the_device(const Context &context, const char *command);
-
 void add_picture_command(CLI::App &noun, Context &context);
 
 } // namespace acc::ctl

@@ -25,7 +25,7 @@ namespace
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct PictureOptions {
     std::string file, out = "tiles";
 };
 
@@ -162,7 +162,7 @@ bool draw(const std::string &path, const Tile &tile, const Geometry &g,
     return write_png(path, width, height, rgb);
 }
 
-std::string text_of(double value)
+std::string plain_text(double value)
 {
     std::array<char, 40> text = {};
     snprintf(text.data(), text.size(), "%.4g", value);
@@ -278,12 +278,12 @@ bool write_page(const std::string &path, const std::string &title, const Json &r
             "6px}</style>\n<h1>"
          << escaped(title) << "</h1>\n<p>Conductance: 0<span class=\"bar\" style=\"background:"
          << "linear-gradient(90deg,#000004,#57106e,#bc3754,#f98e09,#fcffa4)\"></span>"
-         << text_of(most) << " µS. Error: " << text_of(-worst)
+         << plain_text(most) << " µS. Error: " << plain_text(-worst)
          << "<span class=\"bar\" style=\"background:linear-gradient(90deg,#2166ac,#f7f7f7,#b2182b)"
             "\"></span>"
-         << text_of(worst) << " µS. A pixel is a cell, arrays are side by side in their order; "
-         << report["cells"] << " cells, mean error " << text_of(report["error_mean_us"])
-         << " µS, standard deviation " << text_of(report["error_sigma_us"]) << " µS.</p>\n";
+         << plain_text(worst) << " µS. A pixel is a cell, arrays are side by side in their order; "
+         << report["cells"] << " cells, mean error " << plain_text(report["error_mean_us"])
+         << " µS, standard deviation " << plain_text(report["error_sigma_us"]) << " µS.</p>\n";
     for (const Json &tile : report["tiles"]) {
         const std::string name = tile["name"];
         file << "<h2>" << escaped(name) << "</h2>\n<img src=\""
@@ -304,7 +304,7 @@ std::string file_name(const std::string &tile)
     return name;
 }
 
-int picture(const Context &context, const Options &options)
+int picture(const Context &context, const PictureOptions &options)
 {
     std::vector<std::byte> bytes;
     Json image;
@@ -356,8 +356,8 @@ int picture(const Context &context, const Options &options)
     if (context.json) return print_json(report);
     printf("%zu tiles in %s/index.html; errors: mean %s µS, standard deviation %s µS, at most %s "
            "µS\n",
-           tiles.size(), options.out.c_str(), text_of(mean).c_str(),
-           text_of(report["error_sigma_us"]).c_str(), text_of(s.worst).c_str());
+           tiles.size(), options.out.c_str(), plain_text(mean).c_str(),
+           plain_text(report["error_sigma_us"]).c_str(), plain_text(s.worst).c_str());
     return finish_output();
 }
 
@@ -367,7 +367,7 @@ void add_picture_command(CLI::App &noun, Context &context)
 {
     CLI::App *command = noun.add_subcommand(
         "picture", "Program a device's cells, and draw what they conduct and by how much they err");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<PictureOptions>();
     command->add_option("FILE", options->file, "A program with matrices, .accx")
         ->required()
         ->type_name("");

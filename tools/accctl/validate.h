@@ -32,6 +32,11 @@ inline Outcome skip(std::string why)
 // A call of libacc that should have worked: "what: its text".
 Outcome refused(const char *what);
 
+inline uint64_t address_of(const void *pointer)
+{
+    return reinterpret_cast<uintptr_t>(pointer);
+}
+
 // The bound of each wait here. A device that needs longer for these packets is broken.
 constexpr uint64_t patience_ns = 10'000'000'000;
 

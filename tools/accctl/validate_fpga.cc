@@ -14,11 +14,6 @@ namespace acc::ctl
 namespace
 {
 
-uint64_t address_of(const void *pointer)
-{
-    return reinterpret_cast<uintptr_t>(pointer);
-}
-
 std::string rate_text(double per_second, const char *unit)
 {
     char text[64];

@@ -14,11 +14,6 @@ namespace acc::ctl
 namespace
 {
 
-uint64_t address_of(const void *pointer)
-{
-    return reinterpret_cast<uintptr_t>(pointer);
-}
-
 // Loads the embedded image and finds one kernel of it.
 struct Loaded {
     Program program;

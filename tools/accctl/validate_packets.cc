@@ -22,11 +22,6 @@ acc_packet vendor(uint8_t format)
     return packet;
 }
 
-uint64_t address_of(const void *pointer)
-{
-    return reinterpret_cast<uintptr_t>(pointer);
-}
-
 std::string status_text(const acc_signal_result &result)
 {
     return std::string("expected completion OK; found ") + acc_status_name(result.status);
