@@ -248,10 +248,11 @@ TEST(CrossbarEngine, RefusesArguments)
     spoil("output inside 64-bit", [](Args &a) { a.output_stride = 1ull << 62; });
     for (int i = 0; i < 2; i++)
         spoil("reserved", [=](Args &a) { a.reserved[i] = 1; });
-    spoil("operation from 0 to 3; found 4", [](Args &a) { a.operation = 4; });
+    spoil("operation from 0 to 4; found 5", [](Args &a) { a.operation = 5; });
     spoil("no output vectors for operation 1", [](Args &a) { a.operation = 1; });
     spoil("no input for operation 2", [](Args &a) { a.operation = 2; });
     spoil("no input for operation 3", [](Args &a) { a.operation = 3; });
+    spoil("no input for operation 4", [](Args &a) { a.operation = 4; });
     spoil("an address of output", [](Args &a) {
         a = {};
         a.operation = 3;
