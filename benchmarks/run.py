@@ -6,6 +6,7 @@
 
   core    launches, throughput, one matrix product, memory, idleness
   hsa     what the HSA facade adds to a launch
+  opencl  launches and kernels of an OpenCL program, beside PoCL
   crossbar  one MVM unit by each path of the analog model
   digits  the handwritten digits on both engines
   compiler  networks compiled, and run on the engines and on the host agent
@@ -25,6 +26,7 @@ import compiler
 import daemon
 import fpga
 import kernel
+import opencl
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -82,6 +84,7 @@ PARTS = {
     "crossbar": crossbar,
     "digits": digits,
     "daemon": daemon.measure,
+    "opencl": opencl.measure,
     "compiler": compiler.measure,
 }
 # Asked for by name alone: it needs packages that the others don't.
