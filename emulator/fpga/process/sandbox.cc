@@ -35,14 +35,30 @@ std::atomic<uint64_t> guard_start{0}, guard_end{0};
 
 constexpr size_t kFaultStackBytes = 64u << 10;
 
+// A role's threads share one conversation with the device. A spinlock, since this is a handler: a
+// thread that has it is in no handler of its own, for all signals are blocked here.
+std::atomic_flag asking = ATOMIC_FLAG_INIT;
+
+// Another thread may have had it mapped meanwhile.
+bool map_window(uint64_t address, bool write)
+{
+    while (asking.test_and_set(std::memory_order_acquire))
+        sched_yield();
+    const bool mapped =
+        client_windows->holds(address, write) || client_windows->request(address, write);
+    asking.clear(std::memory_order_release);
+    return mapped;
+}
+
 // The arena's addresses are mapped when they are touched; all else is a fault.
 void on_memory_fault(int, siginfo_t *info, void *context)
 {
     const auto address = reinterpret_cast<uint64_t>(info->si_addr);
     const auto *registers = static_cast<const ucontext_t *>(context)->uc_mcontext.gregs;
-    const bool write = registers[REG_ERR] & 2; // x86's page fault code
+    // x86's page fault code. Nothing that a client's memory holds is executed.
+    const bool write = registers[REG_ERR] & 2, fetch = registers[REG_ERR] & 16;
     const int error = errno;
-    if (client_windows->request(address, write)) {
+    if (!fetch && map_window(address, write)) {
         errno = error;
         return; // the access is tried again
     }

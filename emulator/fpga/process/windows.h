@@ -4,7 +4,7 @@
 // address inside the reserved arena when it is touched for the first time.
 //
 // Thread safety: none but what is said; one thread runs a role. request() is safe in a signal
-// handler of that thread.
+// handler, of one thread at a time.
 #pragma once
 
 #include "emulator/engine.h"
@@ -28,6 +28,8 @@ public:
     // dispatch alone: the device answers only then.
     [[nodiscard]] bool request(uint64_t address, bool write);
     void forget(uint64_t address, uint64_t bytes);
+    // Whether it is mapped with this access. Not while another thread is in request().
+    bool holds(uint64_t address, bool write) const { return find(address, write) != nullptr; }
 
     static bool in_arena(uint64_t address);
 
