@@ -2,6 +2,9 @@
 //
 // mkimage NAME OUT: writes one of the programs below as an .accx file, or as a C++ source
 // that holds its bytes if OUT ends in .cc.
+// mkimage code:ROLE:KERNARG_BYTES:LUTS OUT OBJECT: a program of one kernel, of the role's name,
+// that brings the role's code along: a shared object for regions' processes.
+#include "program/images.h"
 #include "program/program_writer.h"
 #include "program/text.h"
 
@@ -126,6 +129,42 @@ void add_roles(ProgramWriter &writer, std::initializer_list<RoleKernel> kernels,
     writer.set_image(ACC_TARGET_FPGA, std::move(image));
 }
 
+bool read_file(const char *path, std::vector<std::byte> &bytes)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) return false;
+    std::byte part[65536];
+    size_t got;
+    while ((got = fread(part, 1, sizeof part, file)) > 0)
+        bytes.insert(bytes.end(), part, part + got);
+    const bool whole = !ferror(file);
+    fclose(file);
+    return whole;
+}
+
+// "code:ROLE:KERNARG_BYTES:LUTS"
+bool fill_code(ProgramWriter &writer, const char *what, const char *path)
+{
+    char role[ACC_NAME_BYTES] = {};
+    unsigned kernarg_bytes = 0, luts = 0;
+    std::vector<std::byte> code;
+    if (sscanf(what, "code:%47[^:]:%u:%u", role, &kernarg_bytes, &luts) != 3 ||
+        !read_file(path, code))
+        return false;
+    writer.set_id(role);
+    acc_unit_desc unit = {};
+    unit.target = ACC_TARGET_FPGA;
+    unit.capacity = luts;
+    (void)set_name(unit.name, role);
+    add_kernel(writer, ACC_TARGET_FPGA, writer.add_unit(unit), role, kernarg_bytes);
+    acc::program::FpgaNative native;
+    native.kind = ACC_FPGA_COMPILED;
+    native.code = code;
+    native.roles.emplace_back(role);
+    writer.set_image(ACC_TARGET_FPGA, acc::program::encode_fpga_native(native));
+    return true;
+}
+
 bool fill(ProgramWriter &writer, std::string_view name)
 {
     writer.set_id(name);
@@ -186,8 +225,12 @@ int write_file(const char *path, std::string_view bytes)
 int main(int argc, char **argv)
 {
     ProgramWriter writer;
-    if (argc != 3 || !fill(writer, argv[1])) {
-        fprintf(stderr, "usage: mkimage selftest|gemm|bench OUT\n");
+    const bool filled = argc == 4   ? fill_code(writer, argv[1], argv[3])
+                        : argc == 3 ? fill(writer, argv[1])
+                                    : false;
+    if (!filled) {
+        fprintf(stderr, "usage: mkimage selftest|gemm|bench OUT\n"
+                        "       mkimage code:ROLE:KERNARG_BYTES:LUTS OUT OBJECT\n");
         return 2;
     }
     std::string why;
