@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+#include "objects.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <mutex>
+#include <span>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace acc::openmp
+{
+namespace
+{
+
+constexpr size_t kMostBytes = size_t{1} << 30;
+constexpr const char *kSelf = "/proc/self/exe";
+
+// What the dynamic linker knows of the object that holds an address.
+struct Mapped {
+    const void *address = nullptr;
+    bool found = false;
+    std::string path;
+    uint64_t entry = 0;
+    const std::byte *code = nullptr; // the segment around it: compared with the file's
+    uint64_t offset = 0;             // of that segment in the file
+    size_t bytes = 0;
+};
+
+int look(dl_phdr_info *info, size_t, void *user)
+{
+    auto &mapped = *static_cast<Mapped *>(user);
+    const auto address = reinterpret_cast<uint64_t>(mapped.address);
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const auto &segment = info->dlpi_phdr[i];
+        const uint64_t start = info->dlpi_addr + segment.p_vaddr;
+        if (segment.p_type != PT_LOAD || address < start || address - start >= segment.p_filesz)
+            continue;
+        mapped.found = true;
+        mapped.path = info->dlpi_name && *info->dlpi_name ? info->dlpi_name : kSelf;
+        mapped.entry = address - info->dlpi_addr;
+        mapped.code = reinterpret_cast<const std::byte *>(address);
+        mapped.offset = segment.p_offset + (address - start);
+        mapped.bytes = std::min<uint64_t>(64, segment.p_filesz - (address - start));
+        return 1;
+    }
+    return 0;
+}
+
+bool read_all(int fd, std::byte *to, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        const ssize_t part = pread(fd, to + done, bytes - done, static_cast<off_t>(done));
+        if (part < 0 && errno == EINTR) continue;
+        if (part <= 0) return false;
+        done += static_cast<size_t>(part);
+    }
+    return true;
+}
+
+template <typename T>
+bool copy_at(std::span<const std::byte> file, uint64_t offset, T &value)
+{
+    if (offset > file.size() || sizeof(T) > file.size() - offset) return false;
+    std::memcpy(&value, file.data() + offset, sizeof value);
+    return true;
+}
+
+// The function of `.symtab` or `.dynsym` at an address; empty: none.
+std::string symbol_at(std::span<const std::byte> file, uint64_t address)
+{
+    Elf64_Ehdr header;
+    if (!copy_at(file, 0, header) || header.e_shentsize != sizeof(Elf64_Shdr)) return {};
+    for (const uint32_t wanted : {SHT_SYMTAB, SHT_DYNSYM}) {
+        for (uint32_t s = 0; s < header.e_shnum; s++) {
+            Elf64_Shdr table, strings;
+            if (!copy_at(file, header.e_shoff + s * sizeof table, table) ||
+                table.sh_type != wanted ||
+                !copy_at(file, header.e_shoff + table.sh_link * sizeof strings, strings))
+                continue;
+            for (uint64_t i = 0; i < table.sh_size / sizeof(Elf64_Sym); i++) {
+                Elf64_Sym symbol;
+                if (!copy_at(file, table.sh_offset + i * sizeof symbol, symbol)) break;
+                if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || address < symbol.st_value ||
+                    address >= symbol.st_value + std::max<uint64_t>(symbol.st_size, 1))
+                    continue;
+                const uint64_t name = strings.sh_offset + symbol.st_name;
+                if (name >= file.size()) continue;
+                const auto *text = reinterpret_cast<const char *>(file.data() + name);
+                return {text, strnlen(text, std::min<size_t>(file.size() - name, 256))};
+            }
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+Objects::~Objects()
+{
+    for (const auto &[path, object] : objects_)
+        if (object->buffer) (void)acc_buffer_destroy(object->buffer);
+}
+
+// Under the lock.
+const Objects::Object *Objects::add_file(const std::string &path, std::string &why)
+{
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat status = {};
+    if (fd < 0 || fstat(fd, &status)) {
+        why = path + ": " + std::strerror(errno);
+        if (fd >= 0) close(fd);
+        return nullptr;
+    }
+    auto object = std::make_unique<Object>();
+    object->path = path;
+    object->bytes = static_cast<size_t>(status.st_size);
+    acc_buffer_options options = ACC_INIT(acc_buffer_options);
+    options.flags = ACC_BUFFER_READ_ONLY;
+    if (!object->bytes || object->bytes > kMostBytes)
+        why = path + ": expected a file of 1 to 2^30 bytes; found " + std::to_string(object->bytes);
+    else if (acc_buffer_create(device_, object->bytes, &options, &object->buffer) < 0)
+        why = path + ": " + acc_error_text();
+    else if (!read_all(fd, static_cast<std::byte *>(acc_buffer_data(object->buffer)),
+                       object->bytes))
+        why = path + ": expected " + std::to_string(object->bytes) + " bytes; it ended before";
+    close(fd);
+    if (!why.empty()) {
+        if (object->buffer) (void)acc_buffer_destroy(object->buffer);
+        return nullptr;
+    }
+    object->id = ++last_id_;
+    return (objects_[path] = std::move(object)).get();
+}
+
+const Objects::Function *Objects::find(const void *address, std::string &why)
+{
+    {
+        std::shared_lock lock(mutex_);
+        if (const auto found = functions_.find(address); found != functions_.end())
+            return &found->second;
+    }
+    Mapped mapped;
+    mapped.address = address;
+    dl_iterate_phdr(look, &mapped);
+    if (!mapped.found) {
+        why = "expected a target region in a program or a library; found none at its address";
+        return nullptr;
+    }
+    std::unique_lock lock(mutex_);
+    const auto known = objects_.find(mapped.path);
+    const Object *object =
+        known != objects_.end() ? known->second.get() : add_file(mapped.path, why);
+    if (!object) return nullptr;
+    // The file may have been replaced since it was mapped: code is as it was.
+    const auto *file = static_cast<const std::byte *>(acc_buffer_data(object->buffer));
+    if (mapped.offset > object->bytes || mapped.bytes > object->bytes - mapped.offset ||
+        std::memcmp(file + mapped.offset, mapped.code, mapped.bytes) != 0) {
+        why = mapped.path + ": expected the file that this process runs; found another";
+        return nullptr;
+    }
+    return &functions_.insert_or_assign(address, Function{object, mapped.entry}).first->second;
+}
+
+std::string Objects::name_of(const Function &function)
+{
+    const Object &object = *function.object;
+    std::string path = object.path;
+    if (path == kSelf) {
+        char link[4096];
+        const ssize_t length = readlink(kSelf, link, sizeof link);
+        if (length > 0) path.assign(link, static_cast<size_t>(length));
+    }
+    const auto *bytes = static_cast<const std::byte *>(acc_buffer_data(object.buffer));
+    std::string name = symbol_at({bytes, object.bytes}, function.entry);
+    if (name.empty()) {
+        char text[32];
+        std::snprintf(text, sizeof text, "0x%lx", static_cast<unsigned long>(function.entry));
+        name = text;
+    }
+    return name + " of " + path.substr(path.rfind('/') + 1);
+}
+
+} // namespace acc::openmp

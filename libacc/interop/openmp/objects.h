@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+//
+// The ELF objects whose functions are target regions, in memory that the device reads: files of
+// this process's program and libraries, found by a function's address, or images that a runtime
+// hands over.
+//
+// Thread safety: all functions are any thread's; what they return lives as long as the table.
+#pragma once
+
+#include "acc/acc.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace acc::openmp
+{
+
+class Objects
+{
+public:
+    struct Object {
+        uint64_t id = 0;
+        std::string path; // or what it is called
+        acc_buffer *buffer = nullptr;
+        size_t bytes = 0; // of the file
+    };
+    // A function of one.
+    struct Function {
+        const Object *object = nullptr;
+        uint64_t entry = 0; // a virtual address of the object
+    };
+
+    explicit Objects(acc_device *device) : device_(device) {}
+    ~Objects();
+    Objects(const Objects &) = delete;
+    Objects &operator=(const Objects &) = delete;
+
+    // The object of this process that holds the code at `address`. Null: `why`.
+    const Function *find(const void *address, std::string &why);
+    // "main._omp_fn.0 of a.out", or as near as the object's symbols come.
+    static std::string name_of(const Function &function);
+
+private:
+    const Object *add_file(const std::string &path, std::string &why);
+
+    acc_device *const device_;
+    std::shared_mutex mutex_; // of all that follows
+    std::unordered_map<const void *, Function> functions_;
+    std::map<std::string, std::unique_ptr<Object>> objects_; // by path
+    uint64_t last_id_ = 0;
+};
+
+} // namespace acc::openmp

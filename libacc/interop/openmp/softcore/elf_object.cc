@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+#include "elf_object.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <dlfcn.h>
+#include <sys/mman.h>
+
+extern "C" void __register_frame(void *); // libgcc's: tables for the unwinding of exceptions
+
+namespace acc::openmp
+{
+namespace
+{
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMostBytes = uint64_t{1} << 30; // of an object in memory
+constexpr uint16_t kMostSegments = 128;
+constexpr size_t kStubBytes = 32;
+
+uint64_t page_down(uint64_t address)
+{
+    return address & ~(kPage - 1);
+}
+uint64_t page_up(uint64_t address)
+{
+    return (address + kPage - 1) & ~(kPage - 1);
+}
+
+std::string hex(uint64_t value)
+{
+    char text[20];
+    std::snprintf(text, sizeof text, "0x%lx", static_cast<unsigned long>(value));
+    return text;
+}
+
+uint64_t thread_pointer()
+{
+    uint64_t pointer;
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    return pointer;
+}
+
+int access_of(const Elf64_Phdr &segment)
+{
+    return (segment.p_flags & PF_R ? PROT_READ : 0) | (segment.p_flags & PF_W ? PROT_WRITE : 0) |
+           (segment.p_flags & PF_X ? PROT_EXEC : 0);
+}
+
+} // namespace
+
+// Headers are copied before they are looked at: the file lies in memory that others may write.
+std::string ElfObject::check(const std::byte *file, size_t bytes)
+{
+    Elf64_Ehdr header;
+    if (bytes < sizeof header)
+        return "expected an ELF file; found " + std::to_string(bytes) + " bytes";
+    std::memcpy(&header, file, sizeof header);
+    if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB)
+        return "expected an ELF file of 64 bits; found another";
+    if (header.e_machine != EM_X86_64)
+        return "expected machine 62 (x86-64); found " + std::to_string(header.e_machine);
+    if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
+        return "expected a program or a shared library; found ELF type " +
+               std::to_string(header.e_type);
+    if (header.e_phentsize != sizeof(Elf64_Phdr) || !header.e_phnum ||
+        header.e_phnum > kMostSegments || header.e_phoff > bytes ||
+        header.e_phnum * sizeof(Elf64_Phdr) > bytes - header.e_phoff)
+        return "expected 1 to 128 program headers inside the file; found " +
+               std::to_string(header.e_phnum) + " at " + hex(header.e_phoff);
+    fixed_ = header.e_type == ET_EXEC;
+    segments_.resize(header.e_phnum);
+    std::memcpy(segments_.data(), file + header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr));
+
+    low_ = UINT64_MAX;
+    for (const Elf64_Phdr &one : segments_) {
+        if (one.p_type == PT_TLS && one.p_memsz)
+            return "expected no thread-local variables; found " + std::to_string(one.p_memsz) +
+                   " bytes of them";
+        if (one.p_type != PT_LOAD) continue;
+        if (one.p_filesz > one.p_memsz || one.p_offset > bytes ||
+            one.p_filesz > bytes - one.p_offset)
+            return "expected segments inside the file; found one of " +
+                   std::to_string(one.p_filesz) + " bytes at " + hex(one.p_offset);
+        if (one.p_vaddr > (uint64_t{1} << 47) || one.p_memsz > kMostBytes)
+            return "expected segments below 2^47, of at most 2^30 bytes; found one of " +
+                   std::to_string(one.p_memsz) + " bytes at " + hex(one.p_vaddr);
+        low_ = std::min(low_, page_down(one.p_vaddr));
+        high_ = std::max(high_, page_up(one.p_vaddr + one.p_memsz));
+    }
+    if (low_ >= high_) return "expected something to load; found no segment";
+    if (high_ - low_ > kMostBytes)
+        return "expected at most 2^30 bytes of addresses; found " + std::to_string(high_ - low_);
+    return {};
+}
+
+std::string ElfObject::map(const std::byte *file, size_t)
+{
+    void *const want = fixed_ ? reinterpret_cast<void *>(low_) : nullptr;
+    void *const found =
+        mmap(want, high_ - low_, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | (fixed_ ? MAP_FIXED_NOREPLACE : 0), -1, 0);
+    if (found == MAP_FAILED || (fixed_ && found != want)) {
+        if (found != MAP_FAILED) munmap(found, high_ - low_);
+        return fixed_ ? "expected addresses from " + hex(low_) + " to be free; found them taken"
+                      : "expected " + std::to_string(high_ - low_) + " bytes of memory; found none";
+    }
+    mapped_ = true;
+    base_ = static_cast<std::byte *>(found) - low_;
+    for (const Elf64_Phdr &one : segments_)
+        if (one.p_type == PT_LOAD) std::memcpy(at(one.p_vaddr), file + one.p_offset, one.p_filesz);
+    return {};
+}
+
+bool ElfObject::inside(uint64_t address, uint64_t bytes) const
+{
+    return address >= low_ && address <= high_ && bytes <= high_ - address;
+}
+
+std::string ElfObject::read_dynamic()
+{
+    const auto found = std::find_if(segments_.begin(), segments_.end(),
+                                    [](const Elf64_Phdr &one) { return one.p_type == PT_DYNAMIC; });
+    if (found == segments_.end()) return {}; // nothing to relocate, nothing to find
+    if (!inside(found->p_vaddr, found->p_memsz) || found->p_vaddr % alignof(Elf64_Dyn))
+        return "expected the dynamic section in a segment; found it at " + hex(found->p_vaddr);
+    uint64_t value[64] = {}; // by tag
+    uint64_t relr = 0, relr_bytes = 0, versions = 0, needed = 0, needed_count = 0;
+    const auto *entry = reinterpret_cast<const Elf64_Dyn *>(at(found->p_vaddr));
+    for (size_t i = 0; i < found->p_memsz / sizeof *entry && entry[i].d_tag != DT_NULL; i++) {
+        const uint64_t v = entry[i].d_un.d_val;
+        if (entry[i].d_tag > 0 && entry[i].d_tag < 64) value[entry[i].d_tag] = v;
+        if (entry[i].d_tag == 36) relr = v; // DT_RELR, which older elf.h don't have
+        if (entry[i].d_tag == 35) relr_bytes = v;
+        if (entry[i].d_tag == DT_VERSYM) versions = v;
+        if (entry[i].d_tag == DT_VERNEED) needed = v;
+        if (entry[i].d_tag == DT_VERNEEDNUM) needed_count = v;
+    }
+    const auto table = [&](uint64_t address, uint64_t bytes, size_t align) {
+        return !bytes || (inside(address, bytes) && address % align == 0);
+    };
+    if (!table(value[DT_SYMTAB], value[DT_SYMTAB] ? sizeof(Elf64_Sym) : 0, 8) ||
+        !table(value[DT_STRTAB], value[DT_STRSZ], 1) ||
+        !table(value[DT_RELA], value[DT_RELASZ], 8) ||
+        !table(value[DT_JMPREL], value[DT_PLTRELSZ], 8) || !table(relr, relr_bytes, 8) ||
+        !table(versions, versions ? 2 : 0, 2))
+        return "expected the dynamic section's tables in its segments; found one outside";
+    if (value[DT_RELSZ]) return "expected relocations with addends; found some without";
+    if (value[DT_SYMTAB]) symbols_ = reinterpret_cast<const Elf64_Sym *>(at(value[DT_SYMTAB]));
+    if (value[DT_STRSZ]) {
+        strings_ = reinterpret_cast<const char *>(at(value[DT_STRTAB]));
+        string_bytes_ = value[DT_STRSZ];
+        if (strings_[string_bytes_ - 1]) return "expected strings that end; found one that doesn't";
+    }
+    rela_ = reinterpret_cast<const Elf64_Rela *>(at(value[DT_RELA]));
+    rela_count_ = value[DT_RELASZ] / sizeof(Elf64_Rela);
+    plt_ = reinterpret_cast<const Elf64_Rela *>(at(value[DT_JMPREL]));
+    plt_count_ = value[DT_PLTRELSZ] / sizeof(Elf64_Rela);
+    relr_ = reinterpret_cast<const uint64_t *>(at(relr));
+    relr_count_ = relr_bytes / sizeof(uint64_t);
+    if (versions) versions_ = reinterpret_cast<const Elf64_Half *>(at(versions));
+    // Versions that it wants of others' symbols; what is malformed is done without.
+    for (uint64_t n = 0; n < needed_count && inside(needed, sizeof(Elf64_Verneed)); n++) {
+        Elf64_Verneed need;
+        std::memcpy(&need, at(needed), sizeof need);
+        uint64_t aux = needed + need.vn_aux;
+        for (uint16_t k = 0; k < need.vn_cnt && inside(aux, sizeof(Elf64_Vernaux)); k++) {
+            Elf64_Vernaux one;
+            std::memcpy(&one, at(aux), sizeof one);
+            if (one.vna_name < string_bytes_)
+                needed_versions_.emplace_back(one.vna_other, strings_ + one.vna_name);
+            aux += one.vna_next;
+        }
+        if (!need.vn_next) break;
+        needed += need.vn_next;
+    }
+    return {};
+}
+
+std::string_view ElfObject::name_of(const Elf64_Sym &symbol) const
+{
+    return symbol.st_name < string_bytes_ ? strings_ + symbol.st_name : "";
+}
+
+const char *ElfObject::version_of(uint32_t index) const
+{
+    if (!versions_ || !inside(static_cast<uint64_t>(
+                                  reinterpret_cast<const std::byte *>(versions_ + index) - base_),
+                              sizeof(Elf64_Half)))
+        return nullptr;
+    const uint16_t version = versions_[index] & 0x7fff;
+    for (const auto &[number, name] : needed_versions_)
+        if (number == version) return name;
+    return nullptr;
+}
+
+// Of another than the object; null: nobody has it.
+void *ElfObject::find(uint32_t index, const Override *overrides) const
+{
+    const char *name = name_of(symbols_[index]).data();
+    for (const Override *one = overrides; one && one->name; one++)
+        if (std::strcmp(name, one->name) == 0) return one->function;
+    void *found = nullptr;
+    if (const char *version = version_of(index)) found = dlvsym(RTLD_DEFAULT, name, version);
+    return found ? found : dlsym(RTLD_DEFAULT, name);
+}
+
+std::string ElfObject::make_stubs(size_t count)
+{
+    stub_room_ = count;
+    const size_t bytes = page_up(count * kStubBytes) + kPage;
+    void *page = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return "expected memory for stand-ins; found none";
+    stubs_ = static_cast<std::byte *>(page);
+    nowhere_ = stubs_ + bytes - kPage;
+    return mprotect(nowhere_, kPage, PROT_NONE) ? "a page could not be protected" : "";
+}
+
+// mov $name, %rdi; mov $missing, %rax; jmp *%rax
+uint64_t ElfObject::stand_in(uint32_t index)
+{
+    const Elf64_Sym &symbol = symbols_[index];
+    if (ELF64_ST_TYPE(symbol.st_info) == STT_OBJECT || stub_count_ == stub_room_)
+        return reinterpret_cast<uint64_t>(nowhere_);
+    std::byte *stub = stubs_ + stub_count_++ * kStubBytes;
+    const char *name = name_of(symbol).data();
+    constexpr unsigned char to_rdi[] = {0x48, 0xbf}, to_rax[] = {0x48, 0xb8}, jump[] = {0xff, 0xe0};
+    std::memcpy(stub, to_rdi, 2);
+    std::memcpy(stub + 2, &name, 8);
+    std::memcpy(stub + 10, to_rax, 2);
+    std::memcpy(stub + 12, &missing_, 8);
+    std::memcpy(stub + 20, jump, 2);
+    return reinterpret_cast<uint64_t>(stub);
+}
+
+std::string ElfObject::relocate_table(const Elf64_Rela *table, size_t count,
+                                      const Override *overrides)
+{
+    for (size_t i = 0; i < count; i++) {
+        const Elf64_Rela r = table[i];
+        const auto type = static_cast<uint32_t>(ELF64_R_TYPE(r.r_info));
+        const auto index = static_cast<uint32_t>(ELF64_R_SYM(r.r_info));
+        if (type == R_X86_64_NONE) continue;
+        const std::string which = "relocation " + std::to_string(i) + ": ";
+        if (type != R_X86_64_COPY && !inside(r.r_offset, 8))
+            return which + "expected a place in its segments; found " + hex(r.r_offset);
+        if (type == R_X86_64_IRELATIVE)
+            return "expected no IFUNC; found an IRELATIVE relocation for " +
+                   hex(static_cast<uint64_t>(r.r_addend));
+        const auto store = [&](uint64_t value) { std::memcpy(at(r.r_offset), &value, 8); };
+        if (type == R_X86_64_RELATIVE) {
+            store(reinterpret_cast<uint64_t>(base_) + static_cast<uint64_t>(r.r_addend));
+            continue;
+        }
+        if (!symbols_ || !inside(static_cast<uint64_t>(
+                                     reinterpret_cast<const std::byte *>(symbols_ + index) - base_),
+                                 sizeof(Elf64_Sym)))
+            return which + "expected a symbol; found number " + std::to_string(index);
+        const Elf64_Sym &symbol = symbols_[index];
+        const std::string name(name_of(symbol));
+        switch (type) {
+        case R_X86_64_TPOFF64:
+            // A library's, which has been there since the process began: at one distance from every
+            // thread's pointer.
+            if (const void *mine = index ? find(index, overrides) : nullptr) {
+                store(reinterpret_cast<uint64_t>(mine) - thread_pointer() +
+                      static_cast<uint64_t>(r.r_addend));
+                continue;
+            }
+            [[fallthrough]];
+        case R_X86_64_DTPMOD64:
+        case R_X86_64_DTPOFF64:
+            return "expected no thread-local variables; found " + (name.empty() ? "one" : name);
+        case R_X86_64_COPY: {
+            const void *from = find(index, overrides);
+            if (!from) return "expected variable " + name + " (COPY) in the region; found none";
+            if (!inside(r.r_offset, symbol.st_size))
+                return which + "expected a place in its segments; found " + hex(r.r_offset);
+            std::memcpy(at(r.r_offset), from, symbol.st_size);
+            continue;
+        }
+        case R_X86_64_64:
+        case R_X86_64_GLOB_DAT:
+        case R_X86_64_JUMP_SLOT:
+            break;
+        default:
+            return which + "expected one that a program or a library has; found type " +
+                   std::to_string(type);
+        }
+        uint64_t value = 0;
+        if (!index || symbol.st_shndx != SHN_UNDEF) {
+            if (ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)
+                return "expected no IFUNC; found " + name;
+            value = reinterpret_cast<uint64_t>(base_) + (index ? symbol.st_value : 0);
+            if (index && symbol.st_shndx == SHN_ABS) value = symbol.st_value;
+        } else if (void *found = find(index, overrides)) {
+            value = reinterpret_cast<uint64_t>(found);
+        } else if (ELF64_ST_BIND(symbol.st_info) != STB_WEAK) {
+            value = stand_in(index);
+        }
+        store(value + (type == R_X86_64_64 ? static_cast<uint64_t>(r.r_addend) : 0));
+    }
+    return {};
+}
+
+// Places that the base is added to: an address, then bitmaps of the 63 words behind it.
+std::string ElfObject::apply_relr()
+{
+    uint64_t where = 0;
+    const auto add = [&](uint64_t address) {
+        if (!inside(address, 8)) return false;
+        uint64_t value;
+        std::memcpy(&value, at(address), 8);
+        value += reinterpret_cast<uint64_t>(base_);
+        std::memcpy(at(address), &value, 8);
+        return true;
+    };
+    for (size_t i = 0; i < relr_count_; i++) {
+        const uint64_t entry = relr_[i];
+        bool good = true;
+        if (!(entry & 1)) {
+            good = add(entry);
+            where = entry + 8;
+        } else {
+            for (unsigned bit = 1; bit < 64; bit++)
+                if (entry >> bit & 1) good = good && add(where + (bit - 1) * 8);
+            where += 63 * 8;
+        }
+        if (!good) return "expected places in its segments to relocate; found " + hex(where);
+    }
+    return {};
+}
+
+std::string ElfObject::relocate(const Override *overrides)
+{
+    if (std::string why = make_stubs(rela_count_ + plt_count_); !why.empty()) return why;
+    if (std::string why = apply_relr(); !why.empty()) return why;
+    if (std::string why = relocate_table(rela_, rela_count_, overrides); !why.empty()) return why;
+    return relocate_table(plt_, plt_count_, overrides);
+}
+
+std::string ElfObject::protect()
+{
+    for (const Elf64_Phdr &one : segments_) {
+        if (one.p_type != PT_LOAD) continue;
+        const uint64_t start = page_down(one.p_vaddr);
+        if (mprotect(at(start), page_up(one.p_vaddr + one.p_memsz) - start, access_of(one)))
+            return "a segment could not be protected";
+    }
+    if (stub_room_ && mprotect(stubs_, page_up(stub_room_ * kStubBytes), PROT_READ | PROT_EXEC))
+        return "stand-ins could not be protected";
+    return {};
+}
+
+// Of the usual form of .eh_frame_hdr alone: version 1, a relative pointer of 4 bytes.
+void ElfObject::register_unwinding()
+{
+    for (const Elf64_Phdr &one : segments_) {
+        if (one.p_type != PT_GNU_EH_FRAME || !inside(one.p_vaddr, 8)) continue;
+        const std::byte *header = at(one.p_vaddr);
+        if (header[0] != std::byte{1} || header[1] != std::byte{0x1b}) continue;
+        int32_t offset;
+        std::memcpy(&offset, header + 4, sizeof offset);
+        const uint64_t frames = one.p_vaddr + 4 + static_cast<uint64_t>(int64_t{offset});
+        if (inside(frames, 4)) __register_frame(at(frames));
+    }
+}
+
+std::unique_ptr<ElfObject> ElfObject::load(const std::byte *file, size_t bytes,
+                                           const Override *overrides, void (*missing)(const char *),
+                                           std::string &why)
+{
+    std::unique_ptr<ElfObject> object(new ElfObject);
+    object->missing_ = missing;
+    why = object->check(file, bytes);
+    if (why.empty()) why = object->map(file, bytes);
+    if (why.empty()) why = object->read_dynamic();
+    if (why.empty()) why = object->relocate(overrides);
+    if (why.empty()) why = object->protect();
+    if (!why.empty()) {
+        // A fixed one's addresses must be free when it is tried again.
+        if (object->mapped_) munmap(object->at(object->low_), object->high_ - object->low_);
+        if (object->stubs_)
+            munmap(object->stubs_, page_up(object->stub_room_ * kStubBytes) + kPage);
+        return nullptr;
+    }
+    object->register_unwinding();
+    return object;
+}
+
+void *ElfObject::code(uint64_t address) const
+{
+    for (const Elf64_Phdr &one : segments_)
+        if (one.p_type == PT_LOAD && (one.p_flags & PF_X) && address >= one.p_vaddr &&
+            address - one.p_vaddr < one.p_filesz)
+            return at(address);
+    return nullptr;
+}
+
+} // namespace acc::openmp

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+//
+// What target regions see of OpenMP's runtime: the region's own libgomp, but where that would
+// take the region for a host.
+//
+// Thread safety: as libgomp's.
+#pragma once
+
+#include "elf_object.h"
+
+namespace acc::openmp
+{
+
+// Ends with a null name.
+const Override *overrides();
+
+// Before each launch: what one target region set is not the next one's.
+void prepare_runtime();
+
+// f(list[0], list[1], ... list[count - 1]), at most 64.
+void call_list(void *function, const uint64_t *list, uint32_t count);
+
+} // namespace acc::openmp
