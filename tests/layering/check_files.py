@@ -24,8 +24,8 @@ LICENSED_NAMES = ("dev", ".ci/run", ".gitignore", "meson_options.txt")
 MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:wo" r"rk|ro" r"ot|ho" r"me/[a-z]\w*|tm" r"p/h)/")
 
 ENVIRONMENT = {"ACC_DEVICE", "ACC_LOG", "ACC_EMU"}
-# Those of the system, which tell where its places are.
-SYSTEM_ENVIRONMENT = {"XDG_RUNTIME_DIR", "JOURNAL_STREAM"}
+# Those of the system, which tell where its places are, or what the programs that accctl starts get.
+SYSTEM_ENVIRONMENT = {"XDG_RUNTIME_DIR", "JOURNAL_STREAM", "LD_LIBRARY_PATH", "OMP_TARGET_OFFLOAD"}
 OURS = ("common/", "program/", "emulator/", "libacc/", "tools/", "include/acc/")
 HABITS = (
     # `throw;` looks again at a library's exception, inside the catch that ends it.

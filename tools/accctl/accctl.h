@@ -34,6 +34,7 @@ struct Context {
 void add_client_commands(CLI::App &app, Context &context);
 void add_device_commands(CLI::App &app, Context &context);
 void add_explore_command(CLI::App &app, Context &context);
+void add_omp_commands(CLI::App &app, Context &context);
 void add_program_commands(CLI::App &app, Context &context);
 void add_role_commands(CLI::App &app, Context &context);
 void add_region_commands(CLI::App &app, Context &context);
