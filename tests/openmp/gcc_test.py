@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Programs that gcc made of target regions, unmodified, in regions of an FPGA: as PIE and at fixed
+addresses, with regions in a shared library, in process and on a daemon; and what is their fault."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import harness
+from daemon import Daemon
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GCC = os.environ.get("ACC_TEST_GCC") or shutil.which("gcc-12") or shutil.which("gcc")
+RIGHT = ["empty", "maps", "reduction", "structs", "pointers", "tasks", "memory", "calls", "threads",
+         "library"]
+# Loads that cost nothing: not what is under test.
+FPGA = "inproc:fpga:preset=fast"
+
+
+def reason_to_skip():
+    if not GCC:
+        return "no gcc"
+    version = subprocess.run([GCC, "-dumpversion"], capture_output=True, text=True, check=False)
+    if version.returncode or version.stdout.split(".")[0].strip() != "12":
+        return f"{GCC} is not of version 12, whose plugins this is one of"
+    with tempfile.NamedTemporaryFile(suffix=".c") as source:
+        made = subprocess.run([GCC, "-fopenmp", "-shared", "-o", "/dev/null", source.name],
+                              capture_output=True, check=False)
+    if made.returncode:
+        return "gcc has no OpenMP (libgomp)"
+    if is_sanitized():
+        return "the filter of a region's process leaves no sanitizer the calls it makes"
+    return None
+
+
+def is_sanitized():
+    plugin = harness.program("libacc", "interop", "openmp", "libgomp-plugin-gcn.so.1")
+    needed = subprocess.run(["readelf", "-d", plugin], capture_output=True, text=True, check=False)
+    return bool(re.search(r"lib[at]san", needed.stdout))
+
+
+class Gcc(harness.Case):
+    @classmethod
+    def setUpClass(cls):
+        reason = reason_to_skip()
+        if reason:
+            raise unittest.SkipTest(reason)
+        cls.folder = tempfile.mkdtemp(prefix="acc-openmp-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.make("libregions.so", "library.c", "-shared", "-fPIC")
+        cls.make("regions", "regions.c", "-pie", "-fPIE", cls.path("libregions.so"))
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder, name)
+
+    @classmethod
+    def make(cls, name, source, *options):
+        subprocess.run([GCC, "-O2", "-g", "-Wall", "-Wextra", "-fopenmp", "-foffload=disable",
+                        os.path.join(HERE, source), "-o", cls.path(name), *options,
+                        f"-Wl,-rpath,{cls.folder}"], check=True)
+
+    def omp(self, name, *arguments, device=FPGA, **more):
+        return harness.accctl("-d", device, "omp", "run", "--quiet", "--", self.path(name),
+                              *arguments, **more)
+
+    def assert_right(self, name, cases, **more):
+        for case in cases:
+            with self.subTest(case):
+                result = self.omp(name, case, **more)
+                self.assertEqual((result.returncode, result.stdout, result.stderr),
+                                 (0, f"done {case}\n", ""))
+
+    def assert_dies(self, case, *words, stdout="", **more):
+        """By an error of libgomp's that names the region."""
+        result = self.omp("regions", case, **more)
+        self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+        self.assertEqual(result.stdout, stdout)
+        self.assertRegex(result.stderr, rf"libgomp: target region {case}\._omp_fn\.\d+ of regions: ")
+        for word in words:
+            self.assertIn(word, result.stderr)
+
+    def test_results_are_right(self):
+        self.assert_right("regions", RIGHT)
+
+    def test_at_fixed_addresses(self):
+        self.make("fixed", "regions.c", "-no-pie", "-fno-pie", self.path("libregions.so"))
+        self.assert_right("fixed", ["empty", "reduction", "calls", "library"])
+
+    def test_without_optimisation(self):
+        self.make("plain", "regions.c", "-O0", self.path("libregions.so"))
+        self.assert_right("plain", ["maps", "structs", "tasks"])
+
+    def test_of_a_daemon(self):
+        daemon_path = harness.program("emulator", "accemud", "accemud")
+        if not os.path.exists(daemon_path):
+            self.skipTest("accemud is not built")
+        with Daemon(daemon_path, "--engine", "fpga:preset=fast") as daemon:
+            self.assert_right("regions", ["empty", "reduction", "tasks", "memory"],
+                              device=daemon.uri(0))
+            # A program's fault is its own: the next one doesn't notice.
+            self.assert_dies("segfault", "segmentation fault", device=daemon.uri(0))
+            self.assert_right("regions", ["maps"], device=daemon.uri(0))
+
+    def test_printed_text_comes_out(self):
+        result = self.omp("regions", "prints")
+        self.assertEqual(result.stdout, "hello from a region\nand again\nhello from the host\n"
+                                        "done prints\n")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def test_faults_are_the_programs(self):
+        self.assert_dies("segfault", "the role crashed: segmentation fault at 0x0")
+        self.assert_dies("host_pointer", "the role crashed: segmentation fault at 0x")
+        self.assert_dies("missing", "it called library_only, which a region does not have")
+        self.assert_dies("aborts", "signal 6", stdout="before the end\n")
+        self.assert_dies("later", "the role crashed: segmentation fault at 0x0")
+        self.assert_dies("system_call", "ENGINE_ERROR")
+
+    def test_thread_local_variables_are_refused(self):
+        with open(self.path("tls.c"), "w", encoding="utf-8") as file:
+            file.write("_Thread_local int mine = 3;\n"
+                       "int main(void) { mine++;\n#pragma omp target\n{}\nreturn mine; }\n")
+        self.make("tls", self.path("tls.c"))
+        result = self.omp("tls")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("target region main._omp_fn.0 of tls: INVALID_KERNARG: "
+                      "expected no thread-local variables; found 4 bytes", result.stderr)
+
+    def test_functions_chosen_at_load_time_are_refused(self):
+        with open(self.path("ifunc.c"), "w", encoding="utf-8") as file:
+            file.write('__attribute__((target_clones("avx2","default"))) int f(int x)\n'
+                       "{ return x + 1; }\n"
+                       "int main(void) { int x = 0;\n#pragma omp target map(tofrom:x)\n"
+                       "x = f(x);\nreturn x; }\n")
+        self.make("ifunc", self.path("ifunc.c"))
+        result = self.omp("ifunc")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("of ifunc: INVALID_KERNARG: expected no IFUNC; found an IRELATIVE relocation",
+                      result.stderr)
+
+    def test_without_a_device(self):
+        result = self.omp("regions", "empty", device="unix:/nonexistent#0")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("libgomp: OMP_TARGET_OFFLOAD is MANDATORY, but there is no device: fpga: ",
+                      result.stderr)
+        result = self.omp("regions", "structs", device="unix:/nonexistent#0",
+                          environment={"OMP_TARGET_OFFLOAD": "DEFAULT"})
+        self.assertEqual((result.returncode, result.stdout), (0, "done structs\n"))
+        self.assertIn("[openmp] no device: fpga: ", result.stderr)
+
+
+class Command(harness.Case):
+    def test_says_what_it_sets(self):
+        result = harness.accctl("-d", "inproc:fpga", "omp", "run", "--", "printenv", "ACC_DEVICE",
+                                "OMP_TARGET_OFFLOAD", environment={"LD_LIBRARY_PATH": "/nowhere"})
+        self.assertEqual(result.stdout, "inproc:fpga\nMANDATORY\n")
+        self.assertRegex(result.stderr, r"^accctl: LD_LIBRARY_PATH=/.*:/nowhere\n"
+                                        r"accctl: ACC_DEVICE=inproc:fpga\n"
+                                        r"accctl: OMP_TARGET_OFFLOAD=MANDATORY\n$")
+
+    def test_keeps_what_is_said_of_offloading(self):
+        result = harness.accctl("omp", "run", "-q", "--", "printenv", "OMP_TARGET_OFFLOAD",
+                                environment={"OMP_TARGET_OFFLOAD": "DEFAULT"})
+        self.assertEqual((result.stdout, result.stderr), ("DEFAULT\n", ""))
+
+    def test_refusals(self):
+        self.assert_refuses(harness.accctl("omp", "run", "-q", "--", "/no/such/program"),
+                            "/no/such/program: No such file")
+        self.assert_refuses(harness.accctl("omp", "run", "--plugins", "/nowhere", "--", "true"),
+                            "expected libgomp-plugin-gcn.so.1 in /nowhere; found none")
+        self.assert_refuses(harness.accctl("omp", "run"), "command is required", code=2)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main())
