@@ -11,6 +11,7 @@
   digits  the handwritten digits on both engines
   compiler  networks compiled, and run on the engines and on the host agent
   daemon  the same launches through accemud, many clients, sudden ends
+  openmp  target regions of gcc's programs (not among "all")
   kernel  the same launches through the kernel driver, in a virtual machine (not among "all")
   fpga    roles in regions: launches, loads, policies, designs, graphs, sudden ends (not among "all")
 """
@@ -27,6 +28,7 @@ import daemon
 import fpga
 import kernel
 import opencl
+import openmp
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -88,7 +90,7 @@ PARTS = {
     "compiler": compiler.measure,
 }
 # Asked for by name alone: it needs packages that the others don't.
-MORE_PARTS = {"kernel": kernel.measure, "fpga": fpga.measure}
+MORE_PARTS = {"kernel": kernel.measure, "fpga": fpga.measure, "openmp": openmp.measure}
 
 
 def is_flat(metrics):

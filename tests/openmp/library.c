@@ -12,7 +12,8 @@ __attribute__((constructor)) static void construct(void)
     constructed = (int)getpid();
 }
 
-/* In a region its own copy's: a variable that a region names itself would be a copy of the host's. */
+/* In a region that of its own copy: one that a region names itself would be a copy of the host's.
+ */
 static __attribute__((noinline)) int was_constructed(void)
 {
     return constructed;
