@@ -23,124 +23,9 @@ namespace HWY_NAMESPACE
 namespace hn = hwy::HWY_NAMESPACE;
 
 using D8 = hn::ScalableTag<uint8_t>;
-constexpr D8 d8;
-constexpr hn::Repartition<uint16_t, D8> du16;
 constexpr hn::Repartition<int16_t, D8> di16;
 constexpr hn::Repartition<int32_t, D8> di32;
-using V8 = hn::Vec<D8>;
 constexpr size_t kBytes = HWY_MAX_BYTES;
-constexpr size_t kBlocks = kBytes / 16; // of 128 bits: columns, or vectors, side by side
-
-HWY_INLINE uint32_t ClipVectors()
-{
-    return static_cast<uint32_t>(kBlocks);
-}
-
-// The tables of kBlocks columns side by side.
-HWY_INLINE V8 LoadTables(const uint8_t *tables, const uint8_t *cells)
-{
-#if HWY_MAX_BYTES == 64
-    const hn::Full128<uint8_t> d128;
-    const hn::Full256<uint8_t> d256;
-    const auto low = hn::Combine(d256, hn::Load(d128, tables + 16 * cells[1]),
-                                 hn::Load(d128, tables + 16 * cells[0]));
-    const auto high = hn::Combine(d256, hn::Load(d128, tables + 16 * cells[3]),
-                                  hn::Load(d128, tables + 16 * cells[2]));
-    return hn::Combine(d8, high, low);
-#elif HWY_MAX_BYTES == 32
-    const hn::Full128<uint8_t> d128;
-    return hn::Combine(d8, hn::Load(d128, tables + 16 * cells[1]),
-                       hn::Load(d128, tables + 16 * cells[0]));
-#else
-    return hn::Load(d8, tables + 16 * cells[0]);
-#endif
-}
-
-// Columns, or with kBatch vectors, of one register: their codes, weighted and summed up.
-template <bool kBatch, size_t kU>
-HWY_INLINE void ClipBlock(ClipJob &job, const uint8_t *packed, int32_t *sums, size_t sum_stride)
-{
-    V8 bytes[kU];
-    hn::Vec<decltype(du16)> low[kU], high[kU];
-    for (size_t u = 0; u < kU; u++) {
-        bytes[u] = hn::Zero(d8);
-        low[u] = high[u] = hn::Zero(du16);
-    }
-    const auto widen = [&] {
-        for (size_t u = 0; u < kU; u++) {
-            const V8 zero = hn::Zero(d8);
-            low[u] = hn::Add(low[u], hn::BitCast(du16, hn::InterleaveLower(d8, bytes[u], zero)));
-            high[u] = hn::Add(high[u], hn::BitCast(du16, hn::InterleaveUpper(d8, bytes[u], zero)));
-            bytes[u] = zero;
-        }
-    };
-    for (uint32_t begin = 0; begin < job.groups; begin += job.flush) {
-        const uint32_t end = std::min(job.groups, begin + job.flush);
-        for (uint32_t g = begin; g < end; g++) {
-            const uint8_t *cells = packed + size_t{g} * kLaneCols;
-            const V8 index = kBatch ? hn::LoadU(d8, job.index + g * kBytes)
-                                    : hn::LoadDup128(d8, job.index + size_t{g} * 16);
-            for (size_t u = 0; u < kU; u++) {
-                const V8 table = kBatch ? hn::LoadDup128(d8, job.tables + 16 * cells[u])
-                                        : LoadTables(job.tables, cells + u * kBlocks);
-                bytes[u] = hn::Add(bytes[u], hn::TableLookupBytes(table, index));
-            }
-        }
-        widen();
-    }
-    const uint16_t *limits = job.limits;
-    const auto limit_low = kBatch ? hn::LoadU(du16, limits) : hn::LoadDup128(du16, limits);
-    const auto limit_high =
-        kBatch ? hn::LoadU(du16, limits + 8 * kBlocks) : hn::LoadDup128(du16, limits + 8);
-    const auto weight_low = hn::LoadDup128(di16, job.weights);
-    const auto weight_high = hn::LoadDup128(di16, job.weights + 8);
-    HWY_ALIGN int32_t lanes[kBytes / 4];
-    for (size_t u = 0; u < kU; u++) {
-        const auto code_low = hn::Min(low[u], limit_low);
-        const auto code_high = hn::Min(high[u], limit_high);
-        job.clipped += hn::CountTrue(du16, hn::Ne(code_low, low[u])) +
-                       hn::CountTrue(du16, hn::Ne(code_high, high[u]));
-        auto rest_low = hn::Zero(di32), rest_high = hn::Zero(di32);
-        auto sum_low = hn::ReorderWidenMulAccumulate(di32, hn::BitCast(di16, code_low), weight_low,
-                                                     hn::Zero(di32), rest_low);
-        auto sum_high = hn::ReorderWidenMulAccumulate(di32, hn::BitCast(di16, code_high),
-                                                      weight_high, hn::Zero(di32), rest_high);
-        sum_low = hn::Add(sum_low, rest_low);
-        sum_high = hn::Add(sum_high, rest_high);
-        auto sum = hn::Add(sum_low, hn::ShiftLeftSame(sum_high, static_cast<int>(job.high_shift)));
-        sum = hn::Add(sum, hn::Shuffle2301(sum));
-        sum = hn::Add(sum, hn::Shuffle1032(sum));
-        hn::Store(sum, di32, lanes);
-        for (size_t b = 0; b < kBlocks; b++) {
-            if constexpr (kBatch)
-                sums[b * sum_stride + u] = lanes[4 * b];
-            else
-                sums[u * kBlocks + b] = lanes[4 * b];
-        }
-    }
-}
-
-void Clip(ClipJob &job)
-{
-    const size_t cols = size_t{job.col_blocks} * kLaneCols;
-    const size_t sum_stride = job.arrays * cols; // from vector to vector
-    constexpr size_t kSingle = kBytes == 64 ? 4 : 8;
-    for (uint32_t a = 0; a < job.arrays; a++) {
-        for (uint32_t b = 0; b < job.col_blocks; b++) {
-            const uint8_t *packed =
-                job.packed + (size_t{a} * job.col_blocks + b) * job.groups * kLaneCols;
-            int32_t *sums = job.sums + a * cols + size_t{b} * kLaneCols;
-            if (job.vectors > 1) {
-                ClipBlock<true, 8>(job, packed, sums, sum_stride);
-                ClipBlock<true, 8>(job, packed + 8, sums + 8, sum_stride);
-            } else {
-                for (size_t c = 0; c < kLaneCols; c += std::min<size_t>(kSingle * kBlocks, 16))
-                    ClipBlock<false, std::min<size_t>(kSingle, 16 / kBlocks)>(job, packed + c,
-                                                                              sums + c, 0);
-            }
-        }
-    }
-}
 
 void Product16(const int16_t *x, const int16_t *panel, uint32_t pairs, int32_t *sums)
 {
@@ -406,8 +291,6 @@ HWY_AFTER_NAMESPACE();
 namespace acc::emu::crossbar
 {
 
-HWY_EXPORT(Clip);
-HWY_EXPORT(ClipVectors);
 HWY_EXPORT(Product16);
 HWY_EXPORT(Normals);
 HWY_EXPORT(Analog);
@@ -417,8 +300,13 @@ void set_simd(Simd level)
 {
     // The mock is a mask of what the processor "has"; 0 takes it away again.
     hwy::SetSupportedTargetsForTest(0);
-    if (level == Simd::Portable)
-        hwy::SetSupportedTargetsForTest(hwy::SupportedTargets() & (HWY_SSE4 | HWY_EMU128));
+    constexpr int64_t portable = HWY_SSE4 | HWY_EMU128, avx2 = HWY_AVX2 | portable;
+    const auto have = [](int64_t targets) {
+        hwy::SetSupportedTargetsForTest(hwy::SupportedTargets() & targets);
+    };
+    if (level == Simd::Avx512) have(HWY_AVX3 | avx2);
+    if (level == Simd::Avx2) have(avx2);
+    if (level == Simd::Portable) have(portable);
     if (level == Simd::Emulated) hwy::SetSupportedTargetsForTest(HWY_EMU128);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
@@ -426,16 +314,6 @@ void set_simd(Simd level)
 const char *simd_name()
 {
     return HWY_DYNAMIC_DISPATCH(Name)();
-}
-
-uint32_t clip_vectors()
-{
-    return HWY_DYNAMIC_DISPATCH(ClipVectors)();
-}
-
-void clip(ClipJob &job)
-{
-    HWY_DYNAMIC_DISPATCH(Clip)(job);
 }
 
 void product16(const int16_t *x, const int16_t *panel, uint32_t pairs, int32_t *sums)

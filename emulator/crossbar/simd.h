@@ -19,6 +19,8 @@ inline constexpr uint32_t kLaneRounds = 16;
 
 enum class Simd {
     Best,
+    Avx512, // without VBMI
+    Avx2,
     Portable, // x86-64-v2 (SSE4.1)
     Emulated  // without vector instructions
 };
@@ -37,6 +39,7 @@ struct ClipJob {
     const uint8_t *tables = nullptr; // [256][16]
     uint32_t arrays = 0, col_blocks = 0, groups = 0;
     uint32_t flush = 0;               // groups whose sum fits a byte
+    bool bit_by_two = false;          // digits of one bit, cells of two: four rows a group
     uint32_t vectors = 0;             // 1 … clip_vectors()
     const uint8_t *index = nullptr;   // [groups][vectors][16 rounds]
     const uint16_t *limits = nullptr; // [2][vectors][8 rounds]: largest sum without clipping

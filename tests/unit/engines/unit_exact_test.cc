@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace acc::emu::test
 {
@@ -17,7 +18,8 @@ namespace
 using arch::Sign;
 using crossbar::Simd;
 
-constexpr Simd kLevels[] = {Simd::Best, Simd::Portable, Simd::Emulated};
+constexpr Simd kLevels[] = {Simd::Best, Simd::Avx512, Simd::Avx2, Simd::Portable, Simd::Emulated};
+constexpr size_t kLevelCount = std::size(kLevels);
 
 class EveryProcessor : public testing::Test
 {
@@ -64,7 +66,7 @@ TEST_F(UnitExact, Matrix)
                         fill(c, style, 3, random);
                         const uint32_t enough = c.config.adc_bits;
                         if (enough > 16) c.config.adc_bits = 0; // no converter has so many
-                        crossbar::set_simd(kLevels[cases % 3]);
+                        crossbar::set_simd(kLevels[cases % kLevelCount]);
                         const UnitResult expected = exact_sums(c);
                         const UnitResult found = run_unit(*make_unit(c), c);
                         ASSERT_EQ(found.sums, expected.sums) << c.text() << ", style " << style;
@@ -123,7 +125,7 @@ TEST_F(UnitExact, IntegerProductIsTheMachine)
         c.config.adc_bits = 8;
         const auto every = make_unit(c);
         EXPECT_EQ(exact->path(), MvmUnit::Path::Exact);
-        crossbar::set_simd(kLevels[i % 3]);
+        crossbar::set_simd(kLevels[i % kLevelCount]);
         ASSERT_EQ(run_unit(*exact, c), run_unit(*every, c)) << c.text();
         ASSERT_EQ(run_unit(*exact, c).sums, exact_sums(c).sums) << c.text();
     }
