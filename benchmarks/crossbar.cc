@@ -3,7 +3,7 @@
 // acc-bench-crossbar: one MVM unit of 128 x 128 weights of 16 bits with inputs of 16 bits, 8
 // slices of 2 bits, by each of the model's paths, beside a plain loop over every conversion
 // and the same products by a BLAS. One thread. docs/benchmarks.md says what each number is.
-#include "crossbar_isa.h"
+#include "crossbar_parts.h"
 #include "emulator/crossbar/simd.h"
 #include "emulator/crossbar/unit.h"
 #include "emulator/crossbar/wires.h"
@@ -293,8 +293,9 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    measure();
     std::string why;
+    if (!bench_resident(put, short_run, why)) fail(why);
+    measure();
     if (!bench_isa(put, short_run, why)) fail(why);
     if (!out) return 0;
     const std::string text = nlohmann::json(metrics).dump(2) + "\n";

@@ -120,13 +120,18 @@ TABLE = {
     "benchmarks/": (["include/", "common/"], ["benchmark", "json", "cli11"], ANY),
     # Below every launch: the model by itself.
     "benchmarks/crossbar.cc": (
-        ["arch/", "common/", "emulator/crossbar/", "benchmarks/crossbar_isa.h"],
+        ["arch/", "common/", "emulator/crossbar/", "benchmarks/crossbar_parts.h"],
         ["json", "openblas"],
         ANY,
     ),
     "benchmarks/crossbar_isa.cc": (
-        ["arch/", "common/", "emulator/crossbar/", "benchmarks/crossbar_isa.h", "program/isa/"]
+        ["arch/", "common/", "emulator/crossbar/", "benchmarks/crossbar_parts.h", "program/isa/"]
         + FORMATS,
+        [],
+        ANY,
+    ),
+    "benchmarks/crossbar_resident.cc": (
+        PUBLIC + ["common/", "benchmarks/crossbar_parts.h", "program/samples.h"],
         [],
         ANY,
     ),
