@@ -269,6 +269,8 @@ void measure()
         }
         put("geff128_s", best);
     }
+    set_simd(Simd::Avx512);
+    put("mvm128_clip_avx512_us", unit_us(*clipping, operands));
     set_simd(Simd::Portable);
     std::printf("portable: %s\n", simd_name());
     put("mvm128_clip_portable_us", unit_us(*clipping, operands));
