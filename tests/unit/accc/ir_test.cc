@@ -135,5 +135,14 @@ TEST(Ir, SpoiltTextsAreReadOrRefused)
     EXPECT_GT(refused, 1000u);
 }
 
+TEST(Ir, CountsElementsThatNoNumberHolds)
+{
+    EXPECT_EQ(elements({}), 1);
+    EXPECT_EQ(elements({3, 0, 5}), 0);
+    EXPECT_EQ(elements({int64_t{1} << 32, int64_t{1} << 30}), int64_t{1} << 62);
+    EXPECT_EQ(elements({int64_t{1} << 32, int64_t{1} << 31}), std::numeric_limits<int64_t>::max());
+    EXPECT_EQ(elements({2725559550358672452, 25959, 0}), std::numeric_limits<int64_t>::max());
+}
+
 } // namespace
 } // namespace acc::accc

@@ -178,6 +178,7 @@ const char *dtype_name(DType dtype);
 uint32_t dtype_size(DType dtype);
 // "1x3x8x8".
 std::string dims_text(const Dims &dims);
+// INT64_MAX where they are more.
 int64_t elements(const Dims &dims);
 // Elements of one row, which the last dimension counts; 1 for no dims.
 int64_t last_dim(const Dims &dims);
