@@ -3,6 +3,7 @@
 // The float interpreter, which is the oracle of the other tests, on cases worked by hand.
 #include "onnx_builder.h"
 
+#include "host/host.h"
 #include "tools/accc/reference/float_interpreter.h"
 
 #include <gtest/gtest.h>
@@ -113,6 +114,15 @@ TEST(Float, SoftmaxTransposeBroadcast)
         .add("Add", {"x", "c"}, "y")
         .output("y");
     EXPECT_EQ(run(rows, counted(6)), (List{11, 12, 13, 24, 25, 26}));
+}
+
+// Of whose bytes there are none, not even an address: UBSan minds.
+TEST(Host, CopiesTensorsWithoutElements)
+{
+    const host::View empty{{ACC_DTYPE_F32, {0, 3}}, nullptr};
+    std::string why;
+    for (const char *op : {"Identity", "Relu"})
+        EXPECT_EQ(host::run({op, {}}, std::span(&empty, 1), std::span(&empty, 1), why), 0) << why;
 }
 
 } // namespace
