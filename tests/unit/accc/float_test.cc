@@ -117,12 +117,12 @@ TEST(Float, SoftmaxTransposeBroadcast)
 }
 
 // Of whose bytes there are none, not even an address: UBSan minds.
-TEST(Host, CopiesTensorsWithoutElements)
+TEST(Host, CopiesListsWithoutElements)
 {
-    const host::View empty{{ACC_DTYPE_F32, {0, 3}}, nullptr};
+    const host::View empty{{ACC_DTYPE_F32, {0}}, nullptr};
     std::string why;
-    for (const char *op : {"Identity", "Relu"})
-        EXPECT_EQ(host::run({op, {}}, std::span(&empty, 1), std::span(&empty, 1), why), 0) << why;
+    EXPECT_EQ(host::run({"Identity", {}}, std::span(&empty, 1), std::span(&empty, 1), why), 0)
+        << why;
 }
 
 } // namespace

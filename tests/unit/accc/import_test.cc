@@ -151,6 +151,9 @@ TEST(Import, InputsAndShapes)
     nothing.input("x", {-1, 4}).ints("a", {2}).ints("b", {2});
     nothing.add("Slice", {"x", "a", "b"}, "y").output("y");
     refused(nothing, {"Slice_y", "axis of size zero"});
+    OnnxBuilder empty;
+    empty.input("x", {1, 4}).ints("none", {}).output("none");
+    refused(empty, {"output 'none'", "axis of size zero"});
     OnnxBuilder wide;
     wide.input("x", {-1, 4}).ints("r", {1, int64_t{1} << 28}).add("Tile", {"x", "r"}, "y");
     wide.output("y");

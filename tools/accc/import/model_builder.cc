@@ -232,6 +232,9 @@ Result<ValueId> ModelBuilder::add1(const std::string &op, host::Attrs attrs,
 
 Status ModelBuilder::output(const std::string &name, ValueId id)
 {
+    if (elements(dims(id)) < 1) // a list of constants, for others are refused where they are made
+        return diag_.error("output '" + name + "': expected no axis of size zero; found " +
+                           dims_text(dims(id)));
     const bool taken =
         std::find(graph_.outputs.begin(), graph_.outputs.end(), id) != graph_.outputs.end();
     const bool input =
