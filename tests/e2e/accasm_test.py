@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 import harness
+from harness import accctl
 
 
 class Assembly(harness.Case):
@@ -38,6 +39,14 @@ class Assembly(harness.Case):
 
     def test_there_and_back(self):
         self.assert_ok(self.accasm(self.text, "-o", self.program))
+        shown = self.json_of(accctl("-j", "program", "show", self.program))
+        (target,) = shown["targets"]
+        self.assertEqual(target["kernels"][0]["name"], "main")
+        self.assertEqual(target["matrices"], [{"program": 0, "streams": 1, "ports": 2}])
+        self.assertEqual(target["programs"][0]["matrices"], 1)
+        text = accctl("program", "show", self.program)
+        self.assert_ok(text)
+        self.assertIn("1 streams, 2 ports, 1 MVM units in 1 tiles", text.stdout)
         back = self.accasm("-d", "--weights", self.program)
         self.assert_ok(back)
         self.assertIn("mvm 1", back.stdout)
@@ -45,6 +54,9 @@ class Assembly(harness.Case):
             file.write(back.stdout)
         self.assert_ok(self.accasm(self.text, "--arch", "tiny", "-o", self.again))
         self.assertEqual(*(open(path, "rb").read() for path in (self.program, self.again)))
+        # It has no matrices of its own to draw.
+        self.assert_refuses(accctl("-d", "inproc:crossbar:arch=tiny", "tile", "picture", self.program),
+                            "expected matrices")
 
     def test_refusals(self):
         with open(self.text, "a", encoding="utf-8") as file:
@@ -53,6 +65,8 @@ class Assembly(harness.Case):
         self.assert_refuses(self.accasm(self.text), "expected -o FILE", code=2)
         self.assert_refuses(self.accasm("-d", self.text), "d.s")
         self.assert_refuses(self.accasm("/nowhere.s", "-o", self.program), "/nowhere.s")
+        digits = harness.program("examples", "digits.accx")
+        self.assert_refuses(self.accasm("-d", digits), "digits.accx")
 
 
 if __name__ == "__main__":
