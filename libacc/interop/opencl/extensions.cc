@@ -8,6 +8,7 @@
 #include "libacc/interop/opencl/info.h"
 #include "libacc/interop/opencl/ndrange.h"
 #include "libacc/interop/opencl/scheduler.h"
+#include "libacc/interop/opencl/svm.h"
 
 #include <bit>
 #include <cstring>
@@ -146,18 +147,8 @@ cl_int CL_API_CALL enqueue_mem_fill(cl_command_queue queue, void *to, const void
                                     size_t pattern_bytes, size_t bytes, cl_uint count,
                                     const cl_event *events, cl_event *event)
 try {
-    OCL_TRY(check_queue(queue));
-    OCL_TRY(check_wait_list(*queue->context, {count, events}));
-    if (!to || !pattern || !std::has_single_bit(pattern_bytes) || pattern_bytes > 128 ||
-        reinterpret_cast<uintptr_t>(to) % pattern_bytes || bytes % pattern_bytes)
-        return CL_INVALID_VALUE;
-    std::vector<char> kept(pattern_bytes);
-    std::memcpy(kept.data(), pattern, pattern_bytes);
-    auto work = host_work(bytes, [to, kept = std::move(kept), bytes] {
-        fill_memory(static_cast<char *>(to), bytes, kept.data(), kept.size());
-        return CL_SUCCESS;
-    });
-    return enqueue(*queue, CL_COMMAND_MEMFILL_INTEL, std::move(work), {count, events}, event);
+    return enqueue_fill(queue, CL_COMMAND_MEMFILL_INTEL, to, pattern, pattern_bytes, bytes,
+                        {count, events}, event);
 }
 OCL_END
 
@@ -165,18 +156,8 @@ cl_int CL_API_CALL enqueue_memcpy(cl_command_queue queue, cl_bool blocking, void
                                   const void *from, size_t bytes, cl_uint count,
                                   const cl_event *events, cl_event *event)
 try {
-    OCL_TRY(check_queue(queue));
-    OCL_TRY(check_wait_list(*queue->context, {count, events}));
-    if (!to || !from) return CL_INVALID_VALUE;
-    const auto *source = static_cast<const char *>(from);
-    auto *target = static_cast<char *>(to);
-    if (source < target + bytes && target < source + bytes) return CL_MEM_COPY_OVERLAP;
-    auto work = host_work(bytes, [source, target, bytes] {
-        std::memcpy(target, source, bytes);
-        return CL_SUCCESS;
-    });
-    return enqueue(*queue, CL_COMMAND_MEMCPY_INTEL, std::move(work), {count, events}, event,
-                   blocking);
+    return enqueue_copy(queue, CL_COMMAND_MEMCPY_INTEL, blocking, to, from, bytes, {count, events},
+                        event);
 }
 OCL_END
 

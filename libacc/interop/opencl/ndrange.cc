@@ -232,42 +232,44 @@ std::unique_ptr<Work> kernel_work(const _cl_kernel &kernel, const Range &range, 
 
 namespace api
 {
+namespace
+{
 
-cl_int EnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
-                            const size_t *offset, const size_t *global, const size_t *local,
-                            cl_uint count, const cl_event *events, cl_event *event)
-try {
+cl_int enqueue_kernel(cl_command_queue queue, cl_command_type command, cl_kernel kernel,
+                      cl_uint dimensions, const size_t *offset, const size_t *global,
+                      const size_t *local, WaitList list, cl_event *event)
+{
     OCL_TRY(check_queue(queue));
     if (!valid(kernel)) return CL_INVALID_KERNEL;
     if (kernel->program->context.get() != queue->context.get()) return CL_INVALID_CONTEXT;
     if (!kernel->program->has(queue->device.get())) return CL_INVALID_PROGRAM_EXECUTABLE;
-    OCL_TRY(check_wait_list(*queue->context, {count, events}));
+    OCL_TRY(check_wait_list(*queue->context, list));
     Range range;
     OCL_TRY(check_range(*kernel, *queue->device, dimensions, offset, global, local, range));
     OCL_TRY(check_arguments(*kernel));
     cl_int error = CL_SUCCESS;
     auto work = kernel_work(*kernel, range, error);
     if (!work) return error;
-    return enqueue(*queue, CL_COMMAND_NDRANGE_KERNEL, std::move(work), {count, events}, event);
+    return enqueue(*queue, command, std::move(work), list, event);
+}
+
+} // namespace
+
+cl_int EnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
+                            const size_t *offset, const size_t *global, const size_t *local,
+                            cl_uint count, const cl_event *events, cl_event *event)
+try {
+    return enqueue_kernel(queue, CL_COMMAND_NDRANGE_KERNEL, kernel, dimensions, offset, global,
+                          local, {count, events}, event);
 }
 OCL_END
 
 cl_int EnqueueTask(cl_command_queue queue, cl_kernel kernel, cl_uint count, const cl_event *events,
                    cl_event *event)
 try {
-    OCL_TRY(check_queue(queue));
-    if (!valid(kernel)) return CL_INVALID_KERNEL;
-    if (kernel->program->context.get() != queue->context.get()) return CL_INVALID_CONTEXT;
-    if (!kernel->program->has(queue->device.get())) return CL_INVALID_PROGRAM_EXECUTABLE;
-    OCL_TRY(check_wait_list(*queue->context, {count, events}));
     const size_t one = 1;
-    Range range;
-    OCL_TRY(check_range(*kernel, *queue->device, 1, nullptr, &one, &one, range));
-    OCL_TRY(check_arguments(*kernel));
-    cl_int error = CL_SUCCESS;
-    auto work = kernel_work(*kernel, range, error);
-    if (!work) return error;
-    return enqueue(*queue, CL_COMMAND_TASK, std::move(work), {count, events}, event);
+    return enqueue_kernel(queue, CL_COMMAND_TASK, kernel, 1, nullptr, &one, &one, {count, events},
+                          event);
 }
 OCL_END
 

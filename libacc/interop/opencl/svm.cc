@@ -62,18 +62,49 @@ bool SvmBlocks::holds(const void *address, size_t bytes) const
     return block && bytes <= block->bytes - (reinterpret_cast<uintptr_t>(address) - block->start);
 }
 
+static cl_int check_command(const _cl_command_queue *queue, WaitList list)
+{
+    OCL_TRY(check_queue(queue));
+    return check_wait_list(*queue->context, list);
+}
+
+cl_int enqueue_fill(cl_command_queue queue, cl_command_type command, void *to, const void *pattern,
+                    size_t pattern_bytes, size_t bytes, WaitList list, cl_event *event)
+{
+    OCL_TRY(check_command(queue, list));
+    if (!to || !pattern || !std::has_single_bit(pattern_bytes) || pattern_bytes > 128 ||
+        reinterpret_cast<uintptr_t>(to) % pattern_bytes || bytes % pattern_bytes)
+        return CL_INVALID_VALUE;
+    std::vector<char> kept(pattern_bytes);
+    std::memcpy(kept.data(), pattern, pattern_bytes);
+    auto work = host_work(bytes, [to, kept = std::move(kept), bytes] {
+        fill_memory(static_cast<char *>(to), bytes, kept.data(), kept.size());
+        return CL_SUCCESS;
+    });
+    return enqueue(*queue, command, std::move(work), list, event);
+}
+
+cl_int enqueue_copy(cl_command_queue queue, cl_command_type command, cl_bool blocking, void *to,
+                    const void *from, size_t bytes, WaitList list, cl_event *event)
+{
+    OCL_TRY(check_command(queue, list));
+    if (!to || !from) return CL_INVALID_VALUE;
+    const auto *source = static_cast<const char *>(from);
+    auto *target = static_cast<char *>(to);
+    if (source < target + bytes && target < source + bytes) return CL_MEM_COPY_OVERLAP;
+    auto work = host_work(bytes, [source, target, bytes] {
+        std::memcpy(target, source, bytes);
+        return CL_SUCCESS;
+    });
+    return enqueue(*queue, command, std::move(work), list, event, blocking);
+}
+
 namespace api
 {
 namespace
 {
 
 constexpr size_t kMostAlign = 4096;
-
-cl_int check_command(const _cl_command_queue *queue, WaitList list)
-{
-    OCL_TRY(check_queue(queue));
-    return check_wait_list(*queue->context, list);
-}
 
 } // namespace
 
@@ -125,17 +156,8 @@ OCL_END
 cl_int EnqueueSVMMemcpy(cl_command_queue queue, cl_bool blocking, void *to, const void *from,
                         size_t bytes, cl_uint count, const cl_event *events, cl_event *event)
 try {
-    OCL_TRY(check_command(queue, {count, events}));
-    if (!to || !from) return CL_INVALID_VALUE;
-    const auto *source = static_cast<const char *>(from);
-    auto *target = static_cast<char *>(to);
-    if (source < target + bytes && target < source + bytes) return CL_MEM_COPY_OVERLAP;
-    auto work = host_work(bytes, [source, target, bytes] {
-        std::memcpy(target, source, bytes);
-        return CL_SUCCESS;
-    });
-    return enqueue(*queue, CL_COMMAND_SVM_MEMCPY, std::move(work), {count, events}, event,
-                   blocking);
+    return enqueue_copy(queue, CL_COMMAND_SVM_MEMCPY, blocking, to, from, bytes, {count, events},
+                        event);
 }
 OCL_END
 
@@ -143,17 +165,8 @@ cl_int EnqueueSVMMemFill(cl_command_queue queue, void *to, const void *pattern,
                          size_t pattern_bytes, size_t bytes, cl_uint count, const cl_event *events,
                          cl_event *event)
 try {
-    OCL_TRY(check_command(queue, {count, events}));
-    if (!to || !pattern || !std::has_single_bit(pattern_bytes) || pattern_bytes > 128 ||
-        reinterpret_cast<uintptr_t>(to) % pattern_bytes || bytes % pattern_bytes)
-        return CL_INVALID_VALUE;
-    std::vector<char> kept(pattern_bytes);
-    std::memcpy(kept.data(), pattern, pattern_bytes);
-    auto work = host_work(bytes, [to, kept = std::move(kept), bytes] {
-        fill_memory(static_cast<char *>(to), bytes, kept.data(), kept.size());
-        return CL_SUCCESS;
-    });
-    return enqueue(*queue, CL_COMMAND_SVM_MEMFILL, std::move(work), {count, events}, event);
+    return enqueue_fill(queue, CL_COMMAND_SVM_MEMFILL, to, pattern, pattern_bytes, bytes,
+                        {count, events}, event);
 }
 OCL_END
 

@@ -17,6 +17,8 @@
 namespace acc::ocl
 {
 
+struct WaitList;
+
 // Allocates on all devices. Null: no room. Ended by acc_buffer_destroy().
 acc_buffer *make_buffer(size_t bytes);
 
@@ -53,5 +55,11 @@ private:
     mutable std::mutex mutex_;
     std::map<uint64_t, Block> blocks_; // by start
 };
+
+// clEnqueueSVMMemFill() and clEnqueueSVMMemcpy() as `command`, with their errors: USM has the same.
+cl_int enqueue_fill(cl_command_queue queue, cl_command_type command, void *to, const void *pattern,
+                    size_t pattern_bytes, size_t bytes, WaitList list, cl_event *event);
+cl_int enqueue_copy(cl_command_queue queue, cl_command_type command, cl_bool blocking, void *to,
+                    const void *from, size_t bytes, WaitList list, cl_event *event);
 
 } // namespace acc::ocl
