@@ -44,7 +44,7 @@ struct Call {
     // infer: the integers of input i; false, and `unknown`, when they are not there.
     bool need(size_t i, std::vector<int64_t> &values)
     {
-        if (!in[i].data) {
+        if (!in[i].data && elements(in[i].dims) > 0) {
             unknown = true;
             return false;
         }
@@ -104,6 +104,12 @@ constexpr uint32_t native_type()
     if constexpr (std::is_same_v<W, float>) return ACC_DTYPE_F32;
     if constexpr (std::is_same_v<W, double>) return ACC_DTYPE_F64;
     return ACC_DTYPE_I64;
+}
+
+// memcpy() of what may be an empty list, which has no memory.
+inline void copy_bytes(void *to, const void *from, uint64_t bytes)
+{
+    if (bytes) std::memcpy(to, from, bytes);
 }
 
 // An input's elements as W, copied only when they are of another type.

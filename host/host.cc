@@ -167,20 +167,9 @@ try {
     return -ENOMEM;
 }
 
-// A tensor without elements may have no memory; operators copy no bytes of it, but from an address.
-static std::vector<View> with_addresses(std::span<const View> views)
-{
-    static std::byte nothing;
-    std::vector<View> given(views.begin(), views.end());
-    for (View &view : given)
-        if (view.dtype && !view.data && elements(view.dims) == 0) view.data = &nothing;
-    return given;
-}
-
-int run(const Node &node, std::span<const View> inputs, std::span<const View> outputs,
-        std::string &why, bool fast)
+int run(const Node &node, std::span<const View> in, std::span<const View> out, std::string &why,
+        bool fast)
 try {
-    const std::vector<View> in = with_addresses(inputs), out = with_addresses(outputs);
     // Shapes again: where they depend on data, this is the first time that they are known.
     std::vector<Desc> descs;
     if (const int error = infer(node, in, out.size(), descs, why)) return error;

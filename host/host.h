@@ -52,8 +52,8 @@ bool known(std::string_view op);
 bool known_attr(std::string_view op, std::string_view attr);
 // Bytes of an element, 0 for no type. Numbers of enum acc_dtype.
 uint32_t element_bytes(uint32_t dtype);
-const char *type_name(uint32_t dtype); // "f32"
-int64_t elements(const Dims &dims);
+const char *type_name(uint32_t dtype);   // "f32"
+int64_t elements(const Dims &dims);      // INT64_MAX where they are more
 std::string dims_text(const Dims &dims); // "1x3x8", "scalar"
 inline uint64_t bytes_of(const Desc &d)
 {

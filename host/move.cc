@@ -12,9 +12,9 @@ namespace
 
 constexpr size_t kManyParts = 1024;
 
-bool copy_bytes(Call &c)
+bool run_copy(Call &c)
 {
-    std::memcpy(c.out[0].data, c.in[0].data, bytes_of(c.in[0]));
+    copy_bytes(c.out[0].data, c.in[0].data, bytes_of(c.in[0]));
     return true;
 }
 
@@ -184,9 +184,9 @@ bool run_concat(Call &c)
         for (const View &part : c.in) {
             const uint64_t size =
                 static_cast<uint64_t>(part.dims[static_cast<size_t>(axis)]) * inner;
-            std::memcpy(to,
-                        static_cast<const std::byte *>(part.data) + static_cast<uint64_t>(o) * size,
-                        size);
+            copy_bytes(to,
+                       static_cast<const std::byte *>(part.data) + static_cast<uint64_t>(o) * size,
+                       size);
             to += size;
         }
     return true;
@@ -424,7 +424,7 @@ bool run_shape(Call &c)
 {
     const int64_t rank = c.rank(0), start = c.get("start", int64_t{0});
     const auto first = std::clamp<int64_t>(start < 0 ? start + rank : start, 0, rank);
-    std::memcpy(c.out[0].data, c.dims(0).data() + first, bytes_of(c.out[0]));
+    copy_bytes(c.out[0].data, c.dims(0).data() + first, bytes_of(c.out[0]));
     return true;
 }
 
@@ -524,11 +524,11 @@ bool run_tile(Call &c)
 } // namespace
 
 const Operator move_ops[] = {
-    {"Reshape", 2, 2, 1, "allowzero", infer_reshape, copy_bytes},
-    {"Flatten", 1, 1, 1, "axis", infer_flatten, copy_bytes},
-    {"Squeeze", 1, 2, 1, "", infer_squeeze, copy_bytes},
-    {"Unsqueeze", 2, 2, 1, "", infer_unsqueeze, copy_bytes},
-    {"Identity", 1, 1, 1, "", same, copy_bytes},
+    {"Reshape", 2, 2, 1, "allowzero", infer_reshape, run_copy},
+    {"Flatten", 1, 1, 1, "axis", infer_flatten, run_copy},
+    {"Squeeze", 1, 2, 1, "", infer_squeeze, run_copy},
+    {"Unsqueeze", 2, 2, 1, "", infer_unsqueeze, run_copy},
+    {"Identity", 1, 1, 1, "", same, run_copy},
     {"Dropout", 1, 3, 2, "seed ratio", infer_dropout, run_dropout},
     {"Transpose", 1, 1, 1, "perm", infer_transpose, run_transpose},
     {"Concat", 1, kManyParts, 1, "axis", infer_concat, run_concat},

@@ -196,7 +196,7 @@ int64_t elements(const Dims &dims)
 {
     int64_t count = 1;
     for (const int64_t dim : dims)
-        count *= dim;
+        if (__builtin_mul_overflow(count, dim, &count)) return INT64_MAX;
     return count;
 }
 

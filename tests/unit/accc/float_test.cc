@@ -123,6 +123,16 @@ TEST(Host, CopiesListsWithoutElements)
     std::string why;
     EXPECT_EQ(host::run({"Identity", {}}, std::span(&empty, 1), std::span(&empty, 1), why), 0)
         << why;
+    const std::vector<host::View> two = {empty, empty};
+    EXPECT_EQ(host::run({"Concat", {{"axis", int64_t{0}}}}, two, std::span(&empty, 1), why), 0)
+        << why;
+    // To a scalar: the list of no dims is known, whether or not it has an address.
+    float from = 3, to = 0;
+    const std::vector<host::View> reshape = {{{ACC_DTYPE_F32, {1}}, &from},
+                                             {{ACC_DTYPE_I64, {0}}, nullptr}};
+    const host::View scalar{{ACC_DTYPE_F32, {}}, &to};
+    EXPECT_EQ(host::run({"Reshape", {}}, reshape, std::span(&scalar, 1), why), 0) << why;
+    EXPECT_EQ(to, 3);
 }
 
 } // namespace

@@ -203,22 +203,6 @@ uint32_t dtype_size(DType dtype)
     return host::element_bytes(dtype_code(dtype));
 }
 
-std::string dims_text(const Dims &dims)
-{
-    std::string text;
-    for (const int64_t dim : dims)
-        text += (text.empty() ? "" : "x") + std::to_string(dim);
-    return text.empty() ? "scalar" : text;
-}
-
-int64_t elements(const Dims &dims)
-{
-    int64_t count = 1;
-    for (const int64_t dim : dims)
-        if (__builtin_mul_overflow(count, dim, &count)) return INT64_MAX;
-    return count;
-}
-
 int64_t last_dim(const Dims &dims)
 {
     return dims.empty() ? 1 : dims.back();

@@ -31,7 +31,9 @@ enum class Stage { Model, Float, Physical, Lowered };
 // In the order of enum acc_dtype, which starts at 1. Engines know the first three.
 enum class DType : uint8_t { F32, I8, I32, U8, I16, U16, U32, I64, U64, Bool, F16, BF16, F64 };
 
-using Dims = std::vector<int64_t>;
+using host::Dims;
+using host::dims_text;
+using host::elements;
 using ValueId = uint32_t;
 inline constexpr ValueId kNoValue = UINT32_MAX; // an operand or result that is left out
 // Elements of the engines' types, bytes of the others.
@@ -176,10 +178,6 @@ inline uint32_t dtype_code(DType dtype)
 DType dtype_of(uint32_t code);
 const char *dtype_name(DType dtype);
 uint32_t dtype_size(DType dtype);
-// "1x3x8x8".
-std::string dims_text(const Dims &dims);
-// INT64_MAX where they are more.
-int64_t elements(const Dims &dims);
 // Elements of one row, which the last dimension counts; 1 for no dims.
 int64_t last_dim(const Dims &dims);
 
