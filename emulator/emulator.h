@@ -93,6 +93,9 @@ public:
     // Whether `spec` is of an engine whose slots are non-volatile: it takes state=DIR.
     static bool keeps_cells(std::string_view spec);
 
+    // Empty, or why a service must have no such device: it would run code of clients itself.
+    static std::string why_not_served(std::string_view spec);
+
     virtual Result<std::unique_ptr<Client>> open(const ClientOptions &options) = 0;
 
     // Fault injection, the debugfs of an emulated device. `what`: enum acc_inject_what.

@@ -29,6 +29,19 @@ bool Emulator::keeps_cells(std::string_view spec)
     return engine && (*engine)->info().non_volatile;
 }
 
+std::string Emulator::why_not_served(std::string_view spec)
+{
+    std::vector<Option> options;
+    std::string why;
+    spec.remove_prefix(std::min(spec.size(), spec.find(':')));
+    if (!spec.empty()) spec.remove_prefix(1);
+    if (!parse_options(spec, options, why)) return why;
+    for (const Option &option : options)
+        if (option.key == "isolation" && option.value == "untrusted")
+            return "option isolation: expected native or all in a service; found untrusted";
+    return {};
+}
+
 Result<DeviceParts> make_device_parts(std::string_view spec, std::string &why,
                                       const LogFunction &log)
 {

@@ -46,8 +46,9 @@ std::vector<std::string> check_devices(const Config &config)
 {
     std::vector<std::string> problems;
     for (const DeviceEntry &device : config.devices) {
-        std::string why;
-        if (!emu::Emulator::create(device.spec, why)) problems.push_back(device.where + ": " + why);
+        std::string why = emu::Emulator::why_not_served(device.spec);
+        if (!why.empty() || !emu::Emulator::create(device.spec, why))
+            problems.push_back(device.where + ": " + why);
     }
     return problems;
 }

@@ -22,7 +22,7 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
     reader.choice("preset", config.preset, {"fast", "zcu106", "coyote"});
     reader.number("setup_us", setup_us, 0, 60'000'000);
     reader.number("bandwidth", bandwidth, 0, 1'000'000'000'000);
-    reader.choice("isolation", config.isolation, {"native", "all"});
+    reader.choice("isolation", config.isolation, {"untrusted", "native", "all"});
     reader.text("keys", config.keys);
     reader.text("trace", config.trace);
     if (!reader.finish()) return Error{-EINVAL};

@@ -31,8 +31,8 @@ struct Config {
     std::string preset = "zcu106";
     uint64_t setup_us = 0;         // of a load
     uint64_t bytes_per_second = 0; // of the configuration port; 0: no limit
-    // What runs in a process of its own: machine code (native), or the behavioural library as
-    // well (all).
+    // What runs in a process of its own: machine code that nobody signed (untrusted), all
+    // machine code (native), or the behavioural library as well (all).
     std::string isolation = "native";
     std::string trace; // a file for the waveform of the first design that can write one
     std::string keys;  // a folder of trusted keys, instead of the configured ones

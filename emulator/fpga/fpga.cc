@@ -49,7 +49,7 @@ class FpgaEngine final : public Engine
 public:
     explicit FpgaEngine(Config config)
         : config_(std::move(config)), isolate_all_(config_.isolation == "all"),
-          native_(config_.regions, config_.trace)
+          native_(config_.regions, config_.trace, config_.isolation == "untrusted")
     {
     }
 
@@ -94,6 +94,12 @@ public:
         return 0;
     }
     void unload(uint32_t slot) override { native_.unload(slot); }
+    int blank(uint32_t slot) override
+    {
+        native_.unload(slot);
+        native_.settle(slot);
+        return 0;
+    }
     void unmapping(uint32_t client, uint64_t address, uint64_t bytes) override
     {
         native_.unmapping(client, address, bytes);

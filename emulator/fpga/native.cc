@@ -10,20 +10,24 @@
 namespace acc::emu::fpga
 {
 
-NativeRegions::NativeRegions(uint32_t slots, const std::string &trace) : slots_(slots)
+NativeRegions::NativeRegions(uint32_t slots, const std::string &trace, bool trust)
+    : trust_(trust), slots_(slots)
 {
     if (!trace.empty())
         trace_.reset(open(trace.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 }
 
+UniqueFd NativeRegions::take_trace(const Image &image)
+{
+    if (image.kind != ACC_FPGA_RTL) return {};
+    std::lock_guard lock(trace_mutex_);
+    return std::move(trace_);
+}
+
 std::unique_ptr<RegionProcess> NativeRegions::start(const Image &image, std::string &why)
 {
     std::unique_ptr<RegionProcess> process = pool_.take(why);
-    UniqueFd trace;
-    if (image.kind == ACC_FPGA_RTL) {
-        std::lock_guard lock(trace_mutex_);
-        trace = std::move(trace_);
-    }
+    const UniqueFd trace = take_trace(image);
     if (process && process->load(image, trace.get(), why)) process.reset();
     pool_.prepare();
     return process;
@@ -33,23 +37,45 @@ void NativeRegions::load(uint32_t index, uint32_t client, const Image &image)
 {
     unload(index);
     std::string why;
-    std::unique_ptr<RegionProcess> process = start(image, why);
+    std::unique_ptr<RegionProcess> process;
+    std::unique_ptr<LocalRoles> local;
+    if (!is_local(image))
+        process = start(image, why);
+    else if (std::shared_ptr<LocalImage> mapped = images_.get(image, why))
+        local = LocalRoles::create(std::move(mapped), take_trace(image), why);
     Slot &slot = slots_[index];
     std::lock_guard lock(slot.mutex);
     slot.process = std::move(process);
+    slot.local = std::move(local);
     slot.failure = std::move(why);
     slot.client = client;
     slot.trusted = image.trusted;
     std::memcpy(slot.digest, image.digest, sizeof slot.digest);
 }
 
+// Under the slot's lock. A process takes milliseconds to end, in which the next one is loaded.
+void NativeRegions::end(Slot &slot)
+{
+    slot.local.reset();
+    if (!slot.process) return;
+    slot.process->kill();
+    slot.ending = std::move(slot.process);
+    slot.ending_client = slot.client;
+}
+
 void NativeRegions::unload(uint32_t index)
 {
-    std::unique_ptr<RegionProcess> gone; // ended outside of the lock
+    Slot &slot = slots_[index];
+    std::lock_guard lock(slot.mutex);
+    end(slot);
+    slot.marks.clear();
+    slot.failure.clear();
+}
+
+void NativeRegions::settle(uint32_t index)
+{
     std::lock_guard lock(slots_[index].mutex);
-    gone = std::move(slots_[index].process);
-    slots_[index].marks.clear();
-    slots_[index].failure.clear();
+    slots_[index].ending.reset();
 }
 
 // Under the slot's lock. What a client's code may have kept a descriptor of it can map again: such
@@ -72,19 +98,32 @@ acc_status NativeRegions::run(Dispatch &dispatch, const Image &image, const RunO
     drop_marked(slot);
     const bool mine = slot.client == dispatch.client &&
                       std::memcmp(slot.digest, image.digest, sizeof slot.digest) == 0;
-    if (!mine || ((!slot.process || slot.process->broken()) && slot.failure.empty())) {
+    const bool there =
+        is_local(image) ? slot.local != nullptr : slot.process && !slot.process->broken();
+    if (!mine || (!there && slot.failure.empty())) {
         lock.unlock();
         load(dispatch.slot, dispatch.client, image);
         lock.lock();
         drop_marked(slot); // it has no window yet: only forgets the marks
     }
-    if (!slot.process) {
+    slot.ending.reset();
+    if (!slot.process && !slot.local) {
         dispatch.text = std::move(slot.failure);
         slot.failure.clear();
         dispatch.slot_fault = true;
         return ACC_STATUS_ENGINE_ERROR;
     }
     slot.running = true;
+    if (slot.local) {
+        LocalRoles &local = *slot.local;
+        lock.unlock();
+        const acc_status status = local.run(dispatch, order, cycles);
+        lock.lock();
+        slot.running = false;
+        dispatch.slot_fault = status == ACC_STATUS_TIMEOUT || status == ACC_STATUS_ENGINE_ERROR;
+        if (dispatch.slot_fault) slot.local.reset();
+        return status;
+    }
     RegionProcess &process = *slot.process;
     lock.unlock();
     const acc_status status = process.run(dispatch, order, cycles);
@@ -111,6 +150,7 @@ void NativeRegions::unmapped(uint32_t client)
 {
     for (Slot &slot : slots_) {
         std::lock_guard lock(slot.mutex);
+        if (slot.ending && slot.ending_client == client) slot.ending.reset();
         if (slot.client == client && !slot.running) drop_marked(slot);
     }
 }
@@ -118,9 +158,9 @@ void NativeRegions::unmapped(uint32_t client)
 void NativeRegions::client_gone(uint32_t client)
 {
     for (Slot &slot : slots_) {
-        std::unique_ptr<RegionProcess> gone;
         std::lock_guard lock(slot.mutex);
-        if (slot.process && slot.client == client && !slot.running) gone = std::move(slot.process);
+        if (slot.client == client && !slot.running) end(slot);
+        if (slot.ending && slot.ending_client == client) slot.ending.reset();
     }
 }
 

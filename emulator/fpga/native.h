@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Regions whose roles are machine code: which process runs which image for whom.
+// Regions whose roles are machine code: which process runs which image for whom. Designs of
+// trusted signers may have none: then the device runs them itself.
 //
 // Thread safety: load(), unload() and run() of one slot never run concurrently; everything else is
 // any thread's at any time.
 #pragma once
 
+#include "emulator/fpga/local.h"
 #include "emulator/fpga/process/region_process.h"
 
 #include <memory>
@@ -20,13 +22,17 @@ class NativeRegions
 {
 public:
     // `trace`: a file for the waveform of the first design that is loaded; empty: none.
-    NativeRegions(uint32_t slots, const std::string &trace);
+    // `trust`: trusted images run in this process.
+    NativeRegions(uint32_t slots, const std::string &trace, bool trust);
 
     // Starts a process for (image, client) in a slot, in the place of what was there. What goes
     // wrong is foreign code's: the next dispatch says it, and its region faults.
     void load(uint32_t slot, uint32_t client, const Image &image);
-    // Ends whatever runs there; does not wait for it to agree.
+    // Ends whatever runs there; does not wait for it to agree, nor for its end. Its windows are
+    // gone before anything else is dispatched there, and before unmapped() of its client returns.
     void unload(uint32_t slot);
+    // Waits for that end.
+    void settle(uint32_t slot);
 
     // A dispatch. A slot that another client used before gets a fresh process first. Sets
     // dispatch.slot_fault when the process is gone or was ended.
@@ -45,15 +51,24 @@ private:
         std::mutex mutex; // of all that follows; the process is its runner's while `running`
         bool running = false;
         std::unique_ptr<RegionProcess> process;
+        std::unique_ptr<LocalRoles> local; // instead of a process
         uint32_t client = 0;
+        // What was there before: killed, and perhaps still ending. Whoever resets it waits.
+        std::unique_ptr<RegionProcess> ending;
+        uint32_t ending_client = 0;
         bool trusted = false;
         std::string failure; // of the load, for the dispatch that it was for
         uint8_t digest[32] = {};
         std::vector<Range> marks; // being unmapped, and not yet dropped by the process
     };
     std::unique_ptr<RegionProcess> start(const Image &image, std::string &why);
+    UniqueFd take_trace(const Image &image);
+    static void end(Slot &slot);
     void drop_marked(Slot &slot);
+    bool is_local(const Image &image) const { return trust_ && image.trusted; }
 
+    const bool trust_;
+    LocalImages images_;
     std::mutex trace_mutex_;
     UniqueFd trace_; // until it is given away
     ProcessPool pool_;

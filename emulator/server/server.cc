@@ -134,6 +134,10 @@ int SocketServer::start(std::string &why)
     const int flags = fcntl(listener_.get(), F_GETFL);
     if (flags < 0 || fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK)) return -errno;
     for (size_t i = 0; i < options_.devices.size(); i++) {
+        if (std::string refused = Emulator::why_not_served(options_.devices[i]); !refused.empty()) {
+            why = "device " + std::to_string(i) + ": " + refused;
+            return -EINVAL;
+        }
         auto emulator =
             Emulator::create(options_.devices[i], why, [this, i](int level, std::string_view text) {
                 log(level, "device " + std::to_string(i) + ": " + std::string(text));

@@ -5,7 +5,6 @@
 #include "acc/program.h"
 #include "emulator/fpga/behavioural.h"
 #include "emulator/fpga/process/graph.h"
-#include "emulator/fpga/process/message.h"
 #include "emulator/fpga/process/runner.h"
 #include "emulator/fpga/process/sandbox.h"
 
@@ -21,6 +20,7 @@
 namespace
 {
 
+using acc::UniqueFd;
 using namespace acc::emu::fpga;
 
 Windows windows;
@@ -69,16 +69,16 @@ private:
 
     const acc_role_library *open_image(std::string &why)
     {
-        char byte = 0;
-        const int image = receive_message(kSocketFd, &byte, sizeof byte);
-        if (image < 0) {
+        std::byte byte;
+        UniqueFd image = receive_descriptor({&byte, 1});
+        if (!image) {
             why = "expected an image; found none";
             return nullptr;
         }
-        serve_image(image);
+        serve_image(image.get());
         void *handle = dlopen(kImagePath, RTLD_NOW | RTLD_LOCAL);
         serve_image(-1);
-        close(image);
+        image.reset();
         const void *symbol = handle ? dlsym(handle, ACC_ROLE_SYMBOL) : nullptr;
         if (!symbol) {
             const char *text = dlerror();
@@ -101,9 +101,9 @@ private:
         if (!runner) return answer(Answer::Refused, why);
         runner_ = std::move(*runner);
         if (control_.to_process.traced) {
-            char byte = 0;
-            const int trace = receive_message(kSocketFd, &byte, sizeof byte);
-            if (trace >= 0) runner_->trace_to(trace);
+            std::byte byte;
+            trace_ = receive_descriptor({&byte, 1});
+            if (trace_) runner_->trace_to(trace_.get());
         }
         // What takes long is done while the region loads, not at the first dispatch.
         if (kind != ACC_FPGA_BEHAVIOURAL)
@@ -145,6 +145,7 @@ private:
     }
 
     Control &control_;
+    UniqueFd trace_; // of the runner's waveform
     std::unique_ptr<Runner> runner_;
 };
 

@@ -2,6 +2,7 @@
 #include "emulator/fpga/process/region_process.h"
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -23,6 +24,7 @@ namespace acc::emu::fpga
 namespace
 {
 
+constexpr std::chrono::milliseconds kAhead(2);
 constexpr int kProgramFd = kAnswerFd + 1; // in the child, closed by it
 
 UniqueFd program_file()
@@ -141,6 +143,9 @@ void ProcessPool::serve()
             changed_.wait(lock);
             continue;
         }
+        // What is done ahead keeps out of the way of the dispatch that follows a load.
+        if (!wanted_) changed_.wait_for(lock, kAhead, [&] { return wanted_ || ending_; });
+        if (ending_) return;
         lock.unlock();
         std::string why;
         std::unique_ptr<RegionProcess> fresh = spawn(why);

@@ -2,9 +2,9 @@
 #include "emulator/fpga/process/region_process.h"
 
 #include "acc/program.h"
+#include "common/message.h"
 #include "emulator/clock.h"
 #include "emulator/engine_checks.h"
-#include "emulator/fpga/process/message.h"
 #include "emulator/memory.h"
 #include "emulator/sync.h"
 
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,16 +133,19 @@ int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
 {
     it_.control->to_process.kind = image.kind;
     it_.control->to_process.traced = trace_fd >= 0;
-    const char byte = 1;
+    const std::byte byte{1};
+    const auto send = [&](int fd) {
+        return send_message(it_.socket.get(), {bytes_of(byte)}, fd, MSG_DONTWAIT);
+    };
     // An open of its own: a position that processes share would be read by several at once.
     const std::string path = "/proc/self/fd/" + std::to_string(image.fd.get());
     const UniqueFd own(image.fd ? open(path.c_str(), O_RDONLY | O_CLOEXEC) : -1);
-    if (image.fd && (!own || send_message(it_.socket.get(), &byte, 1, own.get()))) {
+    if (image.fd && (!own || send(own.get()))) {
         why = "the region's process took no image: " + how_it_ended();
         broken_ = true;
         return -EIO;
     }
-    if (trace_fd >= 0) (void)send_message(it_.socket.get(), &byte, 1, trace_fd);
+    if (trace_fd >= 0) (void)send(trace_fd);
     const uint64_t end = now_ns() + kLoadNs;
     const Waited waited = give(Order::Load, [end] { return now_ns() >= end; });
     if (waited == Waited::Answered && it_.control->to_device.answer == Answer::Ready) return 0;
@@ -180,7 +184,7 @@ bool RegionProcess::serve_window(Dispatch &dispatch)
     message.write = found.write;
     given_.push_back({found.start, found.start + found.bytes});
     it_.control->to_process.order = Order::Window;
-    return send_message(it_.socket.get(), &message, sizeof message, found.fd.get()) == 0;
+    return send_message(it_.socket.get(), {bytes_of(message)}, found.fd.get(), MSG_DONTWAIT) == 0;
 }
 
 acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles)

@@ -112,8 +112,8 @@ public:
 
     // A fresh one, which the next caller does not get. Null and `why`: it could not be started.
     std::unique_ptr<RegionProcess> take(std::string &why);
-    // Starts one ahead of the next take(), and does not wait for it. Not part of take(): it would
-    // compete with what the taken one has to do.
+    // Starts one ahead of the next take(), a moment later. Not part of take(): it would compete
+    // with what the taken one has to do.
     void prepare();
 
 private:

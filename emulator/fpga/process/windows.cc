@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "emulator/fpga/process/windows.h"
 
-#include "emulator/fpga/process/message.h"
+#include "common/message.h"
 #include "emulator/memory.h"
 
 #include <algorithm>
 #include <sys/mman.h>
-#include <unistd.h>
+#include <utility>
 
 namespace acc::emu::fpga
 {
+
+UniqueFd receive_descriptor(std::span<std::byte> message)
+{
+    auto got = receive_message(kSocketFd, message, 0);
+    if (!got || got->bytes != message.size() || got->broken) return {};
+    return std::move(got->fd);
+}
 
 bool Windows::in_arena(uint64_t address)
 {
@@ -65,8 +72,8 @@ bool Windows::request(uint64_t address, bool write)
     if (!await_turn(*control_) || control_->to_process.order != Order::Window) return false;
 
     WindowMessage message;
-    const int fd = receive_message(kSocketFd, &message, sizeof message);
-    if (fd < 0) return false;
+    const UniqueFd fd = receive_descriptor(std::as_writable_bytes(std::span(&message, 1)));
+    if (!fd) return false;
     const uint64_t end = message.start + message.bytes;
     bool mapped = message.start < end && in_arena(message.start) && in_arena(end - 1);
     if (mapped) {
@@ -78,10 +85,10 @@ bool Windows::request(uint64_t address, bool write)
         }
         const int access = message.write ? PROT_READ | PROT_WRITE : PROT_READ;
         mapped = mmap(reinterpret_cast<void *>(message.start), message.bytes, access,
-                      MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(message.offset)) != MAP_FAILED;
+                      MAP_SHARED | MAP_FIXED, fd.get(),
+                      static_cast<off_t>(message.offset)) != MAP_FAILED;
         if (mapped) windows_[count_++] = {message.start, end, message.write != 0};
     }
-    close(fd);
     return mapped;
 }
 

@@ -15,6 +15,10 @@
 namespace acc::emu::fpga
 {
 
+// What comes with the message of that size which the device sends next; none: another came, or
+// none with it. Safe in signal handlers.
+UniqueFd receive_descriptor(std::span<std::byte> message);
+
 class Windows final : public Memory
 {
 public:

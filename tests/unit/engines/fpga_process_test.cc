@@ -4,7 +4,7 @@
 // an honest one says, and what a hostile one may do with the page and the pipes that it shares.
 #include "emulator/fpga/process/region_process.h"
 
-#include "emulator/fpga/process/message.h"
+#include "common/message.h"
 #include "emulator/memory.h"
 
 #include <gtest/gtest.h>
@@ -177,8 +177,9 @@ TEST_F(ProcessTest, ServesWindowsOfItsClientAlone)
             const bool got = it.control->to_process.order == Order::Window;
             if (!got) continue;
             WindowMessage message = {};
-            const UniqueFd fd(receive_message(it.socket.get(), &message, sizeof message));
-            asked += fd && message.start == FileMemory::kStart &&
+            const auto got_message =
+                receive_message(it.socket.get(), std::as_writable_bytes(std::span(&message, 1)), 0);
+            asked += got_message && got_message->fd && message.start == FileMemory::kStart &&
                      message.bytes == FileMemory::kBytes && !message.write;
         }
         out.status = ACC_STATUS_OK;
