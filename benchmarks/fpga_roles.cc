@@ -159,6 +159,19 @@ double turn_floor_ns()
     return median(samples);
 }
 
+// Median of round trips, one at a time.
+template <typename Args>
+double noop_ns(Client &client, uint64_t kernel, const Args &args)
+{
+    std::vector<uint64_t> samples;
+    const int count = short_run ? 2'000 : 50'000;
+    for (int i = -count / 10; i < count; i++) {
+        const uint64_t ns = client.run(kernel, args);
+        if (i >= 0) samples.push_back(ns);
+    }
+    return median(samples);
+}
+
 struct Sha256Args {
     uint64_t src, dst;
     uint32_t blocks, reserved;
@@ -168,19 +181,21 @@ nlohmann::json run(const char *noop, const char *sha256, const char *pipeline, c
 {
     nlohmann::json metrics;
     metrics["role_turn_p50_ns"] = turn_floor_ns(); // before there is a thread
-    {
-        Client client("inproc:fpga:preset=fast,isolation=all");
+    for (const auto &[name, isolation] :
+         {std::pair("role_noop_p50_ns", "all"), {"role_noop_inproc_p50_ns", "native"}}) {
+        Client client(std::string("inproc:fpga:preset=fast,isolation=") + isolation);
         client.load(noop);
-        const uint64_t kernel = client.kernel(ACC_ROLE_NOOP);
-        std::vector<uint64_t> samples;
-        const int count = short_run ? 2'000 : 50'000;
-        for (int i = -count / 10; i < count; i++) {
-            const uint64_t ns = client.run(kernel, uint64_t{0});
-            if (i >= 0) samples.push_back(ns);
-        }
-        metrics["role_noop_p50_ns"] = median(samples);
+        metrics[name] = noop_ns(client, client.kernel(ACC_ROLE_NOOP), uint64_t{0});
     }
     const std::string trusting = std::string("inproc:fpga:preset=fast,keys=") + keys;
+    // The shortest dispatch of a design: one token through a stage, with and without a process.
+    for (const auto &[name, isolation] :
+         {std::pair("rtl_stage_p50_ns", "native"), {"rtl_stage_inproc_p50_ns", "untrusted"}}) {
+        Client client(trusting + ",isolation=" + isolation);
+        client.load(pipeline);
+        const uint64_t one[3] = {client.buffer(64), client.buffer(64), 1};
+        metrics[name] = noop_ns(client, client.kernel("first"), one);
+    }
     {
         Client client(trusting);
         client.load(sha256);

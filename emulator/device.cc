@@ -179,6 +179,7 @@ drm_acc_identity Device::identity() const
     if (options_.scatter) out.features |= DRM_ACC_FEATURE_SCATTER;
     if (residency_.keeps_cells()) out.features |= DRM_ACC_FEATURE_PERSISTENT;
     if (info_.tiles) out.features |= DRM_ACC_FEATURE_TILES;
+    if (info_.resources) out.features |= DRM_ACC_FEATURE_RESOURCES;
     std::strncpy(out.name, info_.name.c_str(), sizeof out.name - 1);
     std::strncpy(out.config, info_.config.c_str(), sizeof out.config - 1);
     std::memcpy(out.uuid, info_.shell, sizeof out.uuid);

@@ -86,9 +86,7 @@ int Device::load_program(Space &space, const acc_admin_cmd &command, acc_admin_c
     }
     for (const Unit &unit : units) {
         if (residency_.can_ever_hold(unit)) continue;
-        why = "unit " + unit.name + ": expected a capacity of at most " +
-              std::to_string(residency_.biggest(unit.class_id)) + " in its class; found " +
-              std::to_string(unit.capacity);
+        why = "unit " + unit.name + ": " + residency_.why_not(unit);
         return refuse(-ENOSPC);
     }
     program->loads.resize(units.size());

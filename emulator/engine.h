@@ -13,6 +13,7 @@
 #include "common/result.h"
 #include "common/unique_fd.h"
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -103,9 +104,14 @@ struct Dispatch {
     bool should_stop() const;
 };
 
+// By enum drm_acc_resource: what a region of an FPGA has and a unit takes of it. The first is
+// the capacity. All zero: the engine counts nothing but capacity.
+using Resources = std::array<uint64_t, ACC_RESOURCES>;
+
 struct SlotInfo {
     uint32_t class_id = 0;
     uint64_t capacity = 0;
+    Resources resources = {};
 };
 
 // A unit of residency: what is loaded into a slot as a whole.
@@ -113,6 +119,7 @@ struct Unit {
     std::string name;
     uint32_t class_id = 0; // 0: any slot
     uint64_t capacity = 0;
+    Resources resources = {};
     uint8_t hash[16] = {}; // equal non-zero hashes: the same unit, whoever loaded it
     uint64_t load_ns = 0;  // modelled
     uint64_t load_pj = 0;
@@ -150,6 +157,7 @@ struct EngineInfo {
     bool non_volatile = false; // save() and restore() work
     bool recovers = false;     // a dispatch that is cut short is a slot_fault
     bool tiles = false;        // tile() works
+    bool resources = false;    // slots have Resources
 };
 
 class Engine

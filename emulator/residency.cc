@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 namespace acc::emu
 {
@@ -15,6 +16,7 @@ namespace
 {
 constexpr uint64_t kept_credit_ns = 5'000'000;
 static_assert(policy::default_weight == ACC_WEIGHT_DEFAULT);
+static_assert(ACC_RESOURCES == int(DRM_ACC_RESOURCES));
 static_assert(policy::priorities == DRM_ACC_PRIORITY_HIGH + 1);
 
 // Equal keys for what same_unit() says is the same whoever loaded it; what is compared by its
@@ -70,7 +72,9 @@ void Residency::fill(Want &want, const std::shared_ptr<const LoadedProgram> &pro
 bool Residency::fits(const Slot &slot, const Unit &unit) const
 {
     return (!unit.class_id || unit.class_id == slot.info.class_id) &&
-           unit.capacity <= slot.info.capacity;
+           unit.capacity <= slot.info.capacity &&
+           std::equal(unit.resources.begin(), unit.resources.end(), slot.info.resources.begin(),
+                      std::less_equal<>());
 }
 
 bool Residency::can_ever_hold(const Unit &unit) const
@@ -79,13 +83,30 @@ bool Residency::can_ever_hold(const Unit &unit) const
                        [&](const Slot &slot) { return fits(slot, unit); });
 }
 
-uint64_t Residency::biggest(uint32_t class_id) const
+// Of a unit that fits no slot: what it would have to be, and what it is. Short: a driver passes
+// on 95 bytes.
+std::string Residency::why_not(const Unit &unit) const
 {
-    uint64_t capacity = 0;
+    const Slot *biggest = nullptr;
     for (const Slot &slot : slots_)
-        if (!class_id || class_id == slot.info.class_id)
-            capacity = std::max(capacity, slot.info.capacity);
-    return capacity;
+        if ((!unit.class_id || unit.class_id == slot.info.class_id) &&
+            (!biggest || slot.info.capacity > biggest->info.capacity))
+            biggest = &slot;
+    if (!biggest)
+        return "expected a class that there are slots of; found " + std::to_string(unit.class_id);
+    static constexpr const char *names[] = {"LUTs", "FFs", "BRAMs", "DSPs"};
+    const SlotInfo &has = biggest->info;
+    if (has.resources == Resources{})
+        return "expected a capacity of at most " + std::to_string(has.capacity) +
+               " in its class; found " + std::to_string(unit.capacity);
+    std::string most, found;
+    for (size_t i = 0; i < has.resources.size(); i++) {
+        if (unit.resources[i] <= has.resources[i]) continue;
+        const char *comma = most.empty() ? "" : ", ";
+        most += comma + std::to_string(has.resources[i]) + " " + names[i];
+        found += comma + std::to_string(unit.resources[i]);
+    }
+    return "expected at most " + most + " of a region; found " + found;
 }
 
 bool Residency::holds(const Slot &slot, const LoadedProgram &program, uint32_t unit) const
@@ -334,6 +355,7 @@ drm_acc_slot Residency::slot_state(uint32_t index, uint32_t asid) const
     out.class_id = slot.info.class_id;
     out.pins = uint32_t(slot.pins.size());
     out.capacity = slot.info.capacity;
+    std::copy(slot.info.resources.begin(), slot.info.resources.end(), out.resources);
     out.loads = slot.loads;
     out.dispatches = slot.dispatches;
     out.busy_ns = slot.busy_ns;
@@ -341,6 +363,7 @@ drm_acc_slot Residency::slot_state(uint32_t index, uint32_t asid) const
     if (slot.program) {
         const Unit &unit = slot.program->engine->units[slot.unit];
         out.used = unit.capacity;
+        std::copy(unit.resources.begin(), unit.resources.end(), out.resources_used);
         if (slot.program->asid == asid)
             std::strncpy(out.resident, unit.name.c_str(), sizeof out.resident - 1);
     }

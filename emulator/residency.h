@@ -144,7 +144,7 @@ public:
 
     bool keeps_cells() const { return cells_ != nullptr; }
     bool can_ever_hold(const Unit &unit) const;
-    uint64_t biggest(uint32_t class_id) const; // capacity of a slot of this class (0: any)
+    std::string why_not(const Unit &unit) const; // of one for which that is false
     uint32_t slots() const { return uint32_t(slots_.size()); }
     uint32_t resident_slot(const LoadedProgram &program, uint32_t unit) const; // ~0: none
     uint64_t loads(const LoadedProgram &program, uint32_t unit) const;

@@ -4,6 +4,7 @@
 #include "libacc/api.h"
 #include "libacc/device.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <iterator>
 
@@ -30,6 +31,9 @@ int acc_device_get_slot(acc_device *handle, uint32_t index, acc_slot_info *info)
         out.busy_ns = slot.busy_ns;
         out.load_ns = slot.load_ns;
         copy_text(out.resident, slot.resident);
+        std::copy(std::begin(slot.resources), std::end(slot.resources), out.resources);
+        std::copy(std::begin(slot.resources_used), std::end(slot.resources_used),
+                  out.resources_used);
         return write_info(info, out);
     });
 }

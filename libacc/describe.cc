@@ -146,14 +146,23 @@ int write_target(JsonWriter &json, const program::ProgramFile &file, uint32_t ta
     json.member("shell", hex(compat.shell));
     json.member("image_bytes", file.image(target).size());
     json.key("units").begin('[');
-    for (const acc_unit_desc &unit : file.units(target))
+    uint32_t index = 0;
+    for (const acc_unit_desc &unit : file.units(target)) {
         json.begin('{')
             .member("name", name_of(unit.name))
             .member("class", unit.class_id)
             .member("capacity", uint64_t(unit.capacity))
             .member("load_bytes", uint64_t(unit.load_bytes))
-            .member("hash", hex(unit.hash))
-            .end('}');
+            .member("hash", hex(unit.hash));
+        const acc_unit_resources *takes =
+            target == ACC_TARGET_FPGA ? file.resources(index) : nullptr;
+        if (takes)
+            json.member("ffs", uint64_t(takes->amount[1]))
+                .member("brams", uint64_t(takes->amount[2]))
+                .member("dsps", uint64_t(takes->amount[3]));
+        json.end('}');
+        index++;
+    }
     json.end(']').key("kernels").begin('[');
     for (const acc_kernel_desc &kernel : file.kernels(target))
         json.begin('{')

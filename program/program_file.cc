@@ -246,6 +246,31 @@ std::string ProgramFile::read_notes(const Notes &notes)
     return text.empty() ? text : ACC_SECTION_KERNELS ": " + text;
 }
 
+// After the units.
+std::string ProgramFile::read_resources(const Notes &notes)
+{
+    const Note *note = nullptr;
+    std::string text = notes.one(ACC_SECTION_RESOURCES, note);
+    if (text.empty() && note) text = read_array(*note, ACC_NOTE_RESOURCES, resources_);
+    const auto &units = targets_[ACC_TARGET_FPGA].units;
+    std::set<uint32_t> seen;
+    for (size_t i = 0; text.empty() && i < resources_.size(); i++) {
+        const acc_unit_resources &one = resources_[i];
+        const std::string which = "entry " + number(i) + ": ";
+        if (one.unit >= units.size())
+            text = which + "expected a unit of the FPGA below " + number(units.size()) +
+                   "; found " + number(one.unit);
+        else if (one.reserved)
+            text = which + "expected zero padding; found another";
+        else if (!seen.insert(one.unit).second)
+            text = which + "expected units that differ; found " + number(one.unit) + " twice";
+        else if (one.amount[0] != units[one.unit].capacity)
+            text = which + "expected LUTs as the capacity of the unit, " +
+                   number(units[one.unit].capacity) + "; found " + number(one.amount[0]);
+    }
+    return text.empty() ? text : ACC_SECTION_RESOURCES ": " + text;
+}
+
 std::string ProgramFile::check_targets() const
 {
     for (uint32_t t = 0; t < ACC_TARGET_COUNT; t++) {
@@ -279,6 +304,7 @@ try {
     Notes notes;
     std::string text = file.read_sections(bytes, notes);
     if (text.empty()) text = file.read_notes(notes);
+    if (text.empty()) text = file.read_resources(notes);
     if (text.empty()) text = file.check_targets();
     if (!text.empty()) return refuse(why, -EINVAL, std::move(text));
 
@@ -310,6 +336,13 @@ std::span<const acc_kernel_desc> ProgramFile::kernels(uint32_t target) const
 {
     if (target >= ACC_TARGET_COUNT) return {};
     return targets_[target].kernels;
+}
+
+const acc_unit_resources *ProgramFile::resources(uint32_t unit) const
+{
+    for (const acc_unit_resources &one : resources_)
+        if (one.unit == unit) return &one;
+    return nullptr;
 }
 
 std::optional<uint32_t> ProgramFile::find_kernel(uint32_t target, std::string_view name) const

@@ -37,6 +37,8 @@ public:
     // Units and kernels of a target by their index there; empty for an unknown target.
     std::span<const acc_unit_desc> units(uint32_t target) const;
     std::span<const acc_kernel_desc> kernels(uint32_t target) const;
+    // What the file says that a unit of the FPGA takes; null where it says nothing.
+    const acc_unit_resources *resources(uint32_t unit) const;
     // The index of a kernel among its target's, if it is there.
     std::optional<uint32_t> find_kernel(uint32_t target, std::string_view name) const;
 
@@ -67,11 +69,13 @@ private:
     // Each returns a text that says what is wrong, empty when nothing is.
     std::string read_sections(std::span<const std::byte> bytes, Notes &notes);
     std::string read_notes(const Notes &notes);
+    std::string read_resources(const Notes &notes);
     std::string check_targets() const;
 
     std::map<std::string, std::span<const std::byte>, std::less<>> sections_;
     acc_note_id id_{};
     std::array<Target, ACC_TARGET_COUNT> targets_;
+    std::vector<acc_unit_resources> resources_;
     std::optional<ModelTables> model_;
 };
 

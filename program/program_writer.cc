@@ -183,6 +183,7 @@ try {
     };
     add_array(ACC_SECTION_UNITS, ACC_NOTE_UNITS, units_);
     add_array(ACC_SECTION_KERNELS, ACC_NOTE_KERNELS, kernels_);
+    add_array(ACC_SECTION_RESOURCES, ACC_NOTE_RESOURCES, resources_);
     const auto add_bytes = [&](std::string name, std::vector<std::byte> bytes) {
         if (!bytes.empty())
             sections.push_back({std::move(name), SHT_PROGBITS, 64, std::move(bytes)});

@@ -33,6 +33,8 @@ public:
     // above are refused by finish().
     uint32_t add_unit(const acc_unit_desc &unit);
     uint32_t add_kernel(const acc_kernel_desc &kernel);
+    // Of a unit of the FPGA.
+    void add_resources(const acc_unit_resources &resources) { resources_.push_back(resources); }
 
     // Every target that has units or kernels needs an image, and the other way round.
     void set_image(uint32_t target, std::vector<std::byte> bytes);
@@ -58,6 +60,7 @@ private:
     std::string name_ = "program";
     std::vector<acc_unit_desc> units_;
     std::vector<acc_kernel_desc> kernels_;
+    std::vector<acc_unit_resources> resources_;
     std::map<uint32_t, uint32_t> kernels_of_; // target -> how many
     std::array<std::vector<std::byte>, ACC_TARGET_COUNT> images_;
     std::optional<ModelTables> model_;

@@ -4,10 +4,32 @@
 #include "emulator/options.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <tuple>
 
 namespace acc::emu::fpga
 {
+
+namespace
+{
+
+// "40000/80000/54/300"; false: it is no such text.
+bool parse_size(std::string_view text, Resources &size)
+{
+    for (size_t i = 0; i < size.size(); i++) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size[i]);
+        if (error != std::errc() || size[i] > 1'000'000'000 || (i == 0 && !size[i])) return false;
+        text.remove_prefix(static_cast<size_t>(end - text.data()));
+        if (text.empty() != (i + 1 == size.size())) return false;
+        if (text.empty()) break;
+        if (text.front() != '/') return false;
+        text.remove_prefix(1);
+    }
+    return true;
+}
+
+} // namespace
 
 Result<Config> Config::create(std::span<const Option> options, std::string &why)
 {
@@ -22,6 +44,9 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
     reader.choice("preset", config.preset, {"fast", "zcu106", "coyote"});
     reader.number("setup_us", setup_us, 0, 60'000'000);
     reader.number("bandwidth", bandwidth, 0, 1'000'000'000'000);
+    std::string size, big_size;
+    reader.text("size", size);
+    reader.text("big_size", big_size);
     reader.choice("isolation", config.isolation, {"untrusted", "native", "all"});
     reader.text("keys", config.keys);
     reader.text("trace", config.trace);
@@ -41,6 +66,13 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
         return Error{-EINVAL};
     }
     config.big = static_cast<uint32_t>(big);
+    for (const auto &[key, text, out] :
+         {std::tuple("size", &size, &config.size), {"big_size", &big_size, &config.big_size}}) {
+        if (text->empty() || parse_size(*text, *out)) continue;
+        why = std::string("option ") + key +
+              ": expected LUTs/FFs/BRAMs/DSPs, as 40000/80000/54/300, found '" + *text + "'";
+        return Error{-EINVAL};
+    }
     config.clock_mhz = static_cast<uint32_t>(clock_mhz);
     if (config.preset == "zcu106")
         config.bytes_per_second = kRegionBytes * 1'000'000'000 / kZcu106LoadNs;
@@ -57,6 +89,13 @@ std::string Config::text() const
            ",clock_mhz=" + std::to_string(clock_mhz) + ",preset=" + preset +
            ",setup_us=" + std::to_string(setup_us) +
            ",bandwidth=" + std::to_string(bytes_per_second);
+}
+
+std::string Config::check_class(uint32_t class_id) const
+{
+    if (class_id <= (big ? kBigClass : kRegionClass)) return {};
+    return std::string("expected region class ") + (big ? "0, 1 or 2" : "0 or 1") + "; found " +
+           std::to_string(class_id);
 }
 
 uint64_t Config::load_ns(uint64_t bitstream_bytes) const

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <new>
 #include <optional>
 
@@ -25,7 +26,6 @@ namespace
 using namespace fpga;
 
 constexpr uint32_t kDeviceId = 0x0201;
-constexpr uint32_t kRegionClass = 1;
 constexpr uint64_t kProcessNs = 4000; // about what a dispatch in a process of its own takes
 // The shell interface that a program may insist on; it changes with the roles' arguments.
 constexpr uint8_t kShell[16] = {0xc8, 0x31, 0x7e, 0x05, 0x1b, 0x92, 0x4d, 0x6a,
@@ -63,15 +63,16 @@ public:
         std::memcpy(info.shell, kShell, sizeof(kShell));
         info.modelled = true;
         info.recovers = true;
+        info.resources = true;
         return info;
     }
 
     std::vector<SlotInfo> slots() const override
     {
-        std::vector<SlotInfo> slots(config_.regions,
-                                    {.class_id = kRegionClass, .capacity = kRegionLuts});
+        const Resources &size = config_.size, &big = config_.big_size;
+        std::vector<SlotInfo> slots(config_.regions, {kRegionClass, size[0], size});
         for (size_t i = slots.size() - config_.big; i < slots.size(); i++)
-            slots[i].capacity = kBigRegionLuts;
+            slots[i] = {kBigClass, big[0], big};
         return slots;
     }
 
@@ -124,7 +125,7 @@ public:
         } else {
             const Role &role = *mine.roles[dispatch.kernel];
             Pass pass(dispatch);
-            luts = role.luts;
+            luts = static_cast<double>(role.size[0]);
             if (isolate_all_) {
                 const RunOrder order{role.name, {}, {}, {}};
                 status = native_.run(dispatch, behavioural_, order, busy);
@@ -166,8 +167,8 @@ public:
 private:
     Result<std::unique_ptr<EngineProgram>> parse_image(std::span<const std::byte> image,
                                                        std::string &why) const;
-    std::string fill_unit(const acc_unit_desc &desc, std::span<const Role *const> roles,
-                          Unit &unit) const;
+    std::string fill_unit(const program::ProgramFile &file, uint32_t index,
+                          std::span<const Role *const> roles, Unit &unit) const;
 
     const Image &image_of(const FpgaProgram &program) const
     {
@@ -181,26 +182,33 @@ private:
 };
 
 // What a unit takes is the roles' to say; the container may ask for more, not for less.
-std::string FpgaEngine::fill_unit(const acc_unit_desc &desc, std::span<const Role *const> roles,
-                                  Unit &unit) const
+std::string FpgaEngine::fill_unit(const program::ProgramFile &file, uint32_t index,
+                                  std::span<const Role *const> roles, Unit &unit) const
 {
+    const acc_unit_desc &desc = file.units(ACC_TARGET_FPGA)[index];
     const std::string name(program::name_of(desc.name));
     const std::string which = "unit " + name + ": ";
     if (roles.empty()) return which + "expected a kernel that uses it; found none";
-    if (desc.class_id != 0 && desc.class_id != kRegionClass)
-        return which + "expected region class 0 or 1; found " + std::to_string(desc.class_id);
-    uint64_t luts = 0;
+    if (std::string text = config_.check_class(desc.class_id); !text.empty()) return which + text;
+    Resources takes = {};
     std::string identity; // what makes units equal, whoever wrote their containers
     for (const Role *role : roles) {
-        luts += role->luts;
+        std::transform(takes.begin(), takes.end(), role->size.begin(), takes.begin(),
+                       std::plus<>());
         identity += (identity.empty() ? "acc.fpga.role:" : "+") + std::string(role->name);
     }
-    if (desc.capacity && desc.capacity < luts)
-        return which + "expected a capacity of at least " + std::to_string(luts) +
-               " LUTs, or 0; found " + std::to_string(desc.capacity);
+    const acc_unit_resources *asks = file.resources(index);
+    for (size_t i = 0; i < takes.size(); i++) {
+        const uint64_t ask = asks ? uint64_t(asks->amount[i]) : i ? 0 : uint64_t(desc.capacity);
+        if (ask && ask < takes[i])
+            return which + "expected at least " + std::to_string(takes[i]) + " " +
+                   std::string(kResourceNames[i]) + ", or 0; found " + std::to_string(ask);
+        takes[i] = std::max(takes[i], ask);
+    }
     unit.name = name;
     unit.class_id = desc.class_id;
-    unit.capacity = desc.capacity ? desc.capacity : luts;
+    unit.capacity = takes[0];
+    unit.resources = takes;
     unit.load_ns = config_.load_ns(desc.load_bytes ? desc.load_bytes : kRegionBytes);
     unit.load_pj = config_.load_pj(unit.load_ns);
     program::content_hash(std::as_bytes(std::span(identity)), unit.hash);
@@ -219,7 +227,7 @@ Result<std::unique_ptr<EngineProgram>> FpgaEngine::parse_image(std::span<const s
     if (program::is_fpga_native(file.image(ACC_TARGET_FPGA))) {
         NativeLimits limits;
         limits.keys = config_.keys;
-        limits.region_class = kRegionClass;
+        limits.check_class = [this](uint32_t id) { return config_.check_class(id); };
         limits.load_ns = [this](uint64_t load_bytes) { return config_.load_ns(load_bytes); };
         limits.load_pj = [this](uint64_t ns) { return config_.load_pj(ns); };
         auto program = std::make_unique<FpgaProgram>();
@@ -257,7 +265,8 @@ Result<std::unique_ptr<EngineProgram>> FpgaEngine::parse_image(std::span<const s
         // One order, so that the same roles make the same unit.
         std::sort(of_unit[u].begin(), of_unit[u].end());
         Unit unit;
-        if (std::string text = fill_unit(units[u], of_unit[u], unit); !text.empty())
+        if (std::string text = fill_unit(file, static_cast<uint32_t>(u), of_unit[u], unit);
+            !text.empty())
             return refuse(why, text);
         program->units.push_back(std::move(unit));
     }

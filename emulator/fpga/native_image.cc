@@ -93,11 +93,8 @@ Result<NativeProgram> parse_native(const program::ProgramFile &file, const Nativ
                           std::to_string(units.size()));
     const acc_unit_desc &desc = units[0];
     const std::string name(program::name_of(desc.name));
-    if (desc.class_id != 0 && desc.class_id != limits.region_class)
-        return refuse(why, -EINVAL,
-                      "unit " + name + ": expected region class 0 or " +
-                          std::to_string(limits.region_class) + "; found " +
-                          std::to_string(desc.class_id));
+    if (std::string text = limits.check_class(desc.class_id); !text.empty())
+        return refuse(why, -EINVAL, "unit " + name + ": " + text);
     if (!desc.capacity)
         return refuse(why, -EINVAL, "unit " + name + ": expected its LUTs; found 0");
     if (parsed.kind == ACC_FPGA_RTL)
@@ -159,6 +156,9 @@ Result<NativeProgram> parse_native(const program::ProgramFile &file, const Nativ
     unit.name = name;
     unit.class_id = desc.class_id;
     unit.capacity = desc.capacity;
+    unit.resources[0] = desc.capacity;
+    if (const acc_unit_resources *takes = file.resources(0))
+        std::copy(takes->amount, takes->amount + ACC_RESOURCES, unit.resources.begin());
     std::memcpy(unit.hash, program.image.digest, sizeof unit.hash);
     unit.load_ns = limits.load_ns(desc.load_bytes ? desc.load_bytes : kRegionBytes);
     unit.load_pj = limits.load_pj(unit.load_ns);

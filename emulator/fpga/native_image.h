@@ -35,7 +35,7 @@ struct NativeProgram {
 // What a device has to say.
 struct NativeLimits {
     std::string keys; // a folder of trusted keys; empty: the configured ones
-    uint32_t region_class = 1;
+    std::function<std::string(uint32_t class_id)> check_class; // as Config
     std::function<uint64_t(uint64_t bytes)> load_ns;
     std::function<uint64_t(uint64_t ns)> load_pj;
 };

@@ -66,7 +66,7 @@ private:
 struct Role {
     std::string_view name;
     uint32_t kernarg_bytes;
-    uint32_t luts;     // of the region, all other resources counted in
+    Resources size;    // what it takes of a region
     uint32_t lanes;    // elements a cycle
     uint32_t depth;    // cycles from the first element in to the first element out
     float emulated_ns; // real time of one element, roughly, for the scheduler

@@ -137,6 +137,9 @@ struct acc_slot_info {
 	uint64_t loads, dispatches;
 	uint64_t busy_ns, load_ns;
 	char resident[64];
+	/* Of FPGAs (DRM_ACC_FEATURE_RESOURCES), by enum drm_acc_resource: 0 LUTs 1 flip-flops
+	 * 2 block memories 3 DSPs. What it has, and what the resident takes of it. */
+	uint64_t resources[4], resources_used[4];
 };
 /* -ENOENT past the last slot. */
 ACC_API int acc_device_get_slot(acc_device *device, uint32_t index, struct acc_slot_info *info);

@@ -7,6 +7,7 @@
  *   .note.acc.compat    one note per target, type ACC_NOTE_COMPAT: struct acc_note_compat
  *   .note.acc.units     note type ACC_NOTE_UNITS: struct acc_unit_desc[]
  *   .note.acc.kernels   note type ACC_NOTE_KERNELS: struct acc_kernel_desc[]
+ *   .note.acc.resources note type ACC_NOTE_RESOURCES: struct acc_unit_resources[]
  *   .acc.image.<target> what the engine loads; target is null, crossbar, fpga or host
  *   .acc.model          a compiled network: struct acc_model_header and its tables
  *   .acc.const          constants of the model (biases, multipliers, shifts)
@@ -28,11 +29,13 @@
 #define ACC_NOTE_COMPAT 2
 #define ACC_NOTE_UNITS 3
 #define ACC_NOTE_KERNELS 4
+#define ACC_NOTE_RESOURCES 5
 
 #define ACC_SECTION_ID ".note.acc.id"
 #define ACC_SECTION_COMPAT ".note.acc.compat"
 #define ACC_SECTION_UNITS ".note.acc.units"
 #define ACC_SECTION_KERNELS ".note.acc.kernels"
+#define ACC_SECTION_RESOURCES ".note.acc.resources"
 #define ACC_SECTION_IMAGE ".acc.image."
 #define ACC_SECTION_MODEL ".acc.model"
 #define ACC_SECTION_CONST ".acc.const"
@@ -75,6 +78,15 @@ struct acc_unit_desc {
 	acc_u64 load_bytes; /* of the bitstream or of the cells to program */
 	__u8 hash[16];	    /* units with equal hashes are one unit; all zero: never shared */
 	char name[ACC_NAME_BYTES];
+};
+
+#define ACC_RESOURCES 4 /* by enum drm_acc_resource */
+
+/* What a unit of the FPGA takes of a region: beside its capacity, which is the first of them. */
+struct acc_unit_resources {
+	__u32 unit; /* index among the FPGA's units; each at most once */
+	__u32 reserved;
+	acc_u64 amount[ACC_RESOURCES]; /* LUTs, flip-flops, block memories, DSPs */
 };
 
 struct acc_kernel_desc {
@@ -409,6 +421,7 @@ ACC_ASSERT_SIZE(struct acc_note_id, 88);
 ACC_ASSERT_SIZE(struct acc_note_compat, 32);
 ACC_ASSERT_SIZE(struct acc_unit_desc, 88);
 ACC_ASSERT_SIZE(struct acc_kernel_desc, 72);
+ACC_ASSERT_SIZE(struct acc_unit_resources, 40);
 ACC_ASSERT_SIZE(struct acc_null_kernel, 48);
 ACC_ASSERT_SIZE(struct acc_xbar_image, 16);
 ACC_ASSERT_SIZE(struct acc_xbar_matrix, 32);

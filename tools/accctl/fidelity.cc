@@ -54,13 +54,13 @@ Fidelity fidelity_of(const acc_device_info &info)
     case ACC_ENGINE_FPGA:
         fidelity.modelled = {
             "roles by their results, bit for bit as acc/kernels.h defines them",
-            "regions as slots, reconfiguration on first use, eviction",
+            "regions as slots, what they have and roles take, reconfiguration, eviction",
+            "designs of Verilog by their cycles; signatures and isolation of roles",
             "time and energy of dispatches and of reconfiguration, from docs/fpga.md",
         };
         fidelity.not_modelled = {
-            "roles by their cycles: no RTL is simulated",
+            "behavioural roles by their cycles, which are estimates",
             "timing closure, clock domains, routing, soft errors",
-            "signed bitstreams and isolation of roles",
         };
         break;
     default:

@@ -37,14 +37,24 @@ bool read_slot(const Device &device, uint32_t index, acc_slot_info &slot)
     return !error;
 }
 
+Json resources_json(const uint64_t (&amount)[4])
+{
+    return {{"luts", amount[0]}, {"ffs", amount[1]}, {"brams", amount[2]}, {"dsps", amount[3]}};
+}
+
 Json slot_json(const acc_slot_info &slot, uint32_t index)
 {
-    return {{"region", index},          {"state", slot_state_name(slot.state)},
-            {"class", slot.class_id},   {"capacity", slot.capacity},
-            {"used", slot.used},        {"pins", slot.pins},
-            {"loads", slot.loads},      {"dispatches", slot.dispatches},
-            {"busy_ns", slot.busy_ns},  {"load_ns", slot.load_ns},
-            {"resident", slot.resident}};
+    Json json = {{"region", index},          {"state", slot_state_name(slot.state)},
+                 {"class", slot.class_id},   {"capacity", slot.capacity},
+                 {"used", slot.used},        {"pins", slot.pins},
+                 {"loads", slot.loads},      {"dispatches", slot.dispatches},
+                 {"busy_ns", slot.busy_ns},  {"load_ns", slot.load_ns},
+                 {"resident", slot.resident}};
+    if (slot.resources[0]) { // an FPGA's
+        json["resources"] = resources_json(slot.resources);
+        json["resources_used"] = resources_json(slot.resources_used);
+    }
+    return json;
 }
 
 void print_head()
@@ -123,6 +133,13 @@ int show_region(const Context &context, const RegionOptions &options)
     if (context.json) return print_json(json);
     print_head();
     print_slot(json);
+    if (json.contains("resources")) {
+        printf("\n%-9s %9s %9s\n", "resource", "has", "used");
+        for (const auto &[key, name] :
+             {std::pair("luts", "LUTs"), {"ffs", "FFs"}, {"brams", "BRAMs"}, {"dsps", "DSPs"}})
+            printf("%-9s %9" PRIu64 " %9" PRIu64 "\n", name, number(json["resources"], key),
+                   number(json["resources_used"], key));
+    }
     if (error) printf("\nthe device does not trace its decisions\n");
     if (json["decisions"].empty()) return finish_output();
     printf("\n%8s %-9s %-13s %7s %10s %10s  %s\n", "decision", "what", "why", "client", "waited",

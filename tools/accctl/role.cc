@@ -103,6 +103,12 @@ int new_key(const Context &context, const RoleOptions &options)
     return finish_output();
 }
 
+// 0 where the file doesn't say.
+uint64_t taken(const Json &unit, const char *what)
+{
+    return unit.contains(what) ? unit[what].get<uint64_t>() : 0;
+}
+
 int show_role(const Context &context, const RoleOptions &options)
 {
     std::vector<std::byte> bytes;
@@ -122,6 +128,9 @@ int show_role(const Context &context, const RoleOptions &options)
                                {"build", image["build"]},
                                {"abi", target["abi"]},
                                {"luts", unit["capacity"]},
+                               {"ffs", taken(unit, "ffs")},
+                               {"brams", taken(unit, "brams")},
+                               {"dsps", taken(unit, "dsps")},
                                {"class", unit["class"]},
                                {"signed", verdict->is_signed},
                                {"good", verdict->good},
@@ -130,7 +139,11 @@ int show_role(const Context &context, const RoleOptions &options)
         printf("%-10s %s\n", "role", kernel["name"].get<std::string>().c_str());
         printf("%-10s %s\n", "uuid", image["uuid"].get<std::string>().c_str());
         printf("%-10s %s\n", "build", image["build"].get<std::string>().c_str());
-        printf("%-10s %" PRIu64 "\n", "LUTs", unit["capacity"].get<uint64_t>());
+        printf("%-10s %" PRIu64 " LUTs, %" PRIu64 " FFs, %" PRIu64 " BRAMs, %" PRIu64 " DSPs\n",
+               "takes", unit["capacity"].get<uint64_t>(), taken(unit, "ffs"), taken(unit, "brams"),
+               taken(unit, "dsps"));
+        if (unit["class"] != 0)
+            printf("%-10s %" PRIu64 "\n", "class", unit["class"].get<uint64_t>());
         printf("%-10s %s%s%s\n", "signature", verdict_text(*verdict),
                verdict->key.empty() ? "" : ": ", verdict->key.c_str());
         return finish_output();

@@ -168,10 +168,14 @@ Result<std::vector<std::byte>> pack(const Project &project, std::span<const std:
     writer.set_shell(kShell);
     acc_unit_desc unit = {};
     unit.target = ACC_TARGET_FPGA;
-    unit.class_id = 1;
-    unit.capacity = project.luts();
+    acc_unit_resources takes = {};
+    const auto amounts = project.takes();
+    std::copy(amounts.begin(), amounts.end(), takes.amount);
+    unit.class_id = project.region_class();
+    unit.capacity = amounts[0];
     program::set_name(unit.name, project.name);
-    writer.add_unit(unit);
+    takes.unit = writer.add_unit(unit);
+    writer.add_resources(takes);
     const auto add_kernel = [&](const std::string &name, uint32_t bytes) {
         acc_kernel_desc kernel = {};
         kernel.target = ACC_TARGET_FPGA;

@@ -114,14 +114,20 @@ private:
 
 void read_role(Reader &reader, const toml::table &table, Manifest &out)
 {
-    reader.keys(table, {"name", "top", "sources", "luts", "clock", "reset", "reset_active_low"});
+    reader.keys(table, {"name", "top", "sources", "luts", "ffs", "brams", "dsps", "class", "clock",
+                        "reset", "reset_active_low"});
     out.name = reader.name(table, "name", true);
     out.top = reader.name(table, "top", true);
     out.clock = reader.name(table, "clock", true);
     out.reset = reader.name(table, "reset", true);
     if (table.contains("reset_active_low"))
         out.reset_active_low = reader.flag(table, "reset_active_low");
-    out.luts = static_cast<uint64_t>(reader.number(table, "luts", 1, 100'000'000, 10'000));
+    const auto takes = [&](const char *key, int64_t least, int64_t otherwise) {
+        return static_cast<uint64_t>(reader.number(table, key, least, 100'000'000, otherwise));
+    };
+    out.takes = {takes("luts", 1, 10'000), takes("ffs", 0, 0), takes("brams", 0, 0),
+                 takes("dsps", 0, 0)};
+    out.region_class = static_cast<uint32_t>(reader.number(table, "class", 0, 2, 0));
     const toml::node *sources = table.get("sources");
     if (!sources) return;
     if (!sources->as_array())
@@ -228,12 +234,21 @@ const Argument *Manifest::find(const std::string &argument) const
     return nullptr;
 }
 
-uint64_t Project::luts() const
+std::array<uint64_t, 4> Project::takes() const
 {
-    uint64_t sum = 0;
+    std::array<uint64_t, 4> sum = {};
     for (const Manifest &design : designs)
-        sum += design.luts;
+        for (size_t i = 0; i < sum.size(); i++)
+            sum[i] += design.takes[i];
     return sum;
+}
+
+uint32_t Project::region_class() const
+{
+    uint32_t most = 0;
+    for (const Manifest &design : designs)
+        most = std::max(most, design.region_class);
+    return most;
 }
 
 uint32_t Project::index_of(const std::string &stage) const

@@ -5,6 +5,7 @@
 
 #include "common/result.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -42,8 +43,9 @@ struct Manifest {
     std::vector<Parameter> parameters; // of the top module
     std::string name, top, clock, reset;
     bool reset_active_low = true;
-    std::vector<std::string> sources; // in the folder
-    uint64_t luts = 0;
+    std::vector<std::string> sources;   // in the folder
+    std::array<uint64_t, 4> takes = {}; // of a region: LUTs, flip-flops, block memories, DSPs
+    uint32_t region_class = 0;
 
     bool control = false; // AXI4-Lite
     std::string control_prefix, interrupt;
@@ -65,7 +67,8 @@ struct Project {
     std::string name;
     std::vector<Manifest> designs;
     std::vector<Edge> edges; // of a graph of all the designs; none: no graph
-    uint64_t luts() const;
+    std::array<uint64_t, 4> takes() const;
+    uint32_t region_class() const;                     // the largest that a design asks for
     uint32_t index_of(const std::string &stage) const; // ACC_FPGA_MEMORY: memory
 };
 

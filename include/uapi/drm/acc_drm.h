@@ -83,6 +83,7 @@ enum drm_acc_engine {
 #define DRM_ACC_FEATURE_PERSISTENT (1ull << 6) /* slots can keep what they hold for ever */
 #define DRM_ACC_FEATURE_TRACE (1ull << 7)      /* QUERY_TRACE; slot states from DECOUPLED on */
 #define DRM_ACC_FEATURE_TILES (1ull << 8)      /* QUERY_TILE: a crossbar's */
+#define DRM_ACC_FEATURE_RESOURCES (1ull << 9)  /* slots have and units take resources */
 
 /* What the device is. Strings are NUL-terminated UTF-8. */
 struct drm_acc_identity {
@@ -136,6 +137,15 @@ enum drm_acc_slot_state {
 	DRM_ACC_SLOT_DRAINING = 7,  /* what it had begun is let end, nothing begins */
 };
 
+/* What a region of an FPGA is made of. The first is its capacity. */
+enum drm_acc_resource {
+	DRM_ACC_RESOURCE_LUT = 0,
+	DRM_ACC_RESOURCE_FF = 1,   /* flip-flops */
+	DRM_ACC_RESOURCE_BRAM = 2, /* block memories of 36 Kbit */
+	DRM_ACC_RESOURCE_DSP = 3,  /* multipliers with accumulators */
+	DRM_ACC_RESOURCES = 4
+};
+
 /* One place where a program can be resident. */
 struct drm_acc_slot {
 	__u32 state;	/* enum drm_acc_slot_state */
@@ -149,6 +159,9 @@ struct drm_acc_slot {
 	__u64 busy_ns;	   /* real time spent in dispatches */
 	__u64 load_ns;	   /* modelled time spent loading */
 	char resident[64]; /* name of what is loaded, empty if nothing or not ours */
+	/* With DRM_ACC_FEATURE_RESOURCES, by enum drm_acc_resource; else 0. */
+	__u64 resources[4];	 /* that it has */
+	__u64 resources_used[4]; /* that what is loaded takes */
 };
 
 /* Monotonic counters of the device since it came up. */

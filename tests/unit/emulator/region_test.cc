@@ -123,11 +123,20 @@ TEST(Region, SizesDecideWhatFits)
     EXPECT_TRUE(eventually([&] { return party.slot(0).state == DRM_ACC_SLOT_READY; }));
     EXPECT_EQ(party.slot(1).state, uint32_t(DRM_ACC_SLOT_EMPTY));
 
-    const auto image = [](uint64_t luts) {
+    EXPECT_EQ(party.slot(0).class_id, 1u);
+    EXPECT_EQ(party.slot(1).class_id, 2u);
+    EXPECT_EQ(party.slot(0).resources[3], 300u);
+    EXPECT_EQ(party.slot(1).resources[3], 750u);
+    const auto image = [](uint64_t luts, uint64_t dsps = 0, uint32_t class_id = 0) {
         program::ProgramWriter writer;
         acc_unit_desc unit = {};
         unit.target = ACC_TARGET_FPGA;
         unit.capacity = luts;
+        unit.class_id = class_id;
+        acc_unit_resources takes = {};
+        takes.amount[0] = luts;
+        takes.amount[3] = dsps;
+        writer.add_resources(takes);
         std::strncpy(unit.name, "relu", sizeof unit.name - 1);
         acc_kernel_desc kernel = {};
         kernel.target = ACC_TARGET_FPGA;
@@ -157,6 +166,28 @@ TEST(Region, SizesDecideWhatFits)
     EXPECT_EQ(load_program(*party.accel, image(100'001), args), -ENOSPC);
     EXPECT_NE(std::string(args.why).find("100001"), std::string::npos) << args.why;
     EXPECT_NE(std::string(args.why).find("100000"), std::string::npos) << args.why;
+    EXPECT_EQ(big.unload(), 0);
+
+    // Small, but for its multipliers; then whoever asks for a class.
+    {
+        Program dsp(*party.accel, image(2000, 301));
+        ASSERT_EQ(dsp.prefetch(0), 0);
+        EXPECT_EQ(dsp.query().slot, 1u);
+        EXPECT_EQ(party.slot(1).resources_used[0], 2000u);
+        EXPECT_EQ(party.slot(1).resources_used[3], 301u);
+    }
+    EXPECT_EQ(load_program(*party.accel, image(2000, 751), args), -ENOSPC);
+    EXPECT_NE(std::string(args.why).find("expected at most 750 DSPs of a region; found 751"),
+              std::string::npos)
+        << args.why;
+    for (const uint32_t class_id : {1u, 2u}) {
+        Program asks(*party.accel, image(2000, 0, class_id));
+        ASSERT_EQ(asks.prefetch(0), 0);
+        EXPECT_EQ(asks.query().slot, class_id - 1);
+    }
+    EXPECT_EQ(load_program(*party.accel, image(2000, 0, 3), args), -EINVAL);
+    EXPECT_EQ(load_program(*party.accel, image(60'000, 0, 1), args), -ENOSPC);
+    EXPECT_NE(std::string(args.why).find("40000 LUTs"), std::string::npos) << args.why;
 }
 
 // ----------------------------------------------------------------- recovery

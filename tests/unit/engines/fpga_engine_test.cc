@@ -89,6 +89,9 @@ TEST(FpgaEngine, RefusesOptionsByName)
     says("clock_mhz=0", "clock_mhz");
     says("setup_us=-1", "setup_us");
     says("bandwidth=1e9", "bandwidth");
+    for (const char *size : {"40000", "1/2/3", "1/2/3/4/5", "0/1/1/1", "1/2/3/x", "1/2/3/"})
+        says("size=" + std::string(size), "LUTs/FFs/BRAMs/DSPs");
+    says("big_size=7", "found '7'");
 }
 
 TEST(FpgaEngine, EveryRoleIsAUnitThatFitsARegion)
@@ -99,7 +102,9 @@ TEST(FpgaEngine, EveryRoleIsAUnitThatFitsARegion)
         const Unit &unit = fpga.program().units[i];
         EXPECT_EQ(unit.name, kAllRoles[i]);
         EXPECT_GT(unit.capacity, 0u);
-        EXPECT_LE(unit.capacity, fpga.engine().slots()[0].capacity);
+        EXPECT_EQ(unit.capacity, unit.resources[0]);
+        for (size_t k = 0; k < unit.resources.size(); k++)
+            EXPECT_LE(unit.resources[k], fpga.engine().slots()[0].resources[k]) << unit.name;
         EXPECT_EQ(fpga.program().kernels[i].unit, i);
         EXPECT_EQ(fpga.engine().load(0, fpga.program(), static_cast<uint32_t>(i)), 0);
         fpga.engine().unload(0);
@@ -121,8 +126,9 @@ TEST(FpgaEngine, ClientsShareARole)
     const auto ba = engine->parse(unit_program({ACC_ROLE_ADD_I8, ACC_ROLE_CLIP_I8}, 0, 0), why);
     ASSERT_TRUE(ab && ba) << why;
     EXPECT_EQ(std::memcmp((*ab)->units[0].hash, (*ba)->units[0].hash, 16), 0);
-    EXPECT_EQ((*ab)->units[0].capacity, uint64_t{fpga::find_role(ACC_ROLE_CLIP_I8)->luts} +
-                                            fpga::find_role(ACC_ROLE_ADD_I8)->luts);
+    EXPECT_EQ((*ab)->units[0].capacity, fpga::find_role(ACC_ROLE_CLIP_I8)->size[0] +
+                                            fpga::find_role(ACC_ROLE_ADD_I8)->size[0]);
+    EXPECT_EQ((*ab)->units[0].resources[3], fpga::find_role(ACC_ROLE_ADD_I8)->size[3]);
 }
 
 TEST(FpgaEngine, LoadsTakeWhatThePresetSays)
