@@ -144,6 +144,14 @@ static int never_ready(struct acc_role *role)
     return 0;
 }
 
+/* The same, cycle by cycle, as a design does. */
+#define NOT_YET 2
+static int waits(struct acc_role *role)
+{
+    role->host->progress(role->host->context, role->cycle, "stream s_axis was never ready");
+    return NOT_YET;
+}
+
 static int create(const struct acc_role_ops *ops, const struct acc_role_host *host,
                   struct acc_role **role)
 {
@@ -161,12 +169,18 @@ static void reset(struct acc_role *role)
 
 static int run_until(struct acc_role *role, acc_u64 cycle, struct acc_role_progress *progress)
 {
-    (void)cycle;
     if (role->started) {
-        int (*work)(struct acc_role *);
+        int result, (*work)(struct acc_role *);
         memcpy(&work, &role->ops->data, sizeof(work));
         role->status = ACC_STATUS_OK;
-        if (work(role) && role->status == ACC_STATUS_OK) role->status = ACC_STATUS_ENGINE_ERROR;
+        result = work(role);
+        if (result == NOT_YET) {
+            role->cycle = cycle;
+            progress->cycle = cycle;
+            progress->state = ACC_ROLE_BUSY;
+            return 0;
+        }
+        if (result && role->status == ACC_STATUS_OK) role->status = ACC_STATUS_ENGINE_ERROR;
         role->started = 0;
         role->done = 1;
         role->cycle += 10;
@@ -230,6 +244,7 @@ static void destroy(struct acc_role *role)
     X(peek)                                                                                        \
     X(copy)                                                                                        \
     X(remember)                                                                                    \
+    X(waits)                                                                                       \
     X(never_ready)
 ROLES(ROLE)
 

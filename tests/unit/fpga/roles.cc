@@ -6,8 +6,10 @@
 #include "program/text.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 #include <unistd.h>
 
 namespace acc::test
@@ -56,17 +58,23 @@ std::vector<std::byte> read_file(const std::string &path)
 }
 
 std::vector<std::byte> native_image(std::span<const std::byte> code,
-                                    std::vector<std::string_view> roles, uint32_t kind)
+                                    std::vector<std::string_view> roles,
+                                    const NativeOptions &options)
 {
     program::ProgramWriter writer;
     program::FpgaNative native;
-    native.kind = kind;
+    native.kind = options.kind;
     native.code = code;
     acc_unit_desc unit = {};
     unit.target = ACC_TARGET_FPGA;
-    unit.capacity = 1000;
+    unit.class_id = options.class_id;
+    unit.capacity = options.takes[0];
     program::set_name(unit.name, "roles");
-    writer.add_unit(unit);
+    acc_unit_resources takes = {};
+    takes.unit = writer.add_unit(unit);
+    std::memcpy(takes.amount, options.takes, sizeof takes.amount);
+    writer.add_resources(takes);
+    writer.set_shell(options.shell);
     for (uint32_t k = 0; k < roles.size(); k++) {
         native.roles.push_back(roles[k]);
         for (uint32_t i = 0; i < 4; i++)
@@ -82,6 +90,45 @@ std::vector<std::byte> native_image(std::span<const std::byte> code,
     auto image = writer.finish(&why);
     EXPECT_TRUE(image) << why;
     return image ? *image : std::vector<std::byte>{};
+}
+
+size_t region_processes()
+{
+    size_t count = 0;
+    std::error_code error;
+    for (const auto &task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+        std::ifstream children(task.path() / "children");
+        for (std::string pid; children >> pid;) {
+            std::ifstream comm("/proc/" + pid + "/comm");
+            std::string name;
+            count += std::getline(comm, name) && name == "acc-region";
+        }
+    }
+    return count;
+}
+
+TrustedKey::TrustedKey() : key_(program::generate_key())
+{
+    char folder[] = "/tmp/acc-keys-XXXXXX";
+    EXPECT_TRUE(mkdtemp(folder));
+    folder_ = folder;
+    EXPECT_TRUE(key_);
+    std::string why;
+    EXPECT_EQ(program::write_public_key(folder_ + "/test.pub", key_->public_key(), &why), 0) << why;
+}
+
+TrustedKey::~TrustedKey()
+{
+    std::error_code error;
+    std::filesystem::remove_all(folder_, error);
+}
+
+std::vector<std::byte> TrustedKey::sign(std::span<const std::byte> image) const
+{
+    std::string why;
+    auto out = program::sign(image, *key_, &why);
+    EXPECT_TRUE(out) << why;
+    return out ? *out : std::vector<std::byte>{};
 }
 
 RoleClient::RoleClient(const std::string &uri, uint64_t timeout_ns) : timeout_ns_(timeout_ns)

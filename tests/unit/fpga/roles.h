@@ -8,6 +8,7 @@
 #include "acc/program.h"
 #include "common/sanitizers.h"
 #include "emulator/server/server.h"
+#include "program/signature.h"
 
 #include <gtest/gtest.h>
 
@@ -48,11 +49,38 @@ private:
 // A file of the test's folder in the build, as bytes.
 std::vector<std::byte> read_file(const std::string &path);
 
+struct NativeOptions {
+    uint32_t kind = ACC_FPGA_COMPILED;
+    uint32_t class_id = 0;
+    acc_u64 takes[ACC_RESOURCES] = {1000, 0, 0, 0};
+    uint8_t shell[16] = {};
+};
+
 // A program of machine code: kernels of these roles, each with four 64-bit arguments in
 // registers 0x10 to 0x2c.
 std::vector<std::byte> native_image(std::span<const std::byte> code,
                                     std::vector<std::string_view> roles,
-                                    uint32_t kind = ACC_FPGA_COMPILED);
+                                    const NativeOptions &options = {});
+
+// Region processes that this process has: alive, or not waited for yet.
+size_t region_processes();
+
+// A key, and a folder that makes a device trust it.
+class TrustedKey
+{
+public:
+    TrustedKey();
+    ~TrustedKey();
+    TrustedKey(const TrustedKey &) = delete;
+    TrustedKey &operator=(const TrustedKey &) = delete;
+    const std::string &folder() const { return folder_; }
+    const program::SecretKey &key() const { return *key_; }
+    std::vector<std::byte> sign(std::span<const std::byte> image) const;
+
+private:
+    std::string folder_;
+    Result<program::SecretKey> key_;
+};
 
 struct Completion {
     uint32_t status = ~0u;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Designs as roles: results against references, refusals before anything of an image runs, and
-// graphs against the recurrence that predicts every firing.
+// Designs as roles, in processes and in the device's: results against references, and graphs
+// against the recurrence that predicts every firing.
 #include "roles.h"
 
 #include "program/images.h"
@@ -26,15 +26,26 @@ using testing::HasSubstr;
 
 const std::string kFolder = ROLES_FOLDER;
 
-class Rtl : public testing::Test
+// By what has a process of its own: `native`, so do they; `untrusted`, they run in this one.
+class Rtl : public testing::TestWithParam<const char *>
 {
 protected:
     void SetUp() override
     {
         if (access((kFolder + "/roles.stamp").c_str(), R_OK))
             GTEST_SKIP() << "no roles in this build: it has no accctl, or there is no verilator";
-        NEEDS_REGION_PROCESS();
-        client = std::make_unique<RoleClient>("inproc:fpga:preset=fast,keys=" + kFolder + "/keys");
+        if (GetParam() == std::string("native")) {
+            NEEDS_REGION_PROCESS();
+        }
+        client = std::make_unique<RoleClient>(uri());
+    }
+    void TearDown() override
+    {
+        EXPECT_TRUE(GetParam() == std::string("native") || region_processes() == 0);
+    }
+    static std::string uri()
+    {
+        return "inproc:fpga:preset=fast,keys=" + kFolder + "/keys,isolation=" + GetParam();
     }
 
     // With any arguments.
@@ -46,7 +57,7 @@ protected:
     std::unique_ptr<RoleClient> client;
 };
 
-TEST_F(Rtl, Sha256)
+TEST_P(Rtl, Sha256)
 {
     client->load(read_file(kFolder + "/sha256.accx"));
     std::mt19937_64 random(1);
@@ -74,7 +85,7 @@ TEST_F(Rtl, Sha256)
     EXPECT_EQ(done.status, ACC_STATUS_INVALID_ADDRESS) << done.text;
 }
 
-TEST_F(Rtl, Fir)
+TEST_P(Rtl, Fir)
 {
     client->load(read_file(kFolder + "/fir.accx"));
     std::mt19937_64 random(2);
@@ -98,7 +109,7 @@ TEST_F(Rtl, Fir)
     }
 }
 
-TEST_F(Rtl, SystolicGemm)
+TEST_P(Rtl, SystolicGemm)
 {
     client->load(read_file(kFolder + "/gemm.accx"));
     std::mt19937_64 random(3);
@@ -123,7 +134,7 @@ TEST_F(Rtl, SystolicGemm)
 }
 
 // What docs/roles.md shows first, letter by letter.
-TEST_F(Rtl, TheManualsExample)
+TEST_P(Rtl, TheManualsExample)
 {
     client->load(read_file(kFolder + "/adder.accx"));
     constexpr size_t count = 1000;
@@ -137,7 +148,7 @@ TEST_F(Rtl, TheManualsExample)
 }
 
 // Written from the manual alone: plain Verilog, none of our sources, no interrupt.
-TEST_F(Rtl, SomebodyElsesDesign)
+TEST_P(Rtl, SomebodyElsesDesign)
 {
     client->load(read_file(kFolder + "/bitcount.accx"));
     std::mt19937_64 random(5);
@@ -152,72 +163,6 @@ TEST_F(Rtl, SomebodyElsesDesign)
         ASSERT_EQ(done.status, ACC_STATUS_OK) << done.text;
         EXPECT_EQ(*RoleClient::at<uint64_t>(dst), expected);
     }
-}
-
-// ------------------------------------------------------------------- refusals
-
-class RtlRefused : public Rtl
-{
-protected:
-    void expect(const std::vector<std::byte> &image, int error, const std::string &part)
-    {
-        std::string text;
-        EXPECT_EQ(client->refused(image, text), error) << text;
-        EXPECT_THAT(text, HasSubstr("expected"));
-        EXPECT_THAT(text, HasSubstr("found"));
-        EXPECT_THAT(text, HasSubstr(part));
-    }
-    // The file with some bits of one byte of a section changed.
-    static std::vector<std::byte> with_byte(std::vector<std::byte> file, const char *section,
-                                            size_t at, uint8_t bits = 1)
-    {
-        const auto parsed = program::ProgramFile::parse(file, nullptr);
-        EXPECT_TRUE(parsed);
-        const auto bytes = parsed->section(section);
-        file[static_cast<size_t>(bytes.data() - file.data()) + at] ^= std::byte{bits};
-        return file;
-    }
-    std::vector<std::byte> good = access((kFolder + "/fir.accx").c_str(), R_OK)
-                                      ? std::vector<std::byte>{}
-                                      : read_file(kFolder + "/fir.accx");
-};
-
-TEST_F(RtlRefused, ByAnyChangedByte)
-{
-    expect(with_byte(good, ACC_SECTION_SIGNATURE, 60), -EACCES, "signature that fits");
-    expect(with_byte(good, ".acc.image.fpga", good.size() / 4), -EACCES, "signature that fits");
-    expect(with_byte(good, ACC_SECTION_RTL, 600), -EACCES, "signature that fits");
-    expect(with_byte(good, ACC_SECTION_COMPAT, 16, 4), -EINVAL,
-           "found 6"); // the note's target
-}
-
-TEST_F(RtlRefused, ByAnotherShell)
-{
-    // Behind the note's header of 16 bytes: target, ABI, then the shell.
-    const auto other = with_byte(good, ACC_SECTION_COMPAT, 16 + 8);
-    expect(other, -EINVAL, "c8317e051b924d6aa4702ef984630cd5");
-    expect(other, -EINVAL, "c9317e051b924d6aa4702ef984630cd5");
-}
-
-TEST_F(RtlRefused, ByAnotherClass)
-{
-    expect(with_byte(good, ACC_SECTION_UNITS, 16 + 4, 2), -EINVAL, "class 0 or 1; found 3");
-}
-
-TEST_F(RtlRefused, WithoutASignature)
-{
-    const auto none = program::with_section(good, ACC_SECTION_SIGNATURE, {}, nullptr);
-    ASSERT_TRUE(none);
-    expect(*none, -EACCES, "signature");
-}
-
-TEST_F(RtlRefused, ByAKeyThatNobodyTrusts)
-{
-    const auto key = program::generate_key();
-    ASSERT_TRUE(key);
-    const auto other = program::sign(good, *key, nullptr);
-    ASSERT_TRUE(other);
-    expect(*other, -EACCES, program::key_text(key->public_key()).substr(0, 16));
 }
 
 // --------------------------------------------------------------------- graphs
@@ -267,7 +212,8 @@ std::vector<std::vector<uint64_t>> predict(const Chain &chain, size_t items)
 class Dataflow : public Rtl
 {
 protected:
-    // A graph of the built stages: their code, with FIFOs of these depths, as a client's image.
+    // A graph of the built stages: their code, with FIFOs of these depths, as an image of their
+    // own.
     std::vector<std::byte> image_of(const Chain &chain, const char *file)
     {
         const auto built = read_file(kFolder + "/" + file);
@@ -275,7 +221,6 @@ protected:
         EXPECT_TRUE(parsed);
         auto native = program::parse_fpga_native(parsed->image(ACC_TARGET_FPGA), 4, nullptr);
         EXPECT_TRUE(native);
-        native->kind = ACC_FPGA_COMPILED;
         for (size_t e = 0; e < native->edges.size(); e++)
             native->edges[e].depth = static_cast<uint32_t>(chain.depth[e]);
         program::ProgramWriter writer;
@@ -285,8 +230,11 @@ protected:
             writer.add_kernel(kernel);
         writer.set_image(ACC_TARGET_FPGA, program::encode_fpga_native(*native));
         auto image = writer.finish();
-        EXPECT_TRUE(image);
-        return *image;
+        const auto key = program::read_secret_key(kFolder + "/test.key", nullptr);
+        EXPECT_TRUE(image && key);
+        auto out = program::sign(*image, *key, nullptr);
+        EXPECT_TRUE(out);
+        return *out;
     }
 
     struct Run {
@@ -297,7 +245,7 @@ protected:
     };
     Run dispatch(const Chain &chain, const char *file, const char *kernel, size_t items)
     {
-        RoleClient own("inproc:fpga:preset=fast");
+        RoleClient own(uri());
         own.load(image_of(chain, file));
         acc_graph_args args = {};
         args.input = own.buffer(items * 8);
@@ -341,7 +289,7 @@ protected:
     }
 };
 
-TEST_F(Dataflow, MatchesTheRecurrence)
+TEST_P(Dataflow, MatchesTheRecurrence)
 {
     std::mt19937_64 random(4);
     for (uint64_t depth = 1; depth <= 8; depth++)
@@ -355,7 +303,7 @@ TEST_F(Dataflow, MatchesTheRecurrence)
 }
 
 // Against the same three stages, one dispatch after the other; modelled time at the region's clock.
-TEST_F(Dataflow, BalancedStagesOverlap)
+TEST_P(Dataflow, BalancedStagesOverlap)
 {
     const size_t items = 256;
     client->load(read_file(kFolder + "/pipeline.accx"));
@@ -380,13 +328,21 @@ TEST_F(Dataflow, BalancedStagesOverlap)
     EXPECT_GE(apart / together, 2.8);
 }
 
-TEST_F(Dataflow, DeadlockNamesTheBlockedEdge)
+TEST_P(Dataflow, DeadlockNamesTheBlockedEdge)
 {
     const Chain chain = {{72, 72, 0}, {2, 2, 3, 2}, 0, 0};
     const Run run = dispatch(chain, "stuck.accx", "stuck", 20);
     EXPECT_EQ(run.done.status, ACC_STATUS_ENGINE_ERROR);
     EXPECT_THAT(run.done.text, HasSubstr("deadlock: edge 2 second.0->third.0 full"));
 }
+
+const auto kIsolations = testing::Values("native", "untrusted");
+std::string name_of(const testing::TestParamInfo<const char *> &info)
+{
+    return info.param;
+}
+INSTANTIATE_TEST_SUITE_P(By, Rtl, kIsolations, name_of);
+INSTANTIATE_TEST_SUITE_P(By, Dataflow, kIsolations, name_of);
 
 } // namespace
 } // namespace acc::test

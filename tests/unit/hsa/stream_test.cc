@@ -13,6 +13,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 #include <thread>
@@ -286,12 +289,22 @@ private:
             _exit(play_beside(stream, handles, round));
         }
         ASSERT_GT(child, 0);
+        // Without the child's half of the web this one never ends.
+        std::thread watch([child] {
+            siginfo_t end = {};
+            while (waitid(P_PID, id_t(child), &end, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+            }
+            if (end.si_code == CLD_EXITED && end.si_status == 0) return;
+            fprintf(stderr, "the child ended with %d\n", end.si_status);
+            abort();
+        });
         {
             Player player(stream, {agent_}, kernel(ACC_NULL_NOOP), round,
                           {.index = 0, .count = 2, .signals = signals});
             player.play();
             EXPECT_EQ(player.check(), 0u);
             int status = -1;
+            watch.join();
             ASSERT_EQ(waitpid(child, &status, 0), child);
             EXPECT_EQ(status, 0);
         }
