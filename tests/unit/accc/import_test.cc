@@ -94,7 +94,9 @@ TEST(Import, NamesAndOrder)
     refused(b, {"'w' twice"});
     b = gemm();
     b.add("Add", {"p", "x"}, "q").add("Relu", {"q"}, "p");
-    refused(b, {"without cycles"});
+    refused(b, {"Add_q", "without cycles"});
+    b.graph().mutable_node(1)->clear_name(); // known by what it makes, then
+    refused(b, {"node 'Add:q' (Add)", "without cycles"});
     b = gemm();
     b.output("nothing");
     refused(b, {"output 'nothing'", "makes it"});

@@ -55,11 +55,23 @@ private:
     std::map<std::string, Declared> declared_;
 };
 
+// A node without a name is known by what it makes.
+std::string name_of(const onnx::NodeProto &node)
+{
+    if (!node.name().empty()) return node.name();
+    return node.op_type() + ":" + (node.output_size() ? node.output(0) : "");
+}
+
+std::string which_node(const onnx::NodeProto &node)
+{
+    return "node " + quoted(name_of(node)) + " (" + node.op_type() + "): ";
+}
+
 // Operators come first: what a model needs them for is not looked at.
 Status OnnxImporter::check_operators()
 {
     for (const auto &node : model_.graph().node()) {
-        const std::string which = "node " + quoted(node.name()) + " (" + node.op_type() + "): ";
+        const std::string which = which_node(node);
         if (!node.domain().empty() && node.domain() != "ai.onnx")
             return diag_.error(which + "expected an operator of ONNX's own domain; found domain " +
                                quoted(node.domain()));
@@ -185,8 +197,8 @@ Result<std::vector<int>> OnnxImporter::sorted_nodes()
             if (name.empty() || names_.contains(name)) continue;
             const auto it = maker.find(name);
             if (it == maker.end())
-                return diag_.error("node " + quoted(nodes[i].name()) + " (" + nodes[i].op_type() +
-                                   "): expected an operand that something makes; found " +
+                return diag_.error(which_node(nodes[i]) +
+                                   "expected an operand that something makes; found " +
                                    quoted(name));
             users[it->second].push_back(i);
             waits[i]++;
@@ -204,8 +216,8 @@ Result<std::vector<int>> OnnxImporter::sorted_nodes()
     }
     for (int i = 0; i < nodes.size(); i++)
         if (waits[i])
-            return diag_.error("node " + quoted(nodes[i].name()) + " (" + nodes[i].op_type() +
-                               "): expected a graph without cycles; found it in one");
+            return diag_.error(which_node(nodes[i]) +
+                               "expected a graph without cycles; found it in one");
     return order;
 }
 
@@ -259,9 +271,7 @@ Status OnnxImporter::read_attribute(const onnx::AttributeProto &a, OnnxNode &nod
 
 Status OnnxImporter::import_node(const onnx::NodeProto &proto)
 {
-    std::string name = proto.name();
-    if (name.empty()) name = proto.op_type() + ":" + (proto.output_size() ? proto.output(0) : "");
-    builder_.begin_node(name, proto.op_type());
+    builder_.begin_node(name_of(proto), proto.op_type());
     OnnxNode node;
     node.op = proto.op_type();
     node.opset = opset_;

@@ -72,7 +72,7 @@ Result<std::string> external_bytes(const onnx::TensorProto &proto, const std::st
     if (error || location.empty())
         return diag.error(which +
                               "expected external data in a file below the model's folder; "
-                              "found " +
+                              "found no " +
                               quote(location),
                           -ENOENT);
     const fs::path inner = path.lexically_relative(root);
