@@ -38,6 +38,59 @@ TEST(CompileShapes, ReshapeThatMustMoveData)
     EXPECT_TRUE(std::any_of(report.nodes.begin(), report.nodes.end(), permutes));
 }
 
+// Conv behind a Pad, then the mean of the image: with axes as ONNX has them, and channels last.
+OnnxBuilder padded(bool channels_last)
+{
+    OnnxBuilder b;
+    const std::vector<int64_t> there = {0, 3, 1, 2}, back = {0, 2, 3, 1};
+    if (channels_last)
+        b.input("x", {-1, 5, 6, 3}).ints("p", {0, 1, 0, 0, 0, 2, 3, 0});
+    else
+        b.input("x", {-1, 3, 5, 6}).ints("p", {0, 0, 1, 0, 0, 0, 2, 3});
+    b.random("w", {4, 3, 3, 3}).random("d", {4, 3}).add("Pad", {"x", "p"}, "a");
+    std::string last = "a";
+    if (channels_last) {
+        b.add("Transpose", {"a"}, "t").attr("perm", there);
+        last = "t";
+    }
+    b.add("Conv", {last, "w"}, "c").attr("pads", {1, 0, 0, 0});
+    last = "c";
+    if (channels_last) {
+        b.add("Transpose", {"c"}, "u").attr("perm", back);
+        last = "u";
+    }
+    b.add("ReduceMean", {last}, "m")
+        .attr("axes", channels_last ? std::vector<int64_t>{1, -2} : std::vector<int64_t>{-1, 2});
+    b.attr("keepdims", int64_t{0}).add("MatMul", {"m", "d"}, "y").output("y");
+    return b;
+}
+
+TEST(CompileShapes, PadAndMeanOfAnImage)
+{
+    for (const bool channels_last : {false, true}) {
+        const CompileReport report = check(padded(channels_last), {-1, 1, 0.06});
+        const NodeReport *pad = find_node(report, "Pad_a");
+        ASSERT_NE(pad, nullptr);
+        // The convolution pads; the model's layout may be changed in its place.
+        EXPECT_EQ(std::count(pad->kernels.begin(), pad->kernels.end(), "avgpool_i8"), 0);
+        if (channels_last) {
+            EXPECT_EQ(pad->reason, "fused into Conv_c, as its padding");
+        }
+        for (const NodeReport &n : report.nodes)
+            EXPECT_EQ(n.engine.find("host"), std::string::npos) << n.node << ": " << n.reason;
+    }
+}
+
+TEST(CompileShapes, PadThatNoConvolutionTakesOver)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 2, 4, 3}).ints("p", {0, 0, 2, 0, 0, 0, 1, 5}).add("Pad", {"x", "p"}, "y");
+    b.output("y");
+    const CompileReport report = check(b);
+    ASSERT_NE(find_node(report, "Pad_y"), nullptr);
+    EXPECT_NE(find_node(report, "Pad_y")->engine.find("fpga"), std::string::npos);
+}
+
 TEST(CompileShapes, TransposesOfImages)
 {
     // A model that is channels-last outside: its transpositions are free.

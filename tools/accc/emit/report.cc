@@ -250,7 +250,7 @@ std::string CompileReport::text() const
         char text[200];
         std::snprintf(text, sizeof(text),
                       "crossbar, predicted: %.4g us and %.4g uJ an item; %.4g us and %.4g uJ to "
-                      "program; %.0f %% of its arrays' cells used\n",
+                      "program; %.2g %% of its arrays' cells used\n",
                       cost.ns / 1e3, cost.pj / 1e6, cost.program_ns / 1e3, cost.program_pj / 1e6,
                       100 * cost.utilisation);
         out += text;

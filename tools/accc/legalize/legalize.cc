@@ -20,7 +20,7 @@ const T *attr(const Op &op, std::string_view name)
 
 LegalizeFunction find_function(std::string_view op)
 {
-    for (const auto find : {find_linear, find_move, find_window, find_quantize})
+    for (const auto find : {find_linear, find_move, find_window, find_quantize, find_spatial})
         if (const LegalizeFunction function = find(op)) return function;
     return nullptr;
 }

@@ -118,6 +118,7 @@ LegalizeFunction find_linear(std::string_view op);
 LegalizeFunction find_move(std::string_view op);
 LegalizeFunction find_window(std::string_view op);
 LegalizeFunction find_quantize(std::string_view op);
+LegalizeFunction find_spatial(std::string_view op);
 
 // An operation of a node on operands.
 Op make_op(const Node &node, Kind kind, std::vector<ValueId> inputs);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tools/accc/ir/shape.h"
 #include "tools/accc/passes/passes.h"
 
 #include <algorithm>
@@ -34,10 +35,39 @@ void swap_clip(Graph &g, size_t before, size_t at)
     g.ops[at] = std::move(other);
 }
 
+// Zeros around an image: an average of single elements, those outside counted.
+bool only_pads(const Op &op)
+{
+    const Window &w = op.window;
+    return op.kind == Kind::AvgPool && op.count_include_pad && w.kernel[0] == 1 &&
+           w.kernel[1] == 1 && w.stride[0] == 1 && w.stride[1] == 1;
+}
+
+// A convolution pads by itself; what it makes has the same size as before.
+void fuse_pads(Graph &g)
+{
+    const std::vector<int64_t> maker = g.makers();
+    for (Op &op : g.ops) {
+        if (op.kind != Kind::Conv || maker[op.inputs[0]] < 0) continue;
+        const Op &pad = g.ops[static_cast<size_t>(maker[op.inputs[0]])];
+        // A scale that the model states belongs to the value that has it.
+        if (!only_pads(pad) || g.value(pad.output).quant.scale > 0) continue;
+        const Window &more = pad.window;
+        if (op.window.pad[0] + more.pad[0] >= kMaxKernel ||
+            op.window.pad[1] + more.pad[1] >= kMaxKernel)
+            continue;
+        for (int i = 0; i < 2; i++)
+            op.window.pad[i] += more.pad[i];
+        op.inputs[0] = pad.inputs[0];
+        g.sources[pad.source].fate = "fused into " + g.source(op).name + ", as its padding";
+    }
+}
+
 } // namespace
 
 Status fuse_limits(Graph &g, Diagnostics &)
 {
+    fuse_pads(g);
     std::vector<uint32_t> uses = g.uses();
     std::vector<int64_t> maker = g.makers();
     std::vector<bool> fused(g.ops.size());

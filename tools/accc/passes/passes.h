@@ -28,7 +28,8 @@ Status fold_scales(Graph &graph, Diagnostics &diag);
 // become other readings of the same memory where they can, else operations.
 Status choose_layout(Graph &graph, Diagnostics &diag);
 
-// Makes Relu and Clip a limit of the operation before them.
+// Makes Relu and Clip a limit of the operation before them, and Pad the padding of the convolution
+// behind it.
 Status fuse_limits(Graph &graph, Diagnostics &diag);
 
 // Permutes the rows of weights behind a flattened image, so that the image need not be.
