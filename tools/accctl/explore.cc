@@ -4,6 +4,7 @@
 // process of its own, several at a time. What a point came to is one line of a journal, on
 // disk before the next point starts: who stops and starts again loses nothing.
 #include "explore.h"
+#include "explore_child.h"
 
 #include "arch/arch.h"
 #include "common/npz.h"
@@ -16,17 +17,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <spawn.h>
-#include <sstream>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
-
-extern char **environ;
 
 namespace acc::ctl
 {
@@ -49,62 +45,6 @@ void on_interrupt(int)
 {
     interrupted.store(true, std::memory_order_relaxed);
 }
-
-// A program that was started, its stdout in a file.
-struct Child {
-    pid_t pid = -1;
-    size_t point = 0;
-    std::string output, errors, result;
-};
-
-bool start(const std::vector<std::string> &command, Child &child)
-{
-    std::vector<char *> argv;
-    for (const std::string &word : command)
-        argv.push_back(const_cast<char *>(word.c_str()));
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC;
-    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, child.output.c_str(), flags, 0600);
-    posix_spawn_file_actions_addopen(&files, STDERR_FILENO, child.errors.c_str(), flags, 0600);
-    const int error = posix_spawnp(&child.pid, argv[0], &files, nullptr, argv.data(), environ);
-    posix_spawn_file_actions_destroy(&files);
-    if (!error) return true;
-    fail(command[0] + ": cannot be started: " + std::strerror(error));
-    return false;
-}
-
-std::string contents_of(const std::string &path)
-{
-    std::ifstream file(path);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-// A folder for what the children write, gone with this object.
-class Scratch
-{
-public:
-    Scratch()
-    {
-        std::string name = (fs::temp_directory_path() / "accctl-explore-XXXXXX").string();
-        if (mkdtemp(name.data())) path_ = name;
-    }
-    ~Scratch()
-    {
-        std::error_code ignored;
-        if (!path_.empty()) fs::remove_all(path_, ignored);
-    }
-    Scratch(const Scratch &) = delete;
-    Scratch &operator=(const Scratch &) = delete;
-    bool made() const { return !path_.empty(); }
-    std::string file(const std::string &name) const { return path_ + "/" + name; }
-
-private:
-    std::string path_;
-};
 
 // The compiler: named, or installed beside this program, or where a build has it, or in PATH.
 std::string compiler(const ExploreOptions &options)
