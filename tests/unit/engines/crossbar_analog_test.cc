@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The analog model behind the engine: options, kernels' operations, threads and batches.
+#include "emulator/crossbar/wires.h"
 #include "harness.h"
 
 #include <drm/acc_drm.h>
@@ -158,23 +159,29 @@ TEST(CrossbarAnalog, NarrowOutputs)
 TEST(CrossbarAnalog, SameBitsForAnyThreadsAndBatches)
 {
     const auto inputs = random_inputs(12);
-    uint64_t clipped = 0;
-    const auto expected = Device(noisy + "threads=1").multiply(inputs, &clipped);
-    EXPECT_GT(clipped, 0u);
-    for (const char *threads : {"threads=1", "threads=2", "threads=4"}) {
-        Device device(noisy + threads);
-        uint64_t count = 0;
-        EXPECT_EQ(device.multiply(inputs, &count), expected) << threads;
-        EXPECT_EQ(count, clipped);
-        Device split(noisy + threads);
-        std::vector<int64_t> joined;
-        for (size_t at = 0, n = 1; at < 12; at += n, n = std::min<size_t>(n + 1, 12 - at)) {
-            const auto part =
-                split.multiply({inputs.begin() + static_cast<ptrdiff_t>(at * 70),
-                                inputs.begin() + static_cast<ptrdiff_t>((at + n) * 70)});
-            joined.insert(joined.end(), part.begin(), part.end());
+    // Every path: all of it, every conversion of ideal cells, the integer product, wires.
+    for (const std::string &options :
+         {noisy, std::string("adc_bits=4,"), std::string("sign=offset,adc_bits=4,"),
+          std::string(""), (crossbar::have_wires() ? "r_wire_row=2,r_wire_col=2," : "") + noisy}) {
+        uint64_t clipped = 0;
+        const auto expected = Device(options + "threads=1").multiply(inputs, &clipped);
+        EXPECT_EQ(clipped > 0, !options.empty());
+        for (const char *threads : {"threads=1", "threads=2", "threads=4"}) {
+            const std::string what = options + threads;
+            Device device(what);
+            uint64_t count = 0;
+            EXPECT_EQ(device.multiply(inputs, &count), expected) << what;
+            EXPECT_EQ(count, clipped) << what;
+            Device split(what);
+            std::vector<int64_t> joined;
+            for (size_t at = 0, n = 1; at < 12; at += n, n = std::min<size_t>(n + 1, 12 - at)) {
+                const auto part =
+                    split.multiply({inputs.begin() + static_cast<ptrdiff_t>(at * 70),
+                                    inputs.begin() + static_cast<ptrdiff_t>((at + n) * 70)});
+                joined.insert(joined.end(), part.begin(), part.end());
+            }
+            EXPECT_EQ(joined, expected) << what;
         }
-        EXPECT_EQ(joined, expected) << threads;
     }
     Device again(noisy);
     EXPECT_EQ(again.multiply(inputs), expected);
