@@ -39,11 +39,17 @@ struct ExploreOptions {
     uint32_t batch = 8; // small: no dispatch of a noisy device may outlast its queue's timeout
 };
 
-std::atomic<bool> interrupted{false};
+// The first ends it when the points that run are through, the second at once.
+std::atomic<int> interrupts{0};
 
 void on_interrupt(int)
 {
-    interrupted.store(true, std::memory_order_relaxed);
+    interrupts.fetch_add(1, std::memory_order_relaxed);
+}
+
+int interrupted()
+{
+    return interrupts.load(std::memory_order_relaxed);
 }
 
 // The compiler: named, or installed beside this program, or where a build has it, or in PATH.
@@ -250,14 +256,16 @@ public:
             options_.jobs ? options_.jobs : std::max(1u, std::thread::hardware_concurrency());
         std::vector<Child> running;
         size_t next = 0;
+        bool told = false;
         progress();
         while (true) {
-            while (running.size() < jobs && !interrupted.load(std::memory_order_relaxed)) {
+            while (running.size() < jobs && !interrupted()) {
                 while (next < points_.size() && !results_[next].is_null())
                     next++;
                 if (next == points_.size()) break;
                 Child child;
                 child.point = next;
+                child.apart = true;
                 const std::string number = std::to_string(next++);
                 child.output = scratch.file(number + ".json");
                 child.errors = scratch.file(number + ".err");
@@ -271,15 +279,22 @@ public:
                 running.push_back(std::move(child));
             }
             if (running.empty()) break;
+            if (interrupted() && !told) {
+                told = true;
+                fprintf(stderr, "\naccctl: finishing %zu points; once more to drop them\n",
+                        running.size());
+            }
+            if (interrupted() > 1)
+                for (const Child &child : running)
+                    kill(child.pid, SIGTERM);
             int status = 0;
             const pid_t pid = waitpid(-1, &status, 0);
-            if (pid < 0) continue; // a signal: the children end too, and are waited for
+            if (pid < 0) continue; // a signal
             const auto ended = std::find_if(running.begin(), running.end(),
                                             [&](const Child &c) { return c.pid == pid; });
             if (ended == running.end()) continue;
-            // One that the same Ctrl-C ended has no result.
-            if (!(interrupted.load(std::memory_order_relaxed) && WIFSIGNALED(status)))
-                record(*ended, status);
+            // One that was dropped has no result.
+            if (!(interrupted() > 1 && WIFSIGNALED(status))) record(*ended, status);
             running.erase(ended);
             progress();
         }

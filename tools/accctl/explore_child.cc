@@ -28,7 +28,11 @@ bool start(const std::vector<std::string> &command, Child &child)
     constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC;
     posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, child.output.c_str(), flags, 0600);
     posix_spawn_file_actions_addopen(&files, STDERR_FILENO, child.errors.c_str(), flags, 0600);
-    const int error = posix_spawnp(&child.pid, argv[0], &files, nullptr, argv.data(), environ);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    if (child.apart) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP); // of its own
+    const int error = posix_spawnp(&child.pid, argv[0], &files, &attributes, argv.data(), environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     if (!error) return true;
     fail(command[0] + ": cannot be started: " + std::strerror(error));

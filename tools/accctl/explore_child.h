@@ -13,6 +13,7 @@ namespace acc::ctl
 struct Child {
     pid_t pid = -1;
     size_t point = 0;
+    bool apart = false;                 // from a terminal's Ctrl-C
     std::string output, errors, result; // files
 };
 
