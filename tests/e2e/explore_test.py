@@ -96,6 +96,18 @@ class Tile(harness.Case):
                     self.assertEqual((width % 129, height % 129), (1, 1))
             with open(os.path.join(out, "index.html"), encoding="utf-8") as file:
                 self.assertEqual(file.read().count("<img"), 2 * len(report["tiles"]))
+            # Cells that write-verify gave up are named: those that are out of its tolerance.
+            device = "inproc:crossbar:prog_model=normal_abs,prog_sigma=0.02,write_verify_tol=0.05"
+            words = ("tile", "picture", self.digits, "-o", out, "--tolerance", "0.5")
+            off = self.json_of(accctl("-j", "-d", device, *words))["off"]
+            self.assertEqual((off["count"], off["cells"]), (0, []))
+            off = self.json_of(accctl("-j", "-d", device + ",write_verify_max_iter=1", *words))["off"]
+            self.assertGreater(off["count"], 64)
+            self.assertEqual(len(off["cells"]), 64)
+            for cell in off["cells"]:
+                self.assertGreater(abs(cell["asked_us"] - cell["found_us"]), 0.5)
+            text = accctl("-d", device + ",write_verify_max_iter=1", *words)
+            self.assertRegex(text.stdout, r"(?m)^\S+ array \d+ row \d+ col \d+: expected \S+ µS, found \S+ µS$")
             # Ideal cells are as they were asked to be.
             ideal = self.json_of(accctl("-j", "-d", "inproc:crossbar", "tile", "picture", self.digits, "-o", out))
             self.assertEqual(ideal["error_max_us"], 0)

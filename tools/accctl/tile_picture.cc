@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cinttypes>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 
 struct PictureOptions {
     std::string file, out = "tiles";
+    double tolerance = HUGE_VAL; // µS
 };
 
 using Colour = std::array<uint8_t, 3>;
@@ -64,7 +66,10 @@ struct Summary {
     double worst = 0;            // |error|, µS
     double sum = 0, squares = 0; // of errors
     uint64_t cells = 0;
+    uint64_t off = 0;           // further from what was asked for than they may be
+    Json named = Json::array(); // the first of them
 };
+constexpr uint64_t kMostNamed = 64;
 
 // A queue and a signal, for dispatches one after the other.
 class Dispatcher
@@ -173,7 +178,8 @@ std::string plain_text(double value)
 class Reader
 {
 public:
-    Reader(const Device &device, const Json &image) : device_(device), dispatcher_(device.get())
+    Reader(const Device &device, const Json &image, double tolerance)
+        : device_(device), dispatcher_(device.get()), tolerance_(tolerance)
     {
         for (const Json &target : image["targets"])
             if (target["target"] == "crossbar") target_ = target;
@@ -240,12 +246,12 @@ private:
                     array.found.assign(values + cells, values + 2 * cells);
                 }))
                 return false;
-            add(array);
+            add(array, kernel.name, a);
         }
         return true;
     }
 
-    void add(const Array &array)
+    void add(const Array &array, const char *matrix, uint64_t index)
     {
         for (size_t c = 0; c < array.found.size(); c++) {
             if (std::isnan(array.found[c])) continue;
@@ -255,11 +261,19 @@ private:
             summary_.sum += error;
             summary_.squares += error * error;
             summary_.cells++;
+            if (std::abs(error) > tolerance_ && summary_.off++ < kMostNamed)
+                summary_.named.push_back({{"matrix", matrix},
+                                          {"array", index},
+                                          {"row", c / geometry_.cols},
+                                          {"col", c % geometry_.cols},
+                                          {"asked_us", array.asked[c]},
+                                          {"found_us", found}});
         }
     }
 
     const Device &device_;
     Dispatcher dispatcher_;
+    double tolerance_;
     Json target_;
     Geometry geometry_;
     std::map<std::string, Tile> tiles_; // by name
@@ -316,7 +330,7 @@ int picture(const Context &context, const PictureOptions &options)
     if (acc_program_load(device.get(), bytes.data(), bytes.size(), &made) < 0)
         return fail_acc(options.file);
     const Program program(made);
-    Reader reader(device, image);
+    Reader reader(device, image, options.tolerance);
     if (!reader.read(program)) return exit_failure;
     if (reader.tiles().empty())
         return fail(options.file + ": expected matrices; found " +
@@ -342,14 +356,16 @@ int picture(const Context &context, const PictureOptions &options)
                          {"conductance", file + "-conductance.png"},
                          {"error", file + "-error.png"}});
     }
-    const Json report = {{"uri", acc_device_uri(device.get())},
-                         {"cells", s.cells},
-                         {"conductance_max_us", s.most},
-                         {"error_max_us", s.worst},
-                         {"error_mean_us", mean},
-                         {"error_sigma_us", std::sqrt(std::max(s.squares / n - mean * mean, 0.0))},
-                         {"kernels_of_instructions", reader.skipped()},
-                         {"tiles", tiles}};
+    Json report = {{"uri", acc_device_uri(device.get())},
+                   {"cells", s.cells},
+                   {"conductance_max_us", s.most},
+                   {"error_max_us", s.worst},
+                   {"error_mean_us", mean},
+                   {"error_sigma_us", std::sqrt(std::max(s.squares / n - mean * mean, 0.0))},
+                   {"kernels_of_instructions", reader.skipped()},
+                   {"tiles", tiles}};
+    if (options.tolerance < HUGE_VAL)
+        report["off"] = {{"tolerance_us", options.tolerance}, {"count", s.off}, {"cells", s.named}};
     if (!write_page(options.out + "/index.html", fs::path(options.file).filename().string(),
                     report))
         return exit_failure;
@@ -358,6 +374,14 @@ int picture(const Context &context, const PictureOptions &options)
            "µS\n",
            tiles.size(), options.out.c_str(), plain_text(mean).c_str(),
            plain_text(report["error_sigma_us"]).c_str(), plain_text(s.worst).c_str());
+    if (options.tolerance < HUGE_VAL)
+        printf("%" PRIu64 " cells are off by more than %s µS%s\n", s.off,
+               plain_text(options.tolerance).c_str(), s.off > s.named.size() ? "; the first:" : "");
+    for (const Json &cell : s.named)
+        printf("%s array %s row %s col %s: expected %s µS, found %s µS\n",
+               cell["matrix"].get<std::string>().c_str(), cell["array"].dump().c_str(),
+               cell["row"].dump().c_str(), cell["col"].dump().c_str(),
+               plain_text(cell["asked_us"]).c_str(), plain_text(cell["found_us"]).c_str());
     return finish_output();
 }
 
@@ -375,6 +399,12 @@ void add_picture_command(CLI::App &noun, Context &context)
         ->add_option("-o,--out", options->out,
                      "A folder for two PNG images a tile and index.html (default: tiles)")
         ->type_name("DIR");
+    command
+        ->add_option("--tolerance", options->tolerance,
+                     "Name the cells that are off by more than this: write-verify gave them up, "
+                     "they are stuck, or they drifted")
+        ->type_name("US")
+        ->check(CLI::NonNegativeNumber);
     command->callback([&context, options] {
         context.command = [&context, options] { return picture(context, *options); };
     });
