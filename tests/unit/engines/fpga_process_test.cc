@@ -15,6 +15,7 @@
 #include <functional>
 #include <optional>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
