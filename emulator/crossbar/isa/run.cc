@@ -457,7 +457,7 @@ Machine::State::Step Machine::State::run_stream(Agent &agent, Dispatch &dispatch
         if (--agent.budget == 0)
             return fault(agent, dispatch,
                          "more than " + std::to_string(arch.instruction_budget) +
-                             " instructions, the budget of a pass");
+                             " instructions in a pass");
         if (++poll_ >= kPoll) {
             poll_ = 0;
             if (dispatch.should_stop()) {

@@ -159,7 +159,7 @@ int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
     } else if (it_.control->to_device.answer == Answer::Fault) {
         Dispatch unused;
         (void)fault(unused);
-        why = "while the image was loaded, " + unused.text;
+        why = "on loading: " + unused.text;
     } else {
         why = text_of(it_.control->to_device.text);
         error = -EINVAL;

@@ -80,7 +80,7 @@ TEST_F(Refused, ForANoteThatIsCut)
 {
     expect(with_byte(ACC_SECTION_COMPAT, 4, 0x40), -EINVAL, "whole note at byte 0", "end at 48");
     expect(with_byte(ACC_SECTION_KERNELS, 7, 0x80), -EINVAL, "whole note at byte 0", "end at");
-    expect(with_byte(ACC_SECTION_COMPAT, 4, 4), -EINVAL, ACC_SECTION_COMPAT, "32");
+    expect(with_byte(ACC_SECTION_COMPAT, 4, 4), -EINVAL, ACC_SECTION_COMPAT, "end at 48");
 }
 
 TEST_F(Refused, ForANoteOfAnotherKind)
@@ -96,7 +96,7 @@ TEST_F(Refused, ForWhatANoteSays)
 {
     expect(with_byte(ACC_SECTION_ID, kDesc, 2), -EINVAL, "version 1", "3");
     expect(with_byte(ACC_SECTION_COMPAT, kDesc, 8), -EINVAL, "a target below", "10");
-    expect(with_byte(ACC_SECTION_COMPAT, kDesc + 4, 8), -EINVAL, "ABI 1.0", "9.0");
+    expect(with_byte(ACC_SECTION_COMPAT, kDesc + 4, 8), -EINVAL, "ABI 0.1", "8.1");
     expect(with_byte(ACC_SECTION_COMPAT, kDesc + 24, 2), -EINVAL, "3 units", "1 and 2");
     expect(with_byte(ACC_SECTION_KERNELS, kDesc + 4, 4), -EINVAL, "unit below 1", "4");
     expect(with_byte(ACC_SECTION_KERNELS, kDesc + 20), -EINVAL, "zero padding", "another");

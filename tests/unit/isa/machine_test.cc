@@ -336,7 +336,7 @@ TEST(Machine, FaultsByName)
     EXPECT_EQ(fault_of(head + "irem g0, g1, g2\nhlt\n"),
               "division by zero: tile 0 core 0 instruction 0, irem r64, r65, r66");
     EXPECT_EQ(fault_of(head + "again: jmp again\n"),
-              "more than 100000 instructions, the budget of a pass: tile 0 core 0 instruction 0, "
+              "more than 100000 instructions in a pass: tile 0 core 0 instruction 0, "
               "jmp @0");
     EXPECT_EQ(fault_of(head + "set g0, -1\nloadr g1, [g0 + 0], 2\nhlt\n"),
               "expected words below 256, found 65536: tile 0 core 0 instruction 1, "

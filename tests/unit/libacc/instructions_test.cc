@@ -77,7 +77,7 @@ TEST_F(Instructions, AFaultIsNamedAndThatQueuesAlone)
     };
     const std::pair<const char *, const char *> faults[] = {
         {"divide", "division by zero: tile 0 core 0 instruction 1, div"},
-        {"forever", "more than 10000 instructions, the budget of a pass: tile 0 core 0"},
+        {"forever", "more than 10000 instructions in a pass: tile 0 core 0"},
         {"stuck", "deadlock: tile 0 core 0 at 0 waits for word 32 to be written"},
     };
     for (const auto &[name, expected] : faults) {
