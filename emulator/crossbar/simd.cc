@@ -5,7 +5,7 @@
 // Highway avoids its emulated vectors with gcc before 12.3 for a bug of gcc's vectorizer;
 // ours are few, and the tests hold them against the others.
 #define HWY_BROKEN_EMU128 0
-#define HWY_DISABLED_TARGETS HWY_SSSE3
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | ACC_SIMD_WITHOUT)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "emulator/crossbar/simd.cc"
 #include <hwy/foreach_target.h>

@@ -7,7 +7,7 @@
 // (VBMI: Ice Lake, Zen 4).
 #define HWY_WANT_AVX3_DL
 #define HWY_BROKEN_EMU128 0
-#define HWY_DISABLED_TARGETS HWY_SSSE3
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | ACC_SIMD_WITHOUT)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "emulator/crossbar/simd_clip.cc"
 #include <hwy/foreach_target.h>
