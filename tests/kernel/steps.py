@@ -213,6 +213,8 @@ def dkms(lab, _):
         for name in ("kernel_driver", "include"):
             shutil.copytree(os.path.join(lab.source, name), os.path.join(tree, name))
         os.rename(os.path.join(tree, "kernel_driver", "dkms.conf"), os.path.join(tree, "dkms.conf"))
+        for name in ("tree", "installed"):  # its package makes them where it is installed
+            os.mkdir(os.path.join(folder, name))
         done = subprocess.run(
             ["bash", os.path.join(lab.tool("dkms"), "usr", "sbin", "dkms"), "build", "-m", "acc",
              "-v", version, "-k", release, "--arch", "x86_64", "--kernelsourcedir", lab.kernel.build,
