@@ -59,7 +59,7 @@ void spin()
 // The least that two processors need to answer each other: one line there and back.
 void pingpong(State &state, const char *prefix, const Rounds &rounds = usual())
 {
-    const auto [warm, count] = rounds;
+    const size_t warm = rounds.warm, count = rounds.count;
     for (auto _ : state) {
         alignas(64) std::atomic<uint64_t> line{0};
         std::atomic<bool> ready{false};
@@ -92,7 +92,7 @@ void pingpong(State &state, const char *prefix, const Rounds &rounds = usual())
 
 void noop(State &state, const char *uri, const char *prefix, const Rounds &rounds = usual())
 {
-    const auto [warm, count] = rounds;
+    const size_t warm = rounds.warm, count = rounds.count;
     for (auto _ : state) {
         Subject subject;
         if (!subject.open(uri, "noop")) return refuse(state);

@@ -65,6 +65,8 @@ static int acc_pci_map(struct acc_device *acc)
 		drm_err(&acc->drm, "expected 2 ASIDs at least; found %u\n", acc->asids);
 		return -ENODEV;
 	}
+	/* The device has tables: how long a run of pages is doesn't matter to it. */
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	return dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 }
 
