@@ -54,10 +54,12 @@ private:
     UniqueFd file_{open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC)};
 };
 
-// What a call that met a fault may say: no memory, a copy that failed, no address.
+// What a call that met a fault may say: no memory, a copy that failed, no address; no space, which
+// is what shmem says when it has no memory for an inode.
 bool is_meant(int error)
 {
-    return error == ENOMEM || error == EFAULT || error == EAGAIN || error == EINVAL;
+    return error == ENOMEM || error == EFAULT || error == EAGAIN || error == EINVAL ||
+           error == ENOSPC;
 }
 
 class Walk
@@ -66,7 +68,8 @@ public:
     explicit Walk(std::string node) : node_(std::move(node)) {}
     bool failed() const { return failed_; }
 
-    // `call` gives 0 or -errno; `undo` what it made when it succeeded.
+    // `call` gives 0 or -errno; `undo`, without faults, what it did when it succeeded: a call that
+    // says an error has done nothing.
     template <typename Call, typename Undo>
     void over(const char *what, Call call, Undo undo)
     {
@@ -197,14 +200,10 @@ void walk_memory(Walk &walk, Client &client, uint64_t va)
     walk.over(
         "VM_BIND of a pinned buffer", [&] { return client.bind(handle, va + bytes, bytes); },
         [&] { client.bind(0, va + bytes, bytes, DRM_ACC_VM_UNMAP); });
-    bool bound = true;
-    walk.over("VM_BIND, unmapping", [&] {
-        if (!bound) client.bind(handle, va, bytes);
-        const int result = client.bind(0, va, bytes, DRM_ACC_VM_UNMAP);
-        bound = result != 0;
-        return result;
-    });
-    if (bound) client.bind(0, va, bytes, DRM_ACC_VM_UNMAP);
+    walk.over(
+        "VM_BIND, unmapping", [&] { return client.bind(0, va, bytes, DRM_ACC_VM_UNMAP); },
+        [&] { client.bind(handle, va, bytes); });
+    client.bind(0, va, bytes, DRM_ACC_VM_UNMAP);
     void *at = MAP_FAILED;
     walk.over(
         "mmap of a buffer and its first store",
@@ -226,11 +225,9 @@ void walk_memory(Walk &walk, Client &client, uint64_t va)
             return raw(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, prime);
         },
         [&] { close(prime.fd); });
-    walk.over("GEM_CLOSE", [&] {
-        const int result = close_handle(fd, handle);
-        handle = client.make(page_bytes);
-        return result;
-    });
+    walk.over(
+        "GEM_CLOSE", [&] { return close_handle(fd, handle); },
+        [&] { handle = client.make(page_bytes); });
     close_handle(fd, handle);
 }
 
@@ -323,11 +320,7 @@ void walk_queues(Walk &walk, Client &client, uint64_t va)
             return 0;
         },
         [&] { munmap(at, page_bytes); });
-    walk.over("QUEUE_DESTROY", [&] {
-        const int result = destroy();
-        make();
-        return result;
-    });
+    walk.over("QUEUE_DESTROY", destroy, make);
     destroy();
     client.bind(0, va, bytes, DRM_ACC_VM_UNMAP);
     close_handle(fd, handle);
@@ -376,14 +369,19 @@ void walk_programs(Walk &walk, Client &client, uint32_t engine)
     prefetch.program = load.program;
     walk.over("PROGRAM_PREFETCH",
               [&] { return raw(fd, DRM_IOCTL_ACC_PROGRAM_PREFETCH, prefetch); });
-    drm_acc_program_pin pin = {};
-    pin.program = load.program;
-    walk.over("PROGRAM_PIN", [&] { return raw(fd, DRM_IOCTL_ACC_PROGRAM_PIN, pin); });
-    walk.over("PROGRAM_UNLOAD", [&] {
-        const int result = unload();
-        make();
-        return result;
-    });
+    const auto pin = [&](uint32_t what) {
+        drm_acc_program_pin args = {};
+        args.program = load.program;
+        args.pin = what;
+        return raw(fd, DRM_IOCTL_ACC_PROGRAM_PIN, args);
+    };
+    walk.over(
+        "PROGRAM_PIN", [&] { return pin(1); }, [&] { pin(0); });
+    pin(1);
+    walk.over(
+        "PROGRAM_PIN, unpinning", [&] { return pin(0); }, [&] { pin(1); });
+    pin(0);
+    walk.over("PROGRAM_UNLOAD", unload, make);
     unload();
     close_handle(fd, handle);
 }
