@@ -172,6 +172,7 @@ HWY_INLINE void TripleSums(const uint8_t *packed, uint32_t groups, const uint16_
     const size_t block_bytes = size_t{groups} * kLaneCols;
     const uint32_t steps = (groups + kStepGroups - 1) / kStepGroups;
     const V8 zero = hn::Zero(d8);
+    const uint8_t *const tables = kTriples.sums[0];
     for (uint32_t begin = 0; begin < steps; begin += kSafeSteps) {
         const uint32_t end = std::min(steps, begin + kSafeSteps);
         V8 bytes[kLaneRounds]; // in registers, which takes loops that are unrolled
@@ -206,11 +207,10 @@ HWY_INLINE void TripleSums(const uint8_t *packed, uint32_t groups, const uint16_
             HWY_UNROLL(16)
             for (uint32_t r = 0; r < kLaneRounds; r++)
                 for (uint32_t k = 0; k < kStepTriples; k++)
-                    bytes[r] =
-                        hn::Add(bytes[r],
-                                V8{_mm512_permutexvar_epi8(
-                                    cells[k].raw,
-                                    hn::Load(d8, kTriples.sums[0] + at[k * kLaneRounds + r]).raw)});
+                    bytes[r] = hn::Add(
+                        bytes[r],
+                        V8{_mm512_permutexvar_epi8(
+                            cells[k].raw, hn::Load(d8, tables + at[k * kLaneRounds + r]).raw)});
         }
         HWY_UNROLL(16)
         for (uint32_t r = 0; r < kLaneRounds; r++) {

@@ -169,9 +169,28 @@ std::vector<std::string> pass_names()
     return names;
 }
 
+// What reads an item takes as many numbers of it as the model says.
+static Status check_samples(const Graph &model, const Samples &samples, Diagnostics &diag)
+{
+    if (samples.inputs.size() != model.inputs.size())
+        return diag.error("expected samples of " + std::to_string(model.inputs.size()) +
+                          " inputs; found " + std::to_string(samples.inputs.size()));
+    for (size_t i = 0; i < model.inputs.size(); i++) {
+        const size_t expected =
+            samples.items * static_cast<size_t>(host::elements(model.view(model.inputs[i]).dims));
+        if (samples.inputs[i].size() != expected)
+            return diag.error("expected " + std::to_string(expected) + " numbers of " +
+                              std::to_string(samples.items) + " samples for input '" +
+                              model.value(model.inputs[i]).name + "'; found " +
+                              std::to_string(samples.inputs[i].size()));
+    }
+    return Ok{};
+}
+
 Result<Compiled> compile(Graph graph, const Samples &samples, Diagnostics &diag,
                          const AfterPass &after, const CompileOptions &options)
 try {
+    ACCC_CHECK(check_samples(graph, samples, diag));
     const size_t outputs = graph.outputs.size();
     if (options.all_outputs) ACCC_CHECK(add_all_outputs(graph, samples, options, diag));
     const Graph model = graph;

@@ -23,6 +23,24 @@ TEST(Compile, Conv)
     EXPECT_EQ(n->arrays, 8u); // one block, 4 slices, pairs
 }
 
+TEST(Compile, RefusesSamplesOfAnotherSize)
+{
+    Diagnostics diag;
+    const auto graph = conv(2, 3, 3, 5).import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    Samples samples = make_samples(*graph, 2, 0, 1);
+    samples.inputs[0].pop_back();
+    EXPECT_FALSE(compile(*graph, samples, diag));
+    EXPECT_NE(diag.text().find("expected 100 numbers of 2 samples for input 'x'; found 99"),
+              std::string::npos)
+        << diag.text();
+    samples.inputs.clear();
+    Diagnostics none;
+    EXPECT_FALSE(compile(*graph, samples, none));
+    EXPECT_NE(none.text().find("expected samples of 1 inputs; found 0"), std::string::npos)
+        << none.text();
+}
+
 TEST(Compile, ConvStridesPadsDilations)
 {
     OnnxBuilder b = conv(2, 4, 3, 9);
