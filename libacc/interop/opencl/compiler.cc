@@ -188,8 +188,7 @@ Compiled finish(const Folder &folder, bool argument_info, std::string log)
         acc_image_kernel kernel = {};
         kernel.name = names[i].c_str();
         kernel.role = ACC_CL_ROLE;
-        kernel.kernarg_bytes =
-            static_cast<uint32_t>((sizeof(acc_cl_launch) + out.signatures[i].bytes + 7) / 8 * 8);
+        kernel.kernarg_bytes = sizeof(acc_cl_order);
         kernels.push_back(kernel);
     }
     if (kernels.empty()) {

@@ -11,7 +11,7 @@ using namespace acc::ocl;
 _cl_context::_cl_context(std::vector<_cl_device_id *> given, std::vector<cl_context_properties> how,
                          Notify fn, void *user)
     : devices(std::move(given)), properties(std::move(how)), notify(fn), notify_user(user),
-      signals(opened_hardware()->first())
+      signals(opened_hardware()->first()), rings(opened_hardware()->fpga)
 {
     for (_cl_device_id *device : devices)
         device->ref();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "libacc/interop/opencl/device.h"
+#include "libacc/interop/opencl/ring.h"
 #include "libacc/interop/opencl/signals.h"
 #include "libacc/interop/opencl/svm.h"
 
@@ -41,5 +42,6 @@ struct _cl_context final : acc::ocl::Object<_cl_context> {
     std::vector<_cl_command_queue *> queues; // all of it; each goes without a ref
 
     acc::ocl::SignalPool signals;
+    acc::ocl::RingPool rings;
     acc::ocl::SvmBlocks svm;
 };

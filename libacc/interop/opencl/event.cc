@@ -123,7 +123,7 @@ try {
         return CL_SUCCESS;
     }
     event->callbacks.push_back({fn, user, when});
-    Pump::arm(*event);
+    Pump::watch(*event);
     return CL_SUCCESS;
 }
 OCL_END

@@ -20,6 +20,7 @@ namespace acc::ocl
 {
 
 class Lane;
+struct Launch;
 
 // What a command does. Alive until the command is complete; it holds what the command needs.
 class Work
@@ -35,9 +36,11 @@ public:
     // About how many bytes it moves: what is long is not done on the application's thread.
     virtual uint64_t bytes() const { return 0; }
 
-    // Of the device: what is dispatched; arguments stay valid as long as the work.
+    // Of the device: what is dispatched; arguments stay valid as long as the work. Or, of compiled
+    // code, what is put into a ring.
     virtual bool on_device() const { return false; }
     virtual void fill(acc_dispatch &) {}
+    virtual const Launch *launch() const { return nullptr; }
     // After a dispatch that ended well, before the command is complete.
     virtual void finish() {}
     // For the text of a fault.
@@ -82,9 +85,11 @@ struct _cl_event final : acc::ocl::Object<_cl_event> {
     std::vector<acc::ocl::Ref<_cl_event>> waits_for;  // so that who waits finds what to wait for
     std::vector<acc::ocl::Ref<_cl_event>> lane_order; // told to wait for, left to the lane
     std::vector<acc::ocl::EventCallback> callbacks;
-    acc::ocl::Lane *lane = nullptr; // while submitted there
-    acc::ocl::Ref<acc::ocl::Signal> signal;
+    acc::ocl::Lane *lane = nullptr;         // while it is there
+    acc::ocl::Ref<acc::ocl::Signal> signal; // of its packet
     bool armed = false;
+    bool in_ring = false; // of its lane
+    uint64_t ring_at = 0;
     _cl_event *previous = nullptr, *next = nullptr; // in its queue's list
     bool listed = false;
     uint64_t serial = 0; // counts its queue's commands

@@ -5,14 +5,25 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 namespace acc::ocl
 {
 namespace
 {
 
-constexpr uint32_t kRingKernargs = 256; // of one dispatch in the ring of a queue
+// What one packet does of a ring, so that other clients get the region, and a launch that
+// begins late has most of the queue's time-out.
+constexpr uint64_t kLimitNs = 2'000'000;
+constexpr uint64_t kLimitOfTimeout = 16;
+// As long as who waits for a signal of libacc spins, and as a packet processor does.
+constexpr uint64_t kLingerNs = 30'000;
+constexpr uint64_t kSpinNs = 20'000;
+constexpr int kLooksPerClockRead = 32;
+constexpr uint64_t kLeaveNs = 1'000'000'000; // for a core that was asked to leave
+
+// Who sent a launch last: where several lanes do in turn, none of them lingers in a region that
+// the next may need.
+std::atomic<const Lane *> last_lane{nullptr};
 
 cl_int error_of(uint32_t status)
 {
@@ -27,85 +38,207 @@ cl_int error_of(uint32_t status)
     }
 }
 
+bool is_over(const Signal &signal)
+{
+    return acc_signal_load(signal.handle) <= 0;
+}
+
+uint32_t status_of(const Signal &signal)
+{
+    auto result = acc_init<acc_signal_result>();
+    (void)acc_signal_get_result(signal.handle, &result);
+    return result.status;
+}
+
+bool spin(const acc_cl_ring &ring, uint64_t launch, const Signal &packet)
+{
+    const uint64_t end = clock_ns() + kSpinNs;
+    do {
+        for (int i = 0; i < kLooksPerClockRead; i++) {
+            if (Ring::is_over(ring, launch)) return true;
+            __builtin_ia32_pause();
+        }
+        if (is_over(packet)) return true;
+    } while (clock_ns() < end);
+    return false;
+}
+
 } // namespace
+
+Lane::Lane(_cl_context &context, uint64_t timeout_ns)
+    : context_(context), device_(context.hardware().fpga), timeout_ns_(timeout_ns),
+      ring_(context.rings)
+{
+}
 
 Lane::~Lane()
 {
+    const Lane *self = this;
+    last_lane.compare_exchange_strong(self, nullptr, std::memory_order_relaxed);
+    // Launches are over, but the core may linger. Who doesn't leave is ended with the queue.
+    bool left = true;
+    ring_.ask_to_leave(ring_.tail());
+    for (const Ref<Signal> &packet : packets_)
+        left = left && acc_signal_wait(packet->handle, ACC_COND_LT, 1, kLeaveNs, nullptr) == 0;
     if (queue_) (void)acc_queue_destroy(queue_);
+    if (left && !broken_) ring_.close();
+}
+
+_cl_event *Lane::middle() const
+{
+    if (!flying_.empty()) return flying_[flying_.size() / 2].get();
+    if (!again_.empty()) return again_.front().event.get();
+    return waiting_.empty() ? nullptr : waiting_[waiting_.size() / 2].event.get();
+}
+
+// Not in a callback of libacc, nor under the mutex: its program may be unloaded.
+void Lane::drop_module(Pump &pump)
+{
+    if (module_) pump.drop(std::move(module_));
+    module_ = nullptr;
 }
 
 int Lane::open()
 {
     if (queue_) return 0;
     auto options = acc_init<acc_queue_options>();
-    options.packets = kRing;
+    options.packets = kPackets;
     options.timeout_ns = timeout_ns_;
     return acc_queue_create(device_, &options, &queue_);
 }
 
-// False: libacc's queue is broken. Whatever else fails ends the command.
-bool Lane::push(Pump &pump, const Ref<_cl_event> &event, bool ordered)
+// ------------------------------------------------------------------- submitting
+
+int Lane::dispatch(acc_dispatch &dispatch)
 {
-    for (const Ref<_cl_event> &before : event->lane_order)
-        if (before->status.load(std::memory_order_relaxed) < 0) {
-            pump.complete(*event, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
-            return true;
-        }
-    const auto fail = [&](cl_int error) {
-        pump.report(acc_error_text());
-        pump.complete(*event, error);
-        return true;
-    };
-    if (open()) return fail(CL_OUT_OF_RESOURCES);
-    event->signal = event->context->signals.take();
-    if (!event->signal) return fail(CL_OUT_OF_RESOURCES);
-    auto dispatch = acc_init<acc_dispatch>();
-    event->work->fill(dispatch);
-    dispatch.barrier = ordered;
-    dispatch.completion = event->signal->handle;
-    if (dispatch.kernarg_bytes > kRingKernargs) {
-        void *const room = SignalPool::kernargs(*event->signal);
-        if (!room) return fail(CL_OUT_OF_RESOURCES);
-        std::memcpy(room, dispatch.kernargs, dispatch.kernarg_bytes);
-        dispatch.kernargs = nullptr;
-        dispatch.kernarg_bytes = 0;
-        dispatch.kernarg_address = reinterpret_cast<uint64_t>(room);
-    }
-    event->submitted_ns = clock_ns();
+    if (open()) return -ENOMEM;
     int error = acc_queue_dispatch(queue_, &dispatch);
-    if (error == -EIO && flying_.empty()) {
-        // Nothing is in it that would have to be taken out first.
-        (void)acc_queue_destroy(queue_);
-        queue_ = nullptr;
-        if (open()) return fail(CL_OUT_OF_RESOURCES);
-        error = acc_queue_dispatch(queue_, &dispatch);
-        if (error) return fail(CL_OUT_OF_RESOURCES);
-    }
+    if (error != -EIO || !flying_.empty() || !packets_.empty()) return error;
+    // Nothing is in it that would have to be taken out first.
+    (void)acc_queue_destroy(queue_);
+    queue_ = nullptr;
+    if (open()) return -ENOMEM;
+    error = acc_queue_dispatch(queue_, &dispatch);
+    return error == -EIO ? -ENOMEM : error;
+}
+
+// What follows from an error of dispatch().
+Lane::Pushed Lane::failed(Pump &pump, const Ref<_cl_event> &event, int error)
+{
+    event->signal = {};
     if (error == -EIO) {
-        event->signal = {};
         broken_ = true;
-        return false;
+        return Pushed::Never;
     }
-    if (error) return fail(error == -ENODEV ? CL_DEVICE_NOT_AVAILABLE : CL_OUT_OF_RESOURCES);
+    pump.report(acc_error_text());
+    pump.complete(*event, error == -ENODEV ? CL_DEVICE_NOT_AVAILABLE : CL_OUT_OF_RESOURCES);
+    return Pushed::Done;
+}
+
+void Lane::sent(Pump &pump, const Ref<_cl_event> &event)
+{
     event->lane = this;
     flying_.push_back(event);
     pump.advance(*event, CL_SUBMITTED);
+}
+
+Lane::Pushed Lane::push(Pump &pump, const Ref<_cl_event> &event, bool ordered)
+{
+    for (const Ref<_cl_event> &before : event->lane_order)
+        if (before->status.load(std::memory_order_relaxed) < 0) {
+            event->lane = nullptr;
+            pump.complete(*event, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+            return Pushed::Done;
+        }
+    const Launch *const launch = event->work->launch();
+    const Pushed pushed =
+        launch ? push_launch(pump, event, *launch) : push_packet(pump, event, ordered);
     // Who came before it was here counts on being told.
-    if (!event->dependents.empty() || !event->callbacks.empty() || !event->queue->users())
-        Pump::arm(*event);
-    return true;
+    if (pushed == Pushed::Done && event->lane &&
+        (!event->dependents.empty() || !event->callbacks.empty() || !event->queue->users()))
+        watch(*event);
+    return pushed;
+}
+
+Lane::Pushed Lane::push_packet(Pump &pump, const Ref<_cl_event> &event, bool ordered)
+{
+    if (!packets_.empty()) return Pushed::Later;
+    event->signal = context_.signals.take();
+    if (!event->signal) return failed(pump, event, -ENOMEM);
+    auto packet = acc_init<acc_dispatch>();
+    event->work->fill(packet);
+    packet.barrier = ordered;
+    packet.completion = event->signal->handle;
+    event->submitted_ns = clock_ns();
+    if (const int error = dispatch(packet)) return failed(pump, event, error);
+    sent(pump, event);
+    return Pushed::Done;
+}
+
+// A packet that attends to the ring.
+int Lane::attend()
+{
+    Ref<Signal> signal = context_.signals.take();
+    if (!signal) return -ENOMEM;
+    const bool alone = last_lane.exchange(this, std::memory_order_relaxed) == this;
+    acc_cl_order order = {};
+    order.ring = ring_.address();
+    order.limit_ns = timeout_ns_ ? std::min(kLimitNs, timeout_ns_ / kLimitOfTimeout) : kLimitNs;
+    order.linger_ns = alone ? kLingerNs : 0;
+    ring_.forget_asked();
+    auto packet = acc_init<acc_dispatch>();
+    packet.kernel_object = kernel_object_;
+    packet.kernargs = &order;
+    packet.kernarg_bytes = sizeof order;
+    packet.barrier = true;
+    packet.completion = signal->handle;
+    if (const int error = dispatch(packet)) return error;
+    packets_.push_back(std::move(signal));
+    told_ = false;
+    return 0;
+}
+
+Lane::Pushed Lane::push_launch(Pump &pump, const Ref<_cl_event> &event, const Launch &launch)
+{
+    if (module_ != launch.module) {
+        if (!packets_.empty()) return Pushed::Later;
+        drop_module(pump);
+        module_ = launch.module;
+    }
+    if (!ring_.open()) return failed(pump, event, -ENOMEM);
+    kernel_object_ = launch.kernel_object;
+    const bool timed = event->queue->properties & CL_QUEUE_PROFILING_ENABLE;
+    if (timed) event->submitted_ns = clock_ns();
+    bool charge = false;
+    event->ring_at = ring_.put(launch, timed, charge);
+    if (charge) {
+        if (const int error = attend()) {
+            if (packets_.empty()) ring_.close(); // nothing but this one is in it
+            ring_.abandon();
+            return failed(pump, event, error);
+        }
+    }
+    event->in_ring = true;
+    sent(pump, event);
+    if (ring_.left() > 1) tell();
+    return Pushed::Done;
 }
 
 void Lane::submit(Pump &pump, Ref<_cl_event> event, bool ordered)
 {
     if (!device_) return pump.complete(*event, CL_INVALID_OPERATION);
-    if (!broken_ && !is_full() && waiting_.empty() && push(pump, event, ordered)) return;
+    if (!broken_ && !is_full() && waiting_.empty() && again_.empty() &&
+        push(pump, event, ordered) == Pushed::Done)
+        return;
+    event->lane = this;
     waiting_.push_back({std::move(event), ordered});
-    if (flying_.empty())
+    if (flying_.empty() && packets_.empty())
         retire(pump); // nothing is in the broken one: a new one
     else
-        Pump::arm(*flying_.front());
+        watch_for_waiting();
 }
+
+// ------------------------------------------------------------------- taking out
 
 std::string Lane::fault_text(const _cl_event &event, uint32_t status) const
 {
@@ -120,58 +253,146 @@ std::string Lane::fault_text(const _cl_event &event, uint32_t status) const
     return text;
 }
 
-// Its signal says so.
-void Lane::over(Pump &pump, const Ref<_cl_event> &event)
+void Lane::end(Pump &pump, const Ref<_cl_event> &event, uint32_t status)
 {
-    auto result = acc_init<acc_signal_result>();
-    (void)acc_signal_get_result(event->signal->handle, &result);
-    event->lane = nullptr;
     event->signal = {};
-    if (result.status == ACC_STATUS_CANCELLED) {
+    event->in_ring = false;
+    if (status == ACC_STATUS_CANCELLED) {
         broken_ = true;
         event->armed = false;
         again_.push_back({event, true});
         return;
     }
-    event->start_ns = std::max(result.start_ns, event->submitted_ns);
-    event->end_ns = std::max(result.end_ns, event->start_ns);
-    if (result.status == ACC_STATUS_OK) {
+    event->lane = nullptr;
+    if (status == ACC_STATUS_OK) {
         event->work->finish();
         return pump.complete(*event, CL_COMPLETE);
     }
     broken_ = true;
-    pump.report(fault_text(*event, result.status));
-    pump.complete(*event, error_of(result.status));
+    pump.report(fault_text(*event, status));
+    pump.complete(*event, error_of(status));
+}
+
+// Its signal says so, or the ring.
+void Lane::over(Pump &pump, const Ref<_cl_event> &event)
+{
+    uint64_t start = 0, stop = 0;
+    uint32_t status = ACC_STATUS_OK;
+    if (event->in_ring) {
+        ring_.times(event->ring_at, start, stop);
+    } else {
+        auto result = acc_init<acc_signal_result>();
+        (void)acc_signal_get_result(event->signal->handle, &result);
+        start = result.start_ns;
+        stop = result.end_ns;
+        status = result.status;
+    }
+    if (status != ACC_STATUS_CANCELLED && (event->queue->properties & CL_QUEUE_PROFILING_ENABLE)) {
+        // A core's word is not taken for what can't be.
+        const uint64_t now = clock_ns();
+        event->start_ns = std::clamp(start, event->submitted_ns, now);
+        event->end_ns = std::clamp(stop, event->start_ns, now);
+    }
+    end(pump, event, status);
+}
+
+// Before the ring's head is looked at: what a packet that is over has done is done.
+void Lane::look_at_packets()
+{
+    while (!packets_.empty() && is_over(*packets_.front())) {
+        const uint32_t status = status_of(*packets_.front());
+        if (fault_ == ACC_STATUS_OK) fault_ = status;
+        packets_.pop_front();
+    }
+}
+
+void Lane::take_out(Pump &pump)
+{
+    const uint64_t head = ring_.look();
+    const bool in_order = !flying_.empty() && flying_.front()->queue->in_order();
+    const auto is_done = [&](const _cl_event &event) {
+        return event.in_ring ? event.ring_at < head : is_over(*event.signal);
+    };
+    if (in_order) { // nothing behind one that is not over is over either
+        while (!flying_.empty() && is_done(*flying_.front())) {
+            const Ref<_cl_event> event = std::move(flying_.front());
+            flying_.pop_front();
+            over(pump, event);
+        }
+    } else {
+        for (size_t i = 0; i < flying_.size();) {
+            if (!is_done(*flying_[i])) {
+                i++;
+                continue;
+            }
+            const Ref<_cl_event> event = std::move(flying_[i]);
+            flying_.erase(flying_.begin() + static_cast<ptrdiff_t>(i));
+            over(pump, event);
+        }
+    }
+    if (fault_ == ACC_STATUS_OK) return;
+    // The launch at the head has gone wrong; those behind it have not begun.
+    broken_ = true;
+    std::vector<Ref<_cl_event>> in_ring;
+    std::erase_if(flying_, [&](Ref<_cl_event> &event) {
+        if (event->in_ring) in_ring.push_back(event);
+        return event->in_ring;
+    });
+    const uint32_t status = std::exchange(fault_, ACC_STATUS_OK);
+    for (const Ref<_cl_event> &event : in_ring)
+        end(pump, event, event->ring_at == head ? status : uint32_t{ACC_STATUS_CANCELLED});
+    ring_.abandon();
+}
+
+// A new queue of libacc, once nothing is in the broken one.
+void Lane::renew(Pump &pump)
+{
+    if (!broken_ || !flying_.empty()) return;
+    if (queue_) (void)acc_queue_destroy(queue_);
+    queue_ = nullptr;
+    packets_.clear(); // nobody writes to their signals any more
+    ring_.abandon();
+    drop_module(pump);
+    broken_ = false;
+}
+
+void Lane::push_waiting(Pump &pump)
+{
+    while (!broken_ && !has_no_room() && (!again_.empty() || !waiting_.empty())) {
+        std::deque<Waiting> &from = again_.empty() ? waiting_ : again_;
+        Waiting one = std::move(from.front());
+        from.pop_front();
+        if (push(pump, one.event, one.ordered) == Pushed::Done) continue;
+        from.push_front(std::move(one));
+        break;
+    }
 }
 
 void Lane::retire(Pump &pump)
 {
-    for (size_t i = 0; i < flying_.size();) {
-        if (acc_signal_load(flying_[i]->signal->handle) > 0) {
-            // In order nothing behind it is over either; packets out of order may be.
-            if (flying_[i]->queue->in_order()) break;
-            i++;
-            continue;
+    look_at_packets();
+    take_out(pump);
+    renew(pump);
+    if (!broken_ && packets_.empty()) {
+        if (!ring_.left()) {
+            drop_module(pump);
+        } else if (const int error = attend()) {
+            // As if it had been cancelled; a queue that works again takes it.
+            fault_ = error == -ENODEV ? ACC_STATUS_RESET : ACC_STATUS_CANCELLED;
+            take_out(pump);
+            renew(pump);
+        } else {
+            for (const Ref<_cl_event> &event : flying_)
+                if (!event->dependents.empty() || !event->callbacks.empty() ||
+                    !event->queue->users()) {
+                    watch(*event);
+                    break;
+                }
+            if (ring_.left() > 1) tell();
         }
-        const Ref<_cl_event> event = std::move(flying_[i]);
-        flying_.erase(flying_.begin() + static_cast<ptrdiff_t>(i));
-        over(pump, event);
     }
-    if (broken_ && flying_.empty()) {
-        if (queue_) (void)acc_queue_destroy(queue_);
-        queue_ = nullptr;
-        broken_ = false;
-    }
-    while (!broken_ && !is_full() && (!again_.empty() || !waiting_.empty())) {
-        std::deque<Waiting> &from = again_.empty() ? waiting_ : again_;
-        Waiting one = std::move(from.front());
-        from.pop_front();
-        if (!push(pump, one.event, one.ordered)) from.push_front(std::move(one));
-    }
-    // Those who wait for what was cancelled hear of its new signal.
-    if (!again_.empty() || !waiting_.empty()) {
-        if (!flying_.empty()) Pump::arm(*flying_.front());
-    }
+    push_waiting(pump);
+    if (!again_.empty() || !waiting_.empty()) watch_for_waiting();
 }
 
 void Lane::fail_all(Pump &pump)
@@ -183,17 +404,113 @@ void Lane::fail_all(Pump &pump)
             all.push_back(std::move(one.event));
         list->clear();
     }
+    ring_.abandon();
     for (const Ref<_cl_event> &event : all) {
         event->lane = nullptr;
+        event->in_ring = false;
         pump.complete(*event, CL_DEVICE_NOT_AVAILABLE);
     }
     broken_ = true;
 }
 
-void Lane::arm_all()
+// ---------------------------------------------------------------------- waiting
+
+int Lane::wait(std::unique_lock<std::mutex> &lock, const Ref<_cl_event> &event)
+{
+    // What has no place yet waits for the oldest, or for the ring to be left.
+    Ref<_cl_event> at;
+    if (event->in_ring || event->signal)
+        at = event;
+    else if (!flying_.empty())
+        at = flying_.front();
+    Ref<Signal> signal;
+    if (at && !at->in_ring) {
+        signal = at->signal;
+    } else {
+        if (packets_.empty()) return 0;
+        signal = packets_.back();
+        const uint64_t launch = at ? at->ring_at : 0;
+        if (at) {
+            const acc_cl_ring &ring = *ring_.memory();
+            lock.unlock();
+            const bool done = spin(ring, launch, *signal);
+            lock.lock();
+            // What has become of it, who waits takes out.
+            if (done || !at->in_ring || at->ring_at != launch || packets_.empty()) return 0;
+            signal = packets_.back();
+        }
+        ring_.ask_to_leave(at ? launch + 1 : ring_.tail());
+    }
+    lock.unlock();
+    const int error = acc_signal_wait(signal->handle, ACC_COND_LT, 1, ACC_FOREVER, nullptr);
+    lock.lock();
+    return error;
+}
+
+void Lane::watch(_cl_event &event)
+{
+    if (event.in_ring) {
+        ring_.ask_to_leave(event.ring_at + 1);
+        return tell();
+    }
+    if (event.signal) Pump::arm(event);
+}
+
+void Lane::watch_all()
 {
     for (const Ref<_cl_event> &event : flying_)
-        Pump::arm(*event);
+        watch(*event);
+}
+
+// What waits in the lane goes on as soon as it can.
+void Lane::watch_for_waiting()
+{
+    if (!broken_ && has_no_room()) return watch(*flying_[flying_.size() / 2]);
+    if (packets_.empty()) {
+        if (!flying_.empty()) watch(*flying_.front());
+        return;
+    }
+    ring_.ask_to_leave(ring_.tail());
+    tell();
+}
+
+namespace
+{
+
+// The signal is used again only when its callback has been called.
+struct Told {
+    Ref<_cl_event> event; // any: its queue is the lane's
+    Ref<Signal> signal;
+};
+
+} // namespace
+
+void Lane::told(void *user, acc_signal *, int64_t, int error)
+{
+    const std::unique_ptr<Told> given(static_cast<Told *>(user));
+    _cl_event *const event = given->event.get();
+    Pump pump(*event->context, Pump::Where::Callback);
+    Lane &lane = event->queue->lane;
+    pump.drop(std::move(given->event)); // its last ref is not this thread's to give up
+    const Ref<Signal> signal = std::move(given->signal); // goes before the context may
+    if (error && error != -ECANCELED) {
+        lane.fail_all(pump);
+    } else {
+        if (lane.packets_.empty() || lane.packets_.back().get() == signal.get()) lane.told_ = false;
+        lane.retire(pump);
+    }
+    pump.work();
+}
+
+void Lane::tell()
+{
+    _cl_event *const event = middle();
+    if (told_ || packets_.empty() || !event) return;
+    const Ref<Signal> &signal = packets_.back();
+    auto user = std::make_unique<Told>(Told{Ref(event), signal});
+    if (acc_signal_on(signal->handle, ACC_COND_LT, 1, told, user.get())) return;
+    told_ = true;
+    (void)user.release(); // the callback's
 }
 
 } // namespace acc::ocl

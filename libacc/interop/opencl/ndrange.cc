@@ -19,27 +19,46 @@ static_assert(kLocalBytes == ACC_CL_LOCAL_BYTES);
 
 using Memory = std::vector<Ref<_cl_mem>>;
 
-// A dispatch of a role or of compiled code, with its arguments.
-class DispatchWork final : public Work
+// A dispatch of a role.
+class RoleWork final : public Work
 {
 public:
-    DispatchWork(const _cl_kernel &kernel, uint64_t object, std::vector<char> arguments,
-                 Memory memory)
-        : module_(kernel.module), index_(kernel.index), object_(object),
-          arguments_(std::move(arguments)), memory_(std::move(memory))
+    RoleWork(const _cl_kernel &kernel, uint64_t object, Memory memory)
+        : module_(kernel.module), index_(kernel.index), object_(object), block_(kernel.block),
+          memory_(std::move(memory))
     {
-    }
-    ~DispatchWork() override
-    {
-        if (prints_) (void)acc_buffer_destroy(prints_);
     }
     bool on_device() const override { return true; }
     void fill(acc_dispatch &out) override
     {
         out.kernel_object = object_;
-        out.kernargs = arguments_.empty() ? nullptr : arguments_.data();
-        out.kernarg_bytes = static_cast<uint32_t>(arguments_.size());
+        out.kernargs = block_.empty() ? nullptr : block_.data();
+        out.kernarg_bytes = static_cast<uint32_t>(block_.size());
     }
+    std::string name() const override { return "kernel " + module_->kernels()[index_].name; }
+
+private:
+    const std::shared_ptr<Module> module_;
+    const size_t index_;
+    const uint64_t object_;
+    const std::vector<char> block_;
+    const Memory memory_;
+};
+
+// A launch of compiled code.
+class LaunchWork final : public Work
+{
+public:
+    LaunchWork(Launch launch, Memory memory, acc_buffer *prints)
+        : launch_(std::move(launch)), memory_(std::move(memory)), prints_(prints)
+    {
+    }
+    ~LaunchWork() override
+    {
+        if (prints_) (void)acc_buffer_destroy(prints_);
+    }
+    bool on_device() const override { return true; }
+    const Launch *launch() const override { return &launch_; }
     void finish() override
     {
         if (!prints_) return;
@@ -49,16 +68,15 @@ public:
         (void)!std::fwrite(data + sizeof bytes, 1, std::min<size_t>(bytes, kPrintfBytes), stdout);
         std::fflush(stdout);
     }
-    std::string name() const override { return "kernel " + module_->kernels()[index_].name; }
-    void print_to(acc_buffer *buffer) { prints_ = buffer; }
+    std::string name() const override
+    {
+        return "kernel " + launch_.module->kernels()[launch_.header.kernel].name;
+    }
 
 private:
-    const std::shared_ptr<Module> module_;
-    const size_t index_;
-    const uint64_t object_;
-    const std::vector<char> arguments_;
+    const Launch launch_;
     const Memory memory_;
-    acc_buffer *prints_ = nullptr;
+    acc_buffer *const prints_;
 };
 
 // A compiled network on samples in buffers: libacc's model orders both engines.
@@ -201,8 +219,12 @@ std::unique_ptr<Work> kernel_work(const _cl_kernel &kernel, const Range &range, 
         return nullptr;
     }
     if (kernel.module->is_built_in())
-        return std::make_unique<DispatchWork>(kernel, *object, kernel.block, std::move(memory));
-    acc_cl_launch launch = {};
+        return std::make_unique<RoleWork>(kernel, *object, std::move(memory));
+    Launch whole;
+    whole.module = kernel.module;
+    whole.kernel_object = *object;
+    whole.block = kernel.block;
+    acc_cl_launch &launch = whole.header;
     launch.kernel = static_cast<uint32_t>(kernel.index);
     launch.dimensions = range.dimensions;
     for (size_t i = 0; i < 3; i++) {
@@ -221,13 +243,7 @@ std::unique_ptr<Work> kernel_work(const _cl_kernel &kernel, const Range &range, 
         launch.printf_buffer = reinterpret_cast<uintptr_t>(acc_buffer_data(prints));
         launch.printf_bytes = kPrintfBytes;
     }
-    std::vector<char> arguments((sizeof launch + kernel.block.size() + 7) / 8 * 8);
-    std::memcpy(arguments.data(), &launch, sizeof launch);
-    std::copy(kernel.block.begin(), kernel.block.end(), arguments.begin() + sizeof launch);
-    auto work =
-        std::make_unique<DispatchWork>(kernel, *object, std::move(arguments), std::move(memory));
-    work->print_to(prints);
-    return work;
+    return std::make_unique<LaunchWork>(std::move(whole), std::move(memory), prints);
 }
 
 namespace api

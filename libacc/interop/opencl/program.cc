@@ -7,6 +7,7 @@
 #include "libacc/interop/opencl/binary.h"
 #include "libacc/interop/opencl/builtins.h"
 #include "libacc/interop/opencl/info.h"
+#include "libacc/interop/opencl/softcore/launch.h"
 #include "libacc/interop/opencl/thunks.h"
 
 #include <algorithm>
@@ -132,9 +133,8 @@ bool Module::load(std::string &why)
     objects_.assign(kernels_.size(), 0);
     for (size_t i = 0; i < kernels_.size(); i++) {
         auto info = acc_init<acc_kernel_info>();
-        const size_t needs = sizeof(uint64_t) + kernels_[i].bytes; // at least
         if (acc_program_kernel(program_, static_cast<uint32_t>(i), &info) == 0 &&
-            info.kernarg_bytes >= needs)
+            info.kernarg_bytes == sizeof(acc_cl_order))
             objects_[i] = info.kernel_object;
     }
     return true;

@@ -14,8 +14,7 @@ using namespace acc::ocl;
 _cl_command_queue::_cl_command_queue(_cl_context *of, _cl_device_id *on,
                                      cl_command_queue_properties how,
                                      std::vector<cl_queue_properties> list, uint64_t timeout_ns)
-    : context(of), device(on), properties(how), given(std::move(list)),
-      lane(of->hardware(), timeout_ns)
+    : context(of), device(on), properties(how), given(std::move(list)), lane(*of, timeout_ns)
 {
     std::lock_guard lock(context->mutex);
     context->queues.push_back(this);
@@ -120,7 +119,7 @@ cl_int ReleaseCommandQueue(cl_command_queue queue)
     // What is in flight goes on, and nobody is left who would ask.
     queue->release([queue] {
         Pump pump(*queue->context);
-        queue->lane.arm_all();
+        queue->lane.watch_all();
     });
     return CL_SUCCESS;
 }

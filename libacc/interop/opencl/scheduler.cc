@@ -34,7 +34,7 @@ void on_signal(void *user, acc_signal *, int64_t, int error)
     else
         event->queue->lane.retire(pump);
     // It was cancelled and flies again, and somebody still counts on it.
-    if (event->lane && !event->is_over()) Pump::arm(*event);
+    Pump::watch(*event);
     pump.work();
 }
 
@@ -58,7 +58,7 @@ void depend(_cl_event &event, _cl_event &before, bool told, bool blocking)
     before.dependents.push_back({Ref(&event), told});
     event.waits_for.emplace_back(&before);
     event.pending++;
-    if (!blocking) Pump::arm(before);
+    if (!blocking) Pump::watch(before);
 }
 
 } // namespace
@@ -77,16 +77,19 @@ Pump::~Pump()
         context_.report(text);
     for (auto &call : callbacks_)
         post_callback(std::move(call));
-    if (where_ == Where::Callback && (!garbage_.empty() || !old_work_.empty())) {
+    if (where_ == Where::Callback &&
+        (!garbage_.empty() || !old_work_.empty() || !objects_.empty())) {
         // The last ref of a queue or of a context may end what a thread of libacc may not.
         struct Rest {
             std::vector<Ref<_cl_event>> events;
             std::vector<std::unique_ptr<Work>> work;
+            std::vector<std::shared_ptr<const void>> objects;
             Ref<_cl_context> context;
         };
         auto rest = std::make_shared<Rest>();
         rest->events = std::move(garbage_);
         rest->work = std::move(old_work_);
+        rest->objects = std::move(objects_);
         rest->context = std::move(keep_);
         post_work([rest = std::move(rest)]() mutable { rest.reset(); });
     }
@@ -180,9 +183,8 @@ void Pump::run_on_host(const Ref<_cl_event> &event)
 
 void Pump::work()
 {
-    while (!ready_.empty()) {
-        const Ref<_cl_event> event = std::move(ready_.front());
-        ready_.pop_front();
+    for (size_t i = 0; i < ready_.size(); i++) { // they may become more meanwhile
+        const Ref<_cl_event> event = std::move(ready_[i]);
         if (patient_ || event->work->bytes() <= kLongBytes) {
             run_on_host(event);
             continue;
@@ -193,6 +195,12 @@ void Pump::work()
             pump.patient_ = true;
         });
     }
+    ready_.clear();
+}
+
+void Pump::watch(_cl_event &event)
+{
+    if (event.lane && !event.is_over()) event.queue->lane.watch(event);
 }
 
 void Pump::arm(_cl_event &event)
@@ -226,19 +234,11 @@ void Pump::wait(_cl_event &event)
                     break;
                 }
         }
-        _cl_event *flying = at->lane ? at.get() : nullptr;
-        // It waits for room, or for a new queue: the oldest has to go first.
-        if (!flying && at->work && at->work->on_device()) flying = at->queue->lane.oldest();
-        if (flying) {
-            const Ref<_cl_event> keep(flying);
-            const Ref<Signal> signal = flying->signal;
-            lock_.unlock();
-            const int error = acc_signal_wait(signal->handle, ACC_COND_LT, 1, ACC_FOREVER, nullptr);
-            lock_.lock();
-            if (error)
-                keep->queue->lane.fail_all(*this);
+        if (at->lane) {
+            if (at->queue->lane.wait(lock_, at))
+                at->queue->lane.fail_all(*this);
             else
-                keep->queue->lane.retire(*this);
+                at->queue->lane.retire(*this);
         } else {
             context_.waiting++;
             context_.changed.wait(lock_);
@@ -274,7 +274,7 @@ cl_int enqueue(_cl_command_queue &queue, cl_command_type type, std::unique_ptr<W
     if (blocking) pump.may_take_long();
     // Who is ahead of the device by so much waits for it.
     while (queue.lane.is_full() && event.work && event.work->on_device())
-        pump.wait(*Ref(queue.lane.oldest()));
+        pump.wait(*Ref(queue.lane.middle()));
     event.pending = 1; // while dependencies are added
     for (cl_uint i = 0; i < list.count; i++) {
         _cl_event &before = *list.events[i];

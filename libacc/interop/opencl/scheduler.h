@@ -39,10 +39,13 @@ public:
     // Takes out what is over, of that command's lane.
     void poll(_cl_event &event);
     // Something will come when it is over, though nobody waits.
+    static void watch(_cl_event &event);
+    // Of a packet's own signal.
     static void arm(_cl_event &event);
 
     // Given up when the mutex has been let go.
     void drop(Ref<_cl_event> event) { garbage_.push_back(std::move(event)); }
+    void drop(std::shared_ptr<const void> object) { objects_.push_back(std::move(object)); }
     void report(std::string text) { reports_.push_back(std::move(text)); }
     _cl_context &context() { return context_; }
     // For who enqueues and will wait itself: long work too is done here.
@@ -56,10 +59,11 @@ private:
     const Where where_;
     bool patient_ = false;
     std::unique_lock<std::mutex> lock_;
-    std::deque<Ref<_cl_event>> ready_;
+    std::vector<Ref<_cl_event>> ready_;
     std::vector<std::function<void()>> callbacks_;
     std::vector<Ref<_cl_event>> garbage_;
     std::vector<std::unique_ptr<Work>> old_work_;
+    std::vector<std::shared_ptr<const void>> objects_;
     std::vector<std::string> reports_;
 };
 

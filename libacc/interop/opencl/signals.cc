@@ -11,10 +11,8 @@ void Signal::unref()
 
 SignalPool::~SignalPool()
 {
-    for (const auto &signal : all_) {
+    for (const auto &signal : all_)
         (void)acc_signal_destroy(signal->handle);
-        if (signal->kernargs) (void)acc_buffer_destroy(signal->kernargs);
-    }
 }
 
 Ref<Signal> SignalPool::take()
@@ -36,14 +34,6 @@ Ref<Signal> SignalPool::take()
     free_.reserve(all_.size() + 1); // give_back() never allocates
     all_.push_back(std::move(made));
     return Ref(signal);
-}
-
-void *SignalPool::kernargs(Signal &signal)
-{
-    if (!signal.kernargs &&
-        acc_buffer_create(signal.pool->device_, kKernargBytes, nullptr, &signal.kernargs))
-        return nullptr;
-    return acc_buffer_data(signal.kernargs);
 }
 
 void SignalPool::give_back(Signal *signal)

@@ -20,7 +20,6 @@ class SignalPool;
 
 struct Signal {
     acc_signal *handle = nullptr;
-    acc_buffer *kernargs = nullptr; // a page for arguments that a queue's ring has no room for
     SignalPool *pool = nullptr;
     std::atomic<uint32_t> refs{0};
 
@@ -39,9 +38,6 @@ public:
 
     // Of value 1. Null: none can be made.
     Ref<Signal> take();
-    // Room for arguments beside the signal: kKernargBytes. Null: no memory.
-    static void *kernargs(Signal &signal);
-    static constexpr size_t kKernargBytes = 4096;
 
 private:
     friend struct Signal;

@@ -10,7 +10,7 @@ namespace acc::ocl
 namespace
 {
 
-constexpr std::string_view kHead = "opencl-kernels 1";
+constexpr std::string_view kHead = "opencl-kernels 2";
 
 // A text in a field: tabs and line ends are not ours to write.
 std::string clean(std::string text)

@@ -7,10 +7,13 @@
 #include "launch.h"
 
 #include <errno.h>
+#include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define WORDS ((sizeof(struct acc_cl_launch) + ACC_CL_MOST_ARGUMENTS) / 4)
+#define WORDS (sizeof(struct acc_cl_order) / 4)
+#define LOOKS_PER_CLOCK_READ 32
 #define LOCAL_ALIGN 128
 #define LARGEST_SMALL 0x7fffffffu /* ids up to here are 31 bits: thunks.cc */
 
@@ -113,14 +116,20 @@ static int run_group(const struct acc_role *role, const struct acc_cl_kernel *ke
     return role->host->run_group(role->host->context, &work);
 }
 
-static uint32_t run(struct acc_role *role)
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint32_t run_launch(struct acc_role *role, struct acc_cl_slot *slot)
 {
     static char arguments[ACC_CL_MOST_ARGUMENTS] __attribute__((aligned(LOCAL_ALIGN)));
-    struct acc_cl_launch launch;
-    memcpy(&launch, role->words, sizeof(launch));
+    const struct acc_cl_launch launch = slot->launch;
     if (launch.kernel >= acc_cl_kernel_count) return refuse(role, "no such kernel");
     if (launch.arguments > sizeof(arguments)) return refuse(role, "too many arguments");
-    memcpy(arguments, (const char *)role->words + sizeof(launch), launch.arguments);
+    memcpy(arguments, slot->block, launch.arguments);
     const struct acc_cl_kernel *const kernel = &acc_cl_kernels[launch.kernel];
     struct acc_cl_group group = {.dimensions = launch.dimensions};
     int small = 1;
@@ -143,6 +152,7 @@ static uint32_t run(struct acc_role *role)
         _printf_buffer = (char *)(_printf_buffer_position + 1);
         _printf_buffer_capacity = launch.printf_bytes;
     }
+    if (launch.timed) slot->launch.start_ns = now_ns();
     uint64_t *const at = group.group;
     for (at[2] = 0; at[2] < group.groups[2]; at[2]++)
         for (at[1] = 0; at[1] < group.groups[1]; at[1]++)
@@ -153,9 +163,57 @@ static uint32_t run(struct acc_role *role)
                 if (error == -ENOMEM) return refuse(role, "no memory for stacks");
                 if (error) return ACC_STATUS_ENGINE_ERROR;
             }
+    if (launch.timed) slot->launch.end_ns = now_ns();
     /* An item and cycle on each of the soft cores of a region: as good as any guess. */
     role->cycle += launch.global[0] * launch.global[1] * launch.global[2] + 100;
     return ACC_STATUS_OK;
+}
+
+/* Until `end` at most: whether there is another launch. */
+static int linger(const struct acc_cl_ring *ring, uint64_t head, uint64_t end)
+{
+    while (now_ns() < end) {
+        for (int i = 0; i < LOOKS_PER_CLOCK_READ; i++) {
+            if (__atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) != head) return 1;
+            _mm_pause();
+        }
+        if (__atomic_load_n(&ring->leave, __ATOMIC_RELAXED)) return 0;
+    }
+    return 0;
+}
+
+static uint32_t run(struct acc_role *role)
+{
+    struct acc_cl_order order;
+    memcpy(&order, role->words, sizeof(order));
+    struct acc_cl_ring *const ring = (struct acc_cl_ring *)(uintptr_t)order.ring;
+    const uint64_t end = now_ns() + order.limit_ns;
+    uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
+    int asked = 0, late = 0;
+    for (;;) {
+        const uint64_t left = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) - head;
+        if (left) {
+            /* Who asked sees to the rest; so does a client that has put in two ahead. */
+            if (asked || (late && left > 1)) return ACC_STATUS_OK;
+            const uint32_t status = run_launch(role, &ring->slots[head % ACC_CL_RING_SLOTS]);
+            if (status != ACC_STATUS_OK) return status;
+            __atomic_store_n(&ring->head, ++head, __ATOMIC_RELEASE);
+            const uint64_t leave = __atomic_load_n(&ring->leave, __ATOMIC_ACQUIRE);
+            asked = leave && head >= leave;
+            late = now_ns() >= end;
+            continue;
+        }
+        if (!asked && !late) {
+            const uint64_t last = now_ns() + order.linger_ns;
+            if (linger(ring, head, last < end ? last : end)) continue;
+        }
+        __atomic_store_n(&ring->attended, 0, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&ring->tail, __ATOMIC_SEQ_CST) == head) return ACC_STATUS_OK;
+        uint32_t nobody = 0;
+        if (!__atomic_compare_exchange_n(&ring->attended, &nobody, 1, 0, __ATOMIC_SEQ_CST,
+                                         __ATOMIC_SEQ_CST))
+            return ACC_STATUS_OK; /* the client was faster, and sends another */
+    }
 }
 
 static int create(const struct acc_role_ops *ops, const struct acc_role_host *host,

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "libacc/interop/opencl/ring.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace acc::ocl
+{
+
+static_assert(sizeof(acc_cl_launch) == 104 && sizeof(acc_cl_order) == 24);
+static_assert(offsetof(acc_cl_slot, block) == sizeof(acc_cl_launch));
+
+namespace
+{
+
+template <typename T>
+std::atomic_ref<T> shared(T &word)
+{
+    return std::atomic_ref<T>(word);
+}
+
+} // namespace
+
+RingPool::~RingPool()
+{
+    for (acc_buffer *buffer : all_)
+        (void)acc_buffer_destroy(buffer);
+}
+
+acc_cl_ring *RingPool::take()
+{
+    std::lock_guard lock(mutex_);
+    acc_cl_ring *ring = nullptr;
+    if (!free_.empty()) {
+        ring = free_.back();
+        free_.pop_back();
+    } else {
+        all_.reserve(all_.size() + 1);
+        free_.reserve(all_.capacity()); // give_back() never allocates
+        acc_buffer *buffer = nullptr;
+        if (acc_buffer_create(device_, sizeof(acc_cl_ring), nullptr, &buffer)) return nullptr;
+        all_.push_back(buffer);
+        ring = static_cast<acc_cl_ring *>(acc_buffer_data(buffer));
+    }
+    ring->tail = ring->leave = ring->head = 0;
+    ring->attended = 0;
+    return ring;
+}
+
+void RingPool::give_back(acc_cl_ring *ring)
+{
+    std::lock_guard lock(mutex_);
+    free_.push_back(ring);
+}
+
+bool Ring::open()
+{
+    if (ring_) return true;
+    ring_ = pool_.take();
+    tail_ = head_ = 0;
+    return ring_ != nullptr;
+}
+
+void Ring::abandon()
+{
+    ring_ = nullptr;
+    tail_ = head_ = 0;
+}
+
+void Ring::close()
+{
+    if (ring_) pool_.give_back(ring_);
+    abandon();
+}
+
+uint64_t Ring::put(const Launch &launch, bool timed, bool &charge)
+{
+    acc_cl_slot &slot = ring_->slots[tail_ % ACC_CL_RING_SLOTS];
+    slot.launch = launch.header;
+    slot.launch.timed = timed;
+    std::copy(launch.block.begin(), launch.block.end(), slot.block);
+    shared(ring_->tail).store(++tail_, std::memory_order_seq_cst);
+    uint32_t nobody = 0;
+    charge = shared(ring_->attended).load(std::memory_order_seq_cst) == 0 &&
+             shared(ring_->attended).compare_exchange_strong(nobody, 1, std::memory_order_seq_cst);
+    return tail_ - 1;
+}
+
+uint64_t Ring::look()
+{
+    if (!ring_) return 0;
+    const uint64_t head = shared(ring_->head).load(std::memory_order_acquire);
+    if (head > head_ && head <= tail_) head_ = head;
+    return head_;
+}
+
+void Ring::times(uint64_t launch, uint64_t &start_ns, uint64_t &end_ns) const
+{
+    const acc_cl_slot &slot = ring_->slots[launch % ACC_CL_RING_SLOTS];
+    start_ns = slot.launch.start_ns;
+    end_ns = slot.launch.end_ns;
+}
+
+void Ring::ask_to_leave(uint64_t launches)
+{
+    if (!ring_) return;
+    const auto leave = shared(ring_->leave);
+    const uint64_t asked = leave.load(std::memory_order_relaxed);
+    launches = std::max<uint64_t>(launches, 1); // 0: nobody asks
+    if (!asked || launches < asked) leave.store(launches, std::memory_order_release);
+}
+
+void Ring::forget_asked()
+{
+    shared(ring_->leave).store(0, std::memory_order_relaxed);
+}
+
+} // namespace acc::ocl
