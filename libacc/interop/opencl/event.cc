@@ -20,8 +20,9 @@ uint64_t acc::ocl::clock_ns()
 
 _cl_event::_cl_event(_cl_context *of, _cl_command_queue *in, cl_command_type what,
                      std::unique_ptr<Work> does)
-    : context(of), queue(in), type(what), status(in ? CL_QUEUED : CL_SUBMITTED),
-      work(std::move(does)), queued_ns(clock_ns())
+    : context(of), queue(in), type(what), timed(in && (in->properties & CL_QUEUE_PROFILING_ENABLE)),
+      status(in ? CL_QUEUED : CL_SUBMITTED), work(std::move(does)),
+      queued_ns(timed ? clock_ns() : 0)
 {
 }
 
@@ -133,8 +134,7 @@ cl_int GetEventProfilingInfo(cl_event event, cl_profiling_info what, size_t room
 try {
     if (!valid(event)) return CL_INVALID_EVENT;
     const Info info(room, value, needed);
-    if (event->is_user() || !(event->queue->properties & CL_QUEUE_PROFILING_ENABLE) ||
-        event->status.load(std::memory_order_acquire) != CL_COMPLETE)
+    if (!event->timed || event->status.load(std::memory_order_acquire) != CL_COMPLETE)
         return CL_PROFILING_INFO_NOT_AVAILABLE;
     switch (what) {
     case CL_PROFILING_COMMAND_QUEUED:

@@ -70,6 +70,7 @@ struct _cl_event final : acc::ocl::Object<_cl_event> {
     const acc::ocl::Ref<_cl_context> context;
     const acc::ocl::Ref<_cl_command_queue> queue; // null: a user event
     const cl_command_type type;
+    const bool timed;           // its times will be asked for
     std::atomic<cl_int> status; // changed under the context's mutex
 
     // The rest is the context's mutex'.

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace acc::ocl
 {
@@ -18,7 +20,11 @@ constexpr uint64_t kLimitOfTimeout = 16;
 // As long as who waits for a signal of libacc spins, and as a packet processor does.
 constexpr uint64_t kLingerNs = 30'000;
 constexpr uint64_t kSpinNs = 20'000;
-constexpr int kLooksPerClockRead = 32;
+constexpr uint64_t kMostSpinNs = 150'000; // as long as launches end meanwhile
+constexpr std::chrono::microseconds kFirstNap(50), kLongestNap(1000);
+constexpr uint64_t kPlenty = ACC_CL_RING_SLOTS / 4; // of launches to do while somebody naps
+constexpr int kLooksPerClockRead = 16;
+constexpr uint64_t kMostPauses = 32;         // between two looks
 constexpr uint64_t kLeaveNs = 1'000'000'000; // for a core that was asked to leave
 
 // Who sent a launch last: where several lanes do in turn, none of them lingers in a region that
@@ -50,17 +56,36 @@ uint32_t status_of(const Signal &signal)
     return result.status;
 }
 
-bool spin(const acc_cl_ring &ring, uint64_t launch, const Signal &packet)
+// Until the launch is over, or a packet that might have done it.
+bool spin(const acc_cl_ring &ring, uint64_t launch, uint64_t tail, const Signal &packet)
 {
-    const uint64_t end = clock_ns() + kSpinNs;
+    uint64_t now = clock_ns(), end = now + kSpinNs, seen = 0;
+    const uint64_t last = now + kMostSpinNs;
     do {
         for (int i = 0; i < kLooksPerClockRead; i++) {
-            if (Ring::is_over(ring, launch)) return true;
-            __builtin_ia32_pause();
+            const uint64_t over = Ring::over(ring);
+            if (over > launch && over <= tail) return true;
+            // Each look takes the word's line from the core, which is not worth it while many
+            // launches are ahead.
+            for (uint64_t ahead = std::min(launch - over, kMostPauses); ahead; ahead--)
+                __builtin_ia32_pause();
         }
         if (is_over(packet)) return true;
-    } while (clock_ns() < end);
+        now = clock_ns();
+        if (const uint64_t over = Ring::over(ring); over != std::exchange(seen, over))
+            end = std::min(now + kSpinNs, last);
+    } while (now < end);
     return false;
+}
+
+// The same of one with many behind it: to be told of it would interrupt them.
+void nap(const acc_cl_ring &ring, uint64_t launch, uint64_t tail, const Signal &packet)
+{
+    for (auto length = kFirstNap;; length = std::min(2 * length, kLongestNap)) {
+        std::this_thread::sleep_for(length);
+        const uint64_t over = Ring::over(ring);
+        if ((over > launch && over <= tail) || is_over(packet)) return;
+    }
 }
 
 } // namespace
@@ -169,7 +194,7 @@ Lane::Pushed Lane::push_packet(Pump &pump, const Ref<_cl_event> &event, bool ord
     event->work->fill(packet);
     packet.barrier = ordered;
     packet.completion = event->signal->handle;
-    event->submitted_ns = clock_ns();
+    if (event->timed) event->submitted_ns = clock_ns();
     if (const int error = dispatch(packet)) return failed(pump, event, error);
     sent(pump, event);
     return Pushed::Done;
@@ -207,10 +232,9 @@ Lane::Pushed Lane::push_launch(Pump &pump, const Ref<_cl_event> &event, const La
     }
     if (!ring_.open()) return failed(pump, event, -ENOMEM);
     kernel_object_ = launch.kernel_object;
-    const bool timed = event->queue->properties & CL_QUEUE_PROFILING_ENABLE;
-    if (timed) event->submitted_ns = clock_ns();
+    if (event->timed) event->submitted_ns = clock_ns();
     bool charge = false;
-    event->ring_at = ring_.put(launch, timed, charge);
+    event->ring_at = ring_.put(launch, event->timed, charge);
     if (charge) {
         if (const int error = attend()) {
             if (packets_.empty()) ring_.close(); // nothing but this one is in it
@@ -279,7 +303,7 @@ void Lane::over(Pump &pump, const Ref<_cl_event> &event)
     uint64_t start = 0, stop = 0;
     uint32_t status = ACC_STATUS_OK;
     if (event->in_ring) {
-        ring_.times(event->ring_at, start, stop);
+        if (event->timed) ring_.times(event->ring_at, start, stop);
     } else {
         auto result = acc_init<acc_signal_result>();
         (void)acc_signal_get_result(event->signal->handle, &result);
@@ -287,7 +311,7 @@ void Lane::over(Pump &pump, const Ref<_cl_event> &event)
         stop = result.end_ns;
         status = result.status;
     }
-    if (status != ACC_STATUS_CANCELLED && (event->queue->properties & CL_QUEUE_PROFILING_ENABLE)) {
+    if (status != ACC_STATUS_CANCELLED && event->timed) {
         // A core's word is not taken for what can't be.
         const uint64_t now = clock_ns();
         event->start_ns = std::clamp(start, event->submitted_ns, now);
@@ -429,14 +453,17 @@ int Lane::wait(std::unique_lock<std::mutex> &lock, const Ref<_cl_event> &event)
     } else {
         if (packets_.empty()) return 0;
         signal = packets_.back();
-        const uint64_t launch = at ? at->ring_at : 0;
+        const uint64_t launch = at ? at->ring_at : 0, tail = ring_.tail();
         if (at) {
             const acc_cl_ring &ring = *ring_.memory();
             lock.unlock();
-            const bool done = spin(ring, launch, *signal);
+            const bool done = spin(ring, launch, tail, *signal);
+            if (!done && tail - launch > kPlenty) nap(ring, launch, tail, *signal);
             lock.lock();
             // What has become of it, who waits takes out.
-            if (done || !at->in_ring || at->ring_at != launch || packets_.empty()) return 0;
+            if (done || tail - launch > kPlenty || !at->in_ring || at->ring_at != launch ||
+                packets_.empty())
+                return 0;
             signal = packets_.back();
         }
         ring_.ask_to_leave(at ? launch + 1 : ring_.tail());

@@ -82,13 +82,12 @@ public:
     // Ahead of a dispatch that takes over the ring: nobody has asked for anything.
     void forget_asked();
 
-    // Of a ring that somebody keeps from going: whether launch number `launch` is over. Memory for
-    // is_over(); null: closed.
+    // Null: closed.
     const acc_cl_ring *memory() const { return ring_; }
-    static bool is_over(const acc_cl_ring &ring, uint64_t launch)
+    // Without the mutex, of memory whose pool stays: how many the core says are over.
+    static uint64_t over(const acc_cl_ring &ring)
     {
-        return std::atomic_ref(const_cast<uint64_t &>(ring.head)).load(std::memory_order_acquire) >
-               launch;
+        return std::atomic_ref(const_cast<uint64_t &>(ring.head)).load(std::memory_order_acquire);
     }
 
 private:

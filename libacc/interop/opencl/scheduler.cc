@@ -116,54 +116,60 @@ void Pump::launch(Ref<_cl_event> event)
         const bool ordered = event->queue->in_order() || !event->lane_order.empty();
         return lane.submit(*this, std::move(event), ordered);
     }
-    event->submitted_ns = clock_ns();
+    if (event->timed) event->submitted_ns = clock_ns();
     advance(*event, CL_SUBMITTED);
     ready_.push_back(std::move(event));
 }
 
-void Pump::complete(_cl_event &given, cl_int status)
+// One command; what hangs on it and is over with it is put behind `more`.
+void Pump::settle(_cl_event &event, cl_int state, std::vector<Settled> &more)
 {
-    std::deque<std::pair<Ref<_cl_event>, cl_int>> all;
-    all.emplace_back(Ref(&given), status);
-    for (; !all.empty(); all.pop_front()) {
-        _cl_event &event = *all.front().first;
-        if (event.is_over()) continue;
-        const cl_int state = all.front().second;
-        if (!event.end_ns) {
-            event.end_ns = clock_ns();
-            if (!event.submitted_ns) event.submitted_ns = event.end_ns;
-            if (!event.start_ns) event.start_ns = event.end_ns;
+    if (event.is_over()) return;
+    if (event.timed && !event.end_ns) {
+        event.end_ns = clock_ns();
+        if (!event.submitted_ns) event.submitted_ns = event.end_ns;
+        if (!event.start_ns) event.start_ns = event.end_ns;
+    }
+    event.status.store(state, std::memory_order_release);
+    // An error is told to all that asked for any state.
+    for (const EventCallback &one : event.callbacks)
+        callbacks_.push_back([ref = Ref(&event), one, state] {
+            one.fn(ref.get(), state < 0 ? state : one.when, one.user);
+        });
+    event.callbacks.clear();
+    if (event.work) old_work_.push_back(std::move(event.work));
+    event.lane_order.clear();
+    event.waits_for.clear();
+    std::vector<_cl_event::Dependent> dependents;
+    std::swap(dependents, event.dependents);
+    for (_cl_event::Dependent &one : dependents) {
+        if (one.told && state < 0) one.event->dependency_error = state;
+        if (--one.event->pending == 0) {
+            if (one.event->dependency_error)
+                more.push_back({one.event, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST});
+            else if (!one.event->work)
+                more.push_back({one.event, CL_COMPLETE});
+            else
+                launch(one.event);
         }
-        event.status.store(state, std::memory_order_release);
-        // An error is told to all that asked for any state.
-        for (const EventCallback &one : event.callbacks)
-            callbacks_.push_back([ref = Ref(&event), one, state] {
-                one.fn(ref.get(), state < 0 ? state : one.when, one.user);
-            });
-        event.callbacks.clear();
-        if (event.work) old_work_.push_back(std::move(event.work));
-        event.lane_order.clear();
-        event.waits_for.clear();
-        std::vector<_cl_event::Dependent> dependents;
-        std::swap(dependents, event.dependents);
-        for (_cl_event::Dependent &one : dependents) {
-            if (one.told && state < 0) one.event->dependency_error = state;
-            if (--one.event->pending == 0) {
-                // Chains of what has nothing to do are followed here, not on the stack.
-                if (one.event->dependency_error)
-                    all.emplace_back(one.event, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
-                else if (!one.event->work)
-                    all.emplace_back(one.event, CL_COMPLETE);
-                else
-                    launch(one.event);
-            }
-            garbage_.push_back(std::move(one.event));
-        }
-        if (event.listed) {
-            list_remove(event);
-            garbage_.push_back(Ref<_cl_event>::adopt(&event)); // the list's
-        }
-        garbage_.push_back(all.front().first);
+        garbage_.push_back(std::move(one.event));
+    }
+    if (event.listed) {
+        list_remove(event);
+        garbage_.push_back(Ref<_cl_event>::adopt(&event)); // the list's
+    }
+}
+
+// Chains of what has nothing to do are followed here, not on the stack.
+void Pump::complete(_cl_event &event, cl_int status)
+{
+    const Ref<_cl_event> keep(&event);
+    std::vector<Settled> more;
+    settle(event, status, more);
+    for (size_t i = 0; i < more.size(); i++) {
+        const Settled one = std::move(more[i]);
+        settle(*one.event, one.state, more);
+        garbage_.push_back(one.event);
     }
     if (context_.waiting) context_.changed.notify_all();
 }
@@ -171,13 +177,12 @@ void Pump::complete(_cl_event &given, cl_int status)
 void Pump::run_on_host(const Ref<_cl_event> &event)
 {
     if (event->is_over()) return;
-    event->start_ns = clock_ns();
+    if (event->timed) event->start_ns = clock_ns();
     advance(*event, CL_RUNNING);
     Work *const work = event->work.get();
     lock_.unlock();
     const cl_int result = work->run();
     lock_.lock();
-    event->end_ns = clock_ns();
     complete(*event, result == CL_SUCCESS ? CL_COMPLETE : result);
 }
 

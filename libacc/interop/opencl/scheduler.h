@@ -52,6 +52,11 @@ public:
     void may_take_long() { patient_ = true; }
 
 private:
+    struct Settled {
+        Ref<_cl_event> event;
+        cl_int state;
+    };
+    void settle(_cl_event &event, cl_int state, std::vector<Settled> &more);
     void run_on_host(const Ref<_cl_event> &event);
 
     _cl_context &context_;

@@ -4,6 +4,7 @@
 // has registered. They and their lists are never ended: a process exits whenever it likes.
 #include "libacc/interop/opencl/scheduler.h"
 
+#include <deque>
 #include <thread>
 
 namespace acc::ocl

@@ -50,8 +50,9 @@ struct acc_cl_slot {
 
 struct acc_cl_ring {
     /* The client writes. */
-    uint64_t tail;  /* launches that were put in */
-    uint64_t leave; /* not 0: somebody waits for the dispatch to end once `head` is there */
+    uint64_t tail; /* launches that were put in */
+    /* Not 0: somebody waits for the dispatch to end once `head` is there. */
+    uint64_t leave __attribute__((aligned(ACC_CL_CACHE_LINE)));
     /* The core writes. */
     uint64_t head __attribute__((aligned(ACC_CL_CACHE_LINE))); /* launches that are over */
     uint32_t attended __attribute__((aligned(ACC_CL_CACHE_LINE)));

@@ -116,11 +116,20 @@ static int run_group(const struct acc_role *role, const struct acc_cl_kernel *ke
     return role->host->run_group(role->host->context, &work);
 }
 
+/* About what a microsecond has at the least; only how often the clock is read depends on it. */
+#define TICKS_PER_CLOCK_READ 10000
+
 static uint64_t now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void prefetch(const struct acc_cl_slot *slot)
+{
+    __builtin_prefetch(slot);
+    __builtin_prefetch((const char *)slot + ACC_CL_CACHE_LINE);
 }
 
 static uint32_t run_launch(struct acc_role *role, struct acc_cl_slot *slot)
@@ -189,18 +198,26 @@ static uint32_t run(struct acc_role *role)
     struct acc_cl_ring *const ring = (struct acc_cl_ring *)(uintptr_t)order.ring;
     const uint64_t end = now_ns() + order.limit_ns;
     uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
+    uint64_t tail = head, ticks = __rdtsc();
     int asked = 0, late = 0;
     for (;;) {
-        const uint64_t left = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) - head;
+        /* The line of `tail` is taken from who writes it only when it has to be. */
+        if (tail == head || asked || late) tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
+        const uint64_t left = tail - head;
         if (left) {
+            if (left > ACC_CL_RING_SLOTS) return refuse(role, "a ring that a kernel wrote to");
             /* Who asked sees to the rest; so does a client that has put in two ahead. */
             if (asked || (late && left > 1)) return ACC_STATUS_OK;
+            if (left > 1) prefetch(&ring->slots[(head + 1) % ACC_CL_RING_SLOTS]);
             const uint32_t status = run_launch(role, &ring->slots[head % ACC_CL_RING_SLOTS]);
             if (status != ACC_STATUS_OK) return status;
             __atomic_store_n(&ring->head, ++head, __ATOMIC_RELEASE);
             const uint64_t leave = __atomic_load_n(&ring->leave, __ATOMIC_ACQUIRE);
             asked = leave && head >= leave;
-            late = now_ns() >= end;
+            if (__rdtsc() - ticks > TICKS_PER_CLOCK_READ) {
+                late = now_ns() >= end;
+                ticks = __rdtsc();
+            }
             continue;
         }
         if (!asked && !late) {
