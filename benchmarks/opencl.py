@@ -46,10 +46,10 @@ def measure(build, short, folder):
             reference.append(run_once(program, out, short, theirs, True))
     mine = best(found)
     metrics = {
-        "opencl_noop_p50_us": mine["role_noop_p50_us"],
-        "opencl_pipelined_us": mine["role_pipelined_us"],
-        "opencl_c_noop_p50_us": mine["c_noop_p50_us"],
-        "opencl_c_pipelined_us": mine["c_pipelined_us"],
+        "opencl_noop_p50_us": mine["c_noop_p50_us"],
+        "opencl_pipelined_us": mine["c_pipelined_us"],
+        "opencl_role_noop_p50_us": mine["role_noop_p50_us"],
+        "opencl_role_pipelined_us": mine["role_pipelined_us"],
         "opencl_triad_gbs": mine["triad_gbs"],
         "opencl_gemm_gflops": mine["gemm_gflops"],
     }

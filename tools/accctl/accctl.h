@@ -31,6 +31,7 @@ struct Context {
     std::function<int()> command;
 };
 
+void add_cl_commands(CLI::App &app, Context &context);
 void add_client_commands(CLI::App &app, Context &context);
 void add_device_commands(CLI::App &app, Context &context);
 void add_explore_command(CLI::App &app, Context &context);

@@ -38,6 +38,9 @@ int run(int argc, char **argv)
     add_device_commands(app, context);
     add_client_commands(app, context);
     add_program_commands(app, context);
+#ifdef ACC_CL_BUILT
+    add_cl_commands(app, context);
+#endif
 #ifdef ACC_OMP_BUILT
     add_omp_commands(app, context);
 #endif

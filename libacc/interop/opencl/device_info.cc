@@ -247,6 +247,17 @@ try {
     case CL_DEVICE_GENERIC_ADDRESS_SPACE_SUPPORT:
     case CL_DEVICE_PIPE_SUPPORT:
         return info.flag(false);
+    // cl_khr_command_buffer
+    case CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR:
+        return info.value<cl_device_command_buffer_capabilities_khr>(
+            CL_COMMAND_BUFFER_CAPABILITY_KERNEL_PRINTF_KHR |
+            CL_COMMAND_BUFFER_CAPABILITY_SIMULTANEOUS_USE_KHR |
+            CL_COMMAND_BUFFER_CAPABILITY_OUT_OF_ORDER_KHR);
+    case CL_DEVICE_COMMAND_BUFFER_REQUIRED_QUEUE_PROPERTIES_KHR:
+        return info.value<cl_command_queue_properties>(0);
+    // cl_khr_external_memory
+    case CL_DEVICE_EXTERNAL_MEMORY_IMPORT_HANDLE_TYPES_KHR:
+        return info.as<cl_external_memory_handle_type_khr>(CL_EXTERNAL_MEMORY_HANDLE_DMA_BUF_KHR);
     // cl_intel_unified_shared_memory
     case CL_DEVICE_HOST_MEM_CAPABILITIES_INTEL:
     case CL_DEVICE_DEVICE_MEM_CAPABILITIES_INTEL:

@@ -184,16 +184,6 @@ try {
 }
 OCL_END
 
-struct ExtensionEntry {
-    const char *name;
-    void *function;
-};
-template <typename F>
-ExtensionEntry extension(const char *name, F *function)
-{
-    return {name, reinterpret_cast<void *>(function)};
-}
-
 } // namespace
 
 void *find_extension(const char *name)
@@ -212,8 +202,11 @@ void *find_extension(const char *name)
         extension("clEnqueueMigrateMemINTEL", enqueue_migrate),
         extension("clEnqueueMemAdviseINTEL", enqueue_advise),
     };
-    for (const ExtensionEntry &one : entries)
-        if (!std::strcmp(one.name, name)) return one.function;
+    for (const std::span<const ExtensionEntry> all :
+         {std::span<const ExtensionEntry>(entries), command_buffer_functions(),
+          external_memory_functions()})
+        for (const ExtensionEntry &one : all)
+            if (!std::strcmp(one.name, name)) return one.function;
     return nullptr;
 }
 

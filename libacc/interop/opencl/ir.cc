@@ -106,6 +106,10 @@ std::string plain(std::string_view entry)
         entry.remove_suffix(1);
         return std::string(entry);
     }
+    // A value that stands for its type (vec_type_hint).
+    for (const std::string_view nothing : {" undef", " poison"})
+        if (entry.ends_with(nothing))
+            return std::string(entry.substr(0, entry.size() - nothing.size()));
     const size_t space = entry.rfind(' ');
     return std::string(space == std::string_view::npos ? entry : entry.substr(space + 1));
 }

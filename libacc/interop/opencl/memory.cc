@@ -56,6 +56,55 @@ acc_buffer *make_buffer(size_t bytes)
     return made;
 }
 
+// The same of memory that a descriptor stands for, which stays the caller's. CL_INVALID_VALUE: it
+// is no such descriptor; CL_INVALID_BUFFER_SIZE: there is less behind it.
+static cl_int import_buffer(int fd, size_t bytes, acc_buffer *&out)
+{
+    const Hardware &all = *opened_hardware();
+    acc_buffer *made = nullptr;
+    if (acc_buffer_import(all.first(), fd, &made)) {
+        log(ACC_LOG_INFO, acc_error_text());
+        return CL_INVALID_VALUE;
+    }
+    cl_int error = acc_buffer_bytes(made) < bytes ? CL_INVALID_BUFFER_SIZE : CL_SUCCESS;
+    for (acc_device *device : all.all)
+        if (!error && acc_buffer_attach(made, device)) error = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    if (error) {
+        (void)acc_buffer_destroy(made);
+        return error;
+    }
+    out = made;
+    return CL_SUCCESS;
+}
+
+// What a list of properties asks for.
+static cl_int read_properties(const _cl_context &context, const cl_mem_properties *given,
+                              std::optional<int> &descriptor, std::vector<cl_mem_properties> &kept)
+{
+    if (!given) return CL_SUCCESS;
+    bool has_devices = false;
+    const cl_mem_properties *at = given;
+    while (*at) {
+        if (*at == CL_EXTERNAL_MEMORY_HANDLE_DMA_BUF_KHR && !descriptor) {
+            descriptor = static_cast<int>(at[1]);
+            at += 2;
+        } else if (*at == CL_DEVICE_HANDLE_LIST_KHR && !has_devices) {
+            has_devices = true;
+            for (at++; *at != CL_DEVICE_HANDLE_LIST_END_KHR; at++) {
+                const auto *const device = reinterpret_cast<const _cl_device_id *>(*at);
+                if (!valid(device) || !context.has(device)) return CL_INVALID_DEVICE;
+            }
+            at++;
+        } else {
+            return CL_INVALID_PROPERTY;
+        }
+    }
+    // Whose it is says nothing of memory that is made here.
+    if (has_devices && !descriptor) return CL_INVALID_PROPERTY;
+    kept.assign(given, at + 1);
+    return CL_SUCCESS;
+}
+
 cl_int check_memory(const _cl_context &context, const _cl_mem *memory)
 {
     if (!valid(memory)) return CL_INVALID_MEM_OBJECT;
@@ -69,22 +118,30 @@ cl_mem CreateBufferWithProperties(cl_context context, const cl_mem_properties *p
                                   cl_mem_flags flags, size_t bytes, void *host, cl_int *error)
 try {
     if (!valid(context)) return fail(error, CL_INVALID_CONTEXT);
-    if (properties && *properties) return fail(error, CL_INVALID_PROPERTY);
+    std::optional<int> descriptor;
+    std::vector<cl_mem_properties> kept;
+    OCL_TRY_CREATE(error, read_properties(*context, properties, descriptor, kept));
     OCL_TRY_CREATE(error, check_flags(flags));
+    if (descriptor && (flags & kPlace)) return fail(error, CL_INVALID_VALUE);
     if (!bytes || bytes > max_allocation()) return fail(error, CL_INVALID_BUFFER_SIZE);
     const bool wants_host = flags & (CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR);
     if (wants_host != (host != nullptr)) return fail(error, CL_INVALID_HOST_PTR);
     if (forked()) return fail(error, CL_OUT_OF_RESOURCES);
     if (!(flags & kAccess)) flags |= CL_MEM_READ_WRITE;
-    const bool svm = (flags & CL_MEM_USE_HOST_PTR) && context->svm.holds(host, bytes);
-    acc_buffer *const buffer = svm ? nullptr : make_buffer(bytes);
+    const bool svm = (flags & CL_MEM_USE_HOST_PTR) && context->svm.find(host);
+    if (svm && !context->svm.holds(host, bytes)) return fail(error, CL_INVALID_BUFFER_SIZE);
+    acc_buffer *buffer = nullptr;
+    if (descriptor)
+        OCL_TRY_CREATE(error, import_buffer(*descriptor, bytes, buffer));
+    else if (!svm)
+        buffer = make_buffer(bytes);
     if (!svm && !buffer) return fail(error, CL_MEM_OBJECT_ALLOCATION_FAILURE);
     char *const data = static_cast<char *>(svm ? host : acc_buffer_data(buffer));
     auto *made = new _cl_mem(context, flags, bytes, buffer, data);
     made->is_svm = svm;
     if (flags & CL_MEM_USE_HOST_PTR) made->host_pointer = host;
     if (host && !svm) std::memcpy(data, host, bytes);
-    if (properties) made->properties.assign(properties, properties + 1);
+    made->properties = std::move(kept);
     return succeed(error, made);
 }
 OCL_END_CREATE(error)

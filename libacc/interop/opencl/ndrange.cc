@@ -198,6 +198,16 @@ cl_int check_arguments(const _cl_kernel &kernel)
     return local > kLocalBytes ? CL_OUT_OF_RESOURCES : CL_SUCCESS;
 }
 
+cl_int check_enqueue(const _cl_command_queue &queue, const _cl_kernel *kernel, cl_uint dimensions,
+                     const size_t *offset, const size_t *global, const size_t *local, Range &out)
+{
+    if (!valid(kernel)) return CL_INVALID_KERNEL;
+    if (kernel->program->context.get() != queue.context.get()) return CL_INVALID_CONTEXT;
+    if (!kernel->program->has(queue.device.get())) return CL_INVALID_PROGRAM_EXECUTABLE;
+    OCL_TRY(check_range(*kernel, *queue.device, dimensions, offset, global, local, out));
+    return check_arguments(*kernel);
+}
+
 std::unique_ptr<Work> kernel_work(const _cl_kernel &kernel, const Range &range, cl_int &error)
 {
     Memory memory;
@@ -256,13 +266,9 @@ cl_int enqueue_kernel(cl_command_queue queue, cl_command_type command, cl_kernel
                       const size_t *local, WaitList list, cl_event *event)
 {
     OCL_TRY(check_queue(queue));
-    if (!valid(kernel)) return CL_INVALID_KERNEL;
-    if (kernel->program->context.get() != queue->context.get()) return CL_INVALID_CONTEXT;
-    if (!kernel->program->has(queue->device.get())) return CL_INVALID_PROGRAM_EXECUTABLE;
-    OCL_TRY(check_wait_list(*queue->context, list));
     Range range;
-    OCL_TRY(check_range(*kernel, *queue->device, dimensions, offset, global, local, range));
-    OCL_TRY(check_arguments(*kernel));
+    OCL_TRY(check_enqueue(*queue, kernel, dimensions, offset, global, local, range));
+    OCL_TRY(check_wait_list(*queue->context, list));
     cl_int error = CL_SUCCESS;
     auto work = kernel_work(*kernel, range, error);
     if (!work) return error;

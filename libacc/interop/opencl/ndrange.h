@@ -18,6 +18,9 @@ struct Range {
 // What clEnqueueNDRangeKernel() says of a range for this kernel.
 cl_int check_range(const _cl_kernel &kernel, const _cl_device_id &device, cl_uint dimensions,
                    const size_t *offset, const size_t *global, const size_t *local, Range &out);
+// What clEnqueueNDRangeKernel() says of a kernel and its range on this queue, but of wait lists.
+cl_int check_enqueue(const _cl_command_queue &queue, const _cl_kernel *kernel, cl_uint dimensions,
+                     const size_t *offset, const size_t *global, const size_t *local, Range &out);
 // All arguments have values that are alive. CL_INVALID_KERNEL_ARGS.
 cl_int check_arguments(const _cl_kernel &kernel);
 // What the kernel would do now, with the arguments that it has. Null, and `error`.

@@ -108,8 +108,12 @@ std::vector<cl_name_version> extension_versions()
     for (size_t at = 0; at < kExtensions.size();) {
         const size_t end = std::min(kExtensions.find(' ', at), kExtensions.size());
         cl_name_version one = {};
-        one.version = CL_MAKE_VERSION(1, 0, 0);
-        kExtensions.substr(at, end - at).copy(one.name, sizeof one.name - 1);
+        const std::string_view name = kExtensions.substr(at, end - at);
+        // What Khronos calls provisional.
+        const bool early =
+            name == "cl_khr_command_buffer" || name.starts_with("cl_khr_external_memory");
+        one.version = early ? CL_MAKE_VERSION(0, 9, 0) : CL_MAKE_VERSION(1, 0, 0);
+        name.copy(one.name, sizeof one.name - 1);
         out.push_back(one);
         at = end + 1;
     }
@@ -154,6 +158,8 @@ try {
         return info.list(extension_versions());
     case CL_PLATFORM_HOST_TIMER_RESOLUTION:
         return info.as<cl_ulong>(1); // CLOCK_MONOTONIC
+    case CL_PLATFORM_EXTERNAL_MEMORY_IMPORT_HANDLE_TYPES_KHR:
+        return info.as<cl_external_memory_handle_type_khr>(CL_EXTERNAL_MEMORY_HANDLE_DMA_BUF_KHR);
     case CL_PLATFORM_ICD_SUFFIX_KHR:
         return info.text("ACC");
     default:

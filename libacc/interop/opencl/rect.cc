@@ -2,8 +2,8 @@
 //
 // Commands on boxes of bytes inside of buffers.
 #include "libacc/interop/opencl/api.h"
-#include "libacc/interop/opencl/memory.h"
 #include "libacc/interop/opencl/scheduler.h"
+#include "libacc/interop/opencl/transfer.h"
 
 #include <cstring>
 
@@ -89,7 +89,54 @@ bool overlap(size_t a, size_t b, const Layout &pitch, const Box &box)
     return !apart(box.region[0], pitch.row_pitch) && !apart(slice, pitch.slice_pitch);
 }
 
+struct HostBox {
+    Box box;
+    Layout here, there; // in the buffer, in the host's memory
+};
+
+// What reading and writing refuse alike.
+cl_int check_host_box(cl_command_queue queue, cl_mem memory, const GivenBox &buffer,
+                      const GivenBox &host, const size_t *region, const void *pointer,
+                      WaitList list, HostBox &out)
+{
+    OCL_TRY(check_queue(queue));
+    OCL_TRY(check_memory(*queue->context, memory));
+    if (!pointer || !region) return CL_INVALID_VALUE;
+    out.box = {{region[0], region[1], region[2]}};
+    OCL_TRY(lay_out(buffer.origin, out.box, buffer.row_pitch, buffer.slice_pitch, out.here));
+    OCL_TRY(lay_out(host.origin, out.box, host.row_pitch, host.slice_pitch, out.there));
+    OCL_TRY(check_inside(*memory, out.box, out.here));
+    return check_wait_list(*queue->context, list);
+}
+
 } // namespace
+
+cl_int plan_copy_rect(const _cl_context &context, cl_mem from, cl_mem to, const GivenBox &from_box,
+                      const GivenBox &to_box, const size_t *region, WorkMaker &out)
+{
+    OCL_TRY(check_memory(context, from));
+    OCL_TRY(check_memory(context, to));
+    if (!region) return CL_INVALID_VALUE;
+    const Box box = {{region[0], region[1], region[2]}};
+    Layout source = {}, target = {};
+    OCL_TRY(lay_out(from_box.origin, box, from_box.row_pitch, from_box.slice_pitch, source));
+    OCL_TRY(lay_out(to_box.origin, box, to_box.row_pitch, to_box.slice_pitch, target));
+    OCL_TRY(check_inside(*from, box, source));
+    OCL_TRY(check_inside(*to, box, target));
+    const bool one_pitch =
+        source.row_pitch == target.row_pitch && source.slice_pitch == target.slice_pitch;
+    if (from == to && !one_pitch) return CL_INVALID_VALUE;
+    if (from->root() == to->root() && one_pitch &&
+        overlap(from->origin + source.at(0, 0), to->origin + target.at(0, 0), source, box))
+        return CL_MEM_COPY_OVERLAP;
+    out = [from = Ref(from), to = Ref(to), source, target, box] {
+        return host_work(bytes_of(box), [from, to, source, target, box] {
+            copy_box(to->data, target, from->data, source, box);
+            return CL_SUCCESS;
+        });
+    };
+    return CL_SUCCESS;
+}
 
 namespace api
 {
@@ -99,18 +146,12 @@ cl_int EnqueueReadBufferRect(cl_command_queue queue, cl_mem memory, cl_bool bloc
                              size_t row, size_t slice, size_t host_row, size_t host_slice, void *to,
                              cl_uint count, const cl_event *events, cl_event *event)
 try {
-    OCL_TRY(check_queue(queue));
-    OCL_TRY(check_memory(*queue->context, memory));
-    if (!to || !region) return CL_INVALID_VALUE;
-    const Box box = {{region[0], region[1], region[2]}};
-    Layout here = {}, there = {};
-    OCL_TRY(lay_out(origin, box, row, slice, here));
-    OCL_TRY(lay_out(host_origin, box, host_row, host_slice, there));
-    OCL_TRY(check_inside(*memory, box, here));
-    OCL_TRY(check_wait_list(*queue->context, {count, events}));
+    HostBox checked;
+    OCL_TRY(check_host_box(queue, memory, {origin, row, slice}, {host_origin, host_row, host_slice},
+                           region, to, {count, events}, checked));
     OCL_TRY(check_host_reads(*memory));
-    auto work = host_work(bytes_of(box), [memory = Ref(memory), to, here, there, box] {
-        copy_box(static_cast<char *>(to), there, memory->data, here, box);
+    auto work = host_work(bytes_of(checked.box), [memory = Ref(memory), to, checked] {
+        copy_box(static_cast<char *>(to), checked.there, memory->data, checked.here, checked.box);
         return CL_SUCCESS;
     });
     return enqueue(*queue, CL_COMMAND_READ_BUFFER_RECT, std::move(work), {count, events}, event,
@@ -124,18 +165,13 @@ cl_int EnqueueWriteBufferRect(cl_command_queue queue, cl_mem memory, cl_bool blo
                               const void *from, cl_uint count, const cl_event *events,
                               cl_event *event)
 try {
-    OCL_TRY(check_queue(queue));
-    OCL_TRY(check_memory(*queue->context, memory));
-    if (!from || !region) return CL_INVALID_VALUE;
-    const Box box = {{region[0], region[1], region[2]}};
-    Layout here = {}, there = {};
-    OCL_TRY(lay_out(origin, box, row, slice, here));
-    OCL_TRY(lay_out(host_origin, box, host_row, host_slice, there));
-    OCL_TRY(check_inside(*memory, box, here));
-    OCL_TRY(check_wait_list(*queue->context, {count, events}));
+    HostBox checked;
+    OCL_TRY(check_host_box(queue, memory, {origin, row, slice}, {host_origin, host_row, host_slice},
+                           region, from, {count, events}, checked));
     OCL_TRY(check_host_writes(*memory));
-    auto work = host_work(bytes_of(box), [memory = Ref(memory), from, here, there, box] {
-        copy_box(memory->data, here, static_cast<const char *>(from), there, box);
+    auto work = host_work(bytes_of(checked.box), [memory = Ref(memory), from, checked] {
+        copy_box(memory->data, checked.here, static_cast<const char *>(from), checked.there,
+                 checked.box);
         return CL_SUCCESS;
     });
     return enqueue(*queue, CL_COMMAND_WRITE_BUFFER_RECT, std::move(work), {count, events}, event,
@@ -150,27 +186,11 @@ cl_int EnqueueCopyBufferRect(cl_command_queue queue, cl_mem from, cl_mem to,
                              cl_event *event)
 try {
     OCL_TRY(check_queue(queue));
-    OCL_TRY(check_memory(*queue->context, from));
-    OCL_TRY(check_memory(*queue->context, to));
-    if (!region) return CL_INVALID_VALUE;
-    const Box box = {{region[0], region[1], region[2]}};
-    Layout source = {}, target = {};
-    OCL_TRY(lay_out(from_origin, box, from_row, from_slice, source));
-    OCL_TRY(lay_out(to_origin, box, to_row, to_slice, target));
-    OCL_TRY(check_inside(*from, box, source));
-    OCL_TRY(check_inside(*to, box, target));
     OCL_TRY(check_wait_list(*queue->context, {count, events}));
-    const bool one_pitch =
-        source.row_pitch == target.row_pitch && source.slice_pitch == target.slice_pitch;
-    if (from == to && !one_pitch) return CL_INVALID_VALUE;
-    if (from->root() == to->root() && one_pitch &&
-        overlap(from->origin + source.at(0, 0), to->origin + target.at(0, 0), source, box))
-        return CL_MEM_COPY_OVERLAP;
-    auto work = host_work(bytes_of(box), [from = Ref(from), to = Ref(to), source, target, box] {
-        copy_box(to->data, target, from->data, source, box);
-        return CL_SUCCESS;
-    });
-    return enqueue(*queue, CL_COMMAND_COPY_BUFFER_RECT, std::move(work), {count, events}, event);
+    WorkMaker make;
+    OCL_TRY(plan_copy_rect(*queue->context, from, to, {from_origin, from_row, from_slice},
+                           {to_origin, to_row, to_slice}, region, make));
+    return enqueue(*queue, CL_COMMAND_COPY_BUFFER_RECT, make(), {count, events}, event);
 }
 OCL_END
 

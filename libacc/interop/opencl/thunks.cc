@@ -73,12 +73,22 @@ void read_sizes(const IrKernel &kernel, std::string_view kind, const char *attri
         std::string(attribute) + '(' + (*list)[0] + ',' + (*list)[1] + ',' + (*list)[2] + ')';
 }
 
-// `!{<4 x float> undef, i32 0}` is printed without its type by plain(): only what is told in the
-// first entry counts.
+// Of `<4 x i32>` or `i32`, and whether it is signed, the name in OpenCL C.
 std::string vector_hint(const IrKernel &kernel)
 {
     const auto *const list = find(kernel, "vec_type_hint");
-    return list ? "vec_type_hint" : std::string();
+    if (!list || list->empty()) return {};
+    std::string element = list->front(), count;
+    if (const size_t by = element.find(" x ");
+        element.starts_with('<') && by != std::string::npos) {
+        count = element.substr(1, by - 1);
+        element = element.substr(by + 3, element.size() - by - 4);
+    }
+    const bool is_unsigned = list->size() > 1 && list->back() == "0";
+    for (const auto &[in_ir, name] :
+         {std::pair{"i8", "char"}, {"i16", "short"}, {"i32", "int"}, {"i64", "long"}})
+        if (element == in_ir) element = (is_unsigned ? "u" : "") + std::string(name);
+    return "vec_type_hint(" + element + count + ")";
 }
 
 bool make_argument(const IrKernel &kernel, size_t index, Signature &to, std::string &why)

@@ -2,8 +2,9 @@
 //
 // Commands that read, write, copy, fill and migrate buffers. The host does them: the memory is
 // its own, too.
+#include "libacc/interop/opencl/transfer.h"
+
 #include "libacc/interop/opencl/api.h"
-#include "libacc/interop/opencl/memory.h"
 #include "libacc/interop/opencl/scheduler.h"
 
 #include <bit>
@@ -22,6 +23,43 @@ void fill_memory(char *to, size_t bytes, const void *pattern, size_t pattern_byt
         std::memcpy(to + done, to, part);
         done += part;
     }
+}
+
+cl_int plan_copy(const _cl_context &context, cl_mem from, cl_mem to, size_t from_offset,
+                 size_t to_offset, size_t bytes, WorkMaker &out)
+{
+    OCL_TRY(check_memory(context, from));
+    OCL_TRY(check_memory(context, to));
+    if (!from->inside(from_offset, bytes) || !to->inside(to_offset, bytes)) return CL_INVALID_VALUE;
+    const char *const source = from->data + from_offset;
+    char *const target = to->data + to_offset;
+    if (from->root() == to->root() && source < target + bytes && target < source + bytes)
+        return CL_MEM_COPY_OVERLAP;
+    out = [from = Ref(from), to = Ref(to), source, target, bytes] {
+        return host_work(bytes, [from, to, source, target, bytes] {
+            std::memcpy(target, source, bytes);
+            return CL_SUCCESS;
+        });
+    };
+    return CL_SUCCESS;
+}
+
+cl_int plan_fill(const _cl_context &context, cl_mem memory, const void *pattern,
+                 size_t pattern_bytes, size_t offset, size_t bytes, WorkMaker &out)
+{
+    OCL_TRY(check_memory(context, memory));
+    if (!memory->inside(offset, bytes) || !pattern || !std::has_single_bit(pattern_bytes) ||
+        pattern_bytes > 128 || offset % pattern_bytes || bytes % pattern_bytes)
+        return CL_INVALID_VALUE;
+    std::vector<char> kept(pattern_bytes);
+    std::memcpy(kept.data(), pattern, pattern_bytes);
+    out = [memory = Ref(memory), kept = std::move(kept), offset, bytes] {
+        return host_work(bytes, [memory, kept, offset, bytes] {
+            fill_memory(memory->data + offset, bytes, kept.data(), kept.size());
+            return CL_SUCCESS;
+        });
+    };
+    return CL_SUCCESS;
 }
 
 namespace api
@@ -68,19 +106,10 @@ cl_int EnqueueCopyBuffer(cl_command_queue queue, cl_mem from, cl_mem to, size_t 
                          cl_event *event)
 try {
     OCL_TRY(check_queue(queue));
-    OCL_TRY(check_memory(*queue->context, from));
-    OCL_TRY(check_memory(*queue->context, to));
     OCL_TRY(check_wait_list(*queue->context, {count, events}));
-    if (!from->inside(from_offset, bytes) || !to->inside(to_offset, bytes)) return CL_INVALID_VALUE;
-    const char *const source = from->data + from_offset;
-    char *const target = to->data + to_offset;
-    if (from->root() == to->root() && source < target + bytes && target < source + bytes)
-        return CL_MEM_COPY_OVERLAP;
-    auto work = host_work(bytes, [from = Ref(from), to = Ref(to), source, target, bytes] {
-        std::memcpy(target, source, bytes);
-        return CL_SUCCESS;
-    });
-    return enqueue(*queue, CL_COMMAND_COPY_BUFFER, std::move(work), {count, events}, event);
+    WorkMaker make;
+    OCL_TRY(plan_copy(*queue->context, from, to, from_offset, to_offset, bytes, make));
+    return enqueue(*queue, CL_COMMAND_COPY_BUFFER, make(), {count, events}, event);
 }
 OCL_END
 
@@ -89,18 +118,10 @@ cl_int EnqueueFillBuffer(cl_command_queue queue, cl_mem memory, const void *patt
                          const cl_event *events, cl_event *event)
 try {
     OCL_TRY(check_queue(queue));
-    OCL_TRY(check_memory(*queue->context, memory));
     OCL_TRY(check_wait_list(*queue->context, {count, events}));
-    if (!memory->inside(offset, bytes) || !pattern || !std::has_single_bit(pattern_bytes) ||
-        pattern_bytes > 128 || offset % pattern_bytes || bytes % pattern_bytes)
-        return CL_INVALID_VALUE;
-    std::vector<char> kept(pattern_bytes);
-    std::memcpy(kept.data(), pattern, pattern_bytes);
-    auto work = host_work(bytes, [memory = Ref(memory), kept = std::move(kept), offset, bytes] {
-        fill_memory(memory->data + offset, bytes, kept.data(), kept.size());
-        return CL_SUCCESS;
-    });
-    return enqueue(*queue, CL_COMMAND_FILL_BUFFER, std::move(work), {count, events}, event);
+    WorkMaker make;
+    OCL_TRY(plan_fill(*queue->context, memory, pattern, pattern_bytes, offset, bytes, make));
+    return enqueue(*queue, CL_COMMAND_FILL_BUFFER, make(), {count, events}, event);
 }
 OCL_END
 

@@ -54,8 +54,38 @@ void leave_things()
         held, CL_COMPLETE, [](cl_event, cl_int, void *) {}, nullptr);
 }
 
+// An endless kernel, and more behind it.
+void leave_busy()
+{
+    cl_int error = CL_SUCCESS;
+    const cl_device_id device = the_accelerator();
+    const cl_context context = clCreateContext(nullptr, 1, &device, nullptr, nullptr, &error);
+    const cl_command_queue queue =
+        clCreateCommandQueueWithProperties(context, device, nullptr, &error);
+    const char *source = "__kernel void k(volatile __global int *o) { while (!o[0]); }";
+    const cl_program program = clCreateProgramWithSource(context, 1, &source, nullptr, &error);
+    error = clBuildProgram(program, 1, &device, "", nullptr, nullptr);
+    const cl_kernel endless = clCreateKernel(program, "k", &error);
+    const int zero = 0;
+    const cl_mem memory = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, sizeof zero,
+                                         const_cast<int *>(&zero), &error);
+    clSetKernelArg(endless, 0, sizeof memory, &memory);
+    for (int i = 0; i < 3; i++)
+        clEnqueueNDRangeKernel(queue, endless, 1, nullptr, &one, nullptr, 0, nullptr, nullptr);
+    clFlush(queue);
+    // All but the commands: the objects go when these do, which is never.
+    clReleaseMemObject(memory);
+    clReleaseKernel(endless);
+    clReleaseProgram(program);
+    clReleaseCommandQueue(queue);
+    clReleaseContext(context);
+}
+
 TEST(OpenClLife, ExitsWithoutARelease)
 {
+    if (can_compile()) {
+        EXPECT_EQ(run_self("leave-busy"), 0);
+    }
     EXPECT_EQ(run_self("leave"), 0);
     EXPECT_EQ(run_self("leave-quickly"), 0);
 }
@@ -91,6 +121,10 @@ int live(const std::string &how)
 {
     if (how == "leave") {
         leave_things();
+        return 0;
+    }
+    if (how == "leave-busy") {
+        leave_busy();
         return 0;
     }
     if (how == "leave-quickly") {

@@ -277,6 +277,9 @@ TEST_F(OpenCl, SharesVirtualMemory)
     const cl_mem over = buffer(64, CL_MEM_USE_HOST_PTR, a);
     EXPECT_EQ(value_of<cl_bool>(clGetMemObjectInfo, over, CL_MEM_USES_SVM_POINTER),
               cl_bool{CL_TRUE});
+    cl_int error = CL_SUCCESS;
+    EXPECT_EQ(clCreateBuffer(context, CL_MEM_USE_HOST_PTR, 128, a, &error), nullptr);
+    EXPECT_EQ(error, CL_INVALID_BUFFER_SIZE);
     void *to_free[] = {a};
     EXPECT_EQ(clEnqueueSVMFree(queue, 1, to_free, nullptr, nullptr, 0, nullptr, nullptr),
               CL_SUCCESS);

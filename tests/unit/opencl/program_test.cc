@@ -199,7 +199,8 @@ TEST_F(OpenClProgram, ReloadsBinaries)
 TEST_F(OpenClProgram, TellsOfArguments)
 {
     const cl_kernel k = kernel(
-        "__kernel __attribute__((reqd_work_group_size(4, 2, 1))) void k(__global const float "
+        "__kernel __attribute__((reqd_work_group_size(4, 2, 1), vec_type_hint(uchar3))) void "
+        "k(__global const float "
         "*restrict a, __constant int *c, __local char *l, float4 v) { __local int s[16]; s[0] = 1; "
         "if (c[0]) l[0] = a[0] + v.x + s[0]; }",
         "k");
@@ -223,7 +224,8 @@ TEST_F(OpenClProgram, TellsOfArguments)
                                        sizes, nullptr),
               CL_SUCCESS);
     EXPECT_EQ(sizes[0] * 100 + sizes[1] * 10 + sizes[2], 421u);
-    EXPECT_EQ(text_of(clGetKernelInfo, k, CL_KERNEL_ATTRIBUTES), "reqd_work_group_size(4,2,1)");
+    EXPECT_EQ(text_of(clGetKernelInfo, k, CL_KERNEL_ATTRIBUTES),
+              "reqd_work_group_size(4,2,1) vec_type_hint(uchar3)");
     cl_ulong local = 0;
     EXPECT_EQ(clSetKernelArg(k, 2, 100, nullptr), CL_SUCCESS);
     EXPECT_EQ(clGetKernelWorkGroupInfo(k, device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof local, &local,

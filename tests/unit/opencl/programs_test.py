@@ -2,18 +2,37 @@
 # SPDX-License-Identifier: MIT
 """Programs of others, unmodified, through the stock ICD loader: clinfo, and pyopencl's arrays,
 reductions and built-in kernels; on the embedded devices, and on a service with several processes
-at once. Skips what is not installed."""
+at once; and what accctl compiled ahead. Skips what is not installed."""
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 from daemon import Daemon  # pylint: disable=wrong-import-position
 
 SKIP = 77
 CLIENTS = 3
+
+
+def use_binary(path):
+    """What accctl cl compile wrote."""
+    import numpy
+    import pyopencl
+    import pyopencl.array
+
+    platform = next(p for p in pyopencl.get_platforms() if p.name == "acc")
+    context = pyopencl.Context(platform.get_devices())
+    queue = pyopencl.CommandQueue(context)
+    with open(path, "rb") as file:
+        program = pyopencl.Program(context, context.devices, [file.read()] * len(context.devices))
+    program.build()
+    x = pyopencl.array.to_device(queue, numpy.arange(10, dtype=numpy.int32))
+    program.shift(queue, x.shape, None, x.data)
+    assert (x.get() == numpy.arange(10) + 4).all()
 
 
 def use_pyopencl():
@@ -75,7 +94,7 @@ def check_clinfo(icd):
 
 
 def clients(icd, devices, count):
-    command = [sys.executable, os.path.abspath(__file__), "--client"]
+    command = [sys.executable, os.path.abspath(__file__), icd, "--client"]
     running = [subprocess.Popen(command, env=environment(icd, devices)) for _ in range(count)]
     assert [one.wait(timeout=150) for one in running] == [0] * count
 
@@ -93,13 +112,49 @@ def check_pyopencl(icd, daemon):
     return True
 
 
+def check_accctl(icd, accctl):
+    with tempfile.TemporaryDirectory() as folder:
+        source, image = os.path.join(folder, "shift.cl"), os.path.join(folder, "shift.accx")
+
+        def compile_it(text, *options):
+            with open(source, "w", encoding="utf-8") as file:
+                file.write(text)
+            return subprocess.run(
+                [accctl, "--device=inproc:fpga", "cl", "compile", source, "-o", image, *options],
+                capture_output=True, text=True, check=False, timeout=100,
+            )
+
+        bad = compile_it("__kernel void k() { return 1; }")
+        if "found one of them missing" in bad.stderr:
+            print("clang-16 or PoCL's bitcode isn't installed")
+            return False
+        assert bad.returncode == 1 and "error: " in bad.stderr, bad
+        assert not os.path.exists(image)
+        wrong = compile_it("__kernel void k() {}", "--options=-frob")
+        assert wrong.returncode == 1 and "'-frob'" in wrong.stderr, wrong
+        good = compile_it(
+            "__kernel void shift(__global int *a) { a[get_global_id(0)] += N; }", "--options=-DN=4"
+        )
+        assert good.returncode == 0, good
+        command = [sys.executable, os.path.abspath(__file__), icd, "--client", image]
+        devices = "inproc:fpga;inproc:crossbar"
+        subprocess.run(command, env=environment(icd, devices), check=True, timeout=100)
+    return True
+
+
 def main():
-    if sys.argv[1] == "--client":
-        use_pyopencl()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("icd", type=os.path.abspath)
+    parser.add_argument("--accemud")
+    parser.add_argument("--accctl")
+    parser.add_argument("--client", nargs="?", const="")
+    given = parser.parse_args()
+    if given.client is not None:
+        use_binary(given.client) if given.client else use_pyopencl()
         return 0
-    icd = os.path.abspath(sys.argv[1])
-    daemon = sys.argv[2] if len(sys.argv) > 2 else None
-    done = [check_clinfo(icd), check_pyopencl(icd, daemon)]
+    done = [check_clinfo(given.icd), check_pyopencl(given.icd, given.accemud)]
+    if all(done) and given.accctl:
+        done.append(check_accctl(given.icd, given.accctl))
     return 0 if all(done) else SKIP
 
 
