@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#pragma omp declare target
 static int constructed;
+#pragma omp end declare target
 
 __attribute__((constructor)) static void construct(void)
 {
@@ -14,10 +16,12 @@ __attribute__((constructor)) static void construct(void)
 
 /* In a region that of its own copy: one that a region names itself would be a copy of the host's.
  */
+#pragma omp declare target
 static __attribute__((noinline)) int was_constructed(void)
 {
     return constructed;
 }
+#pragma omp end declare target
 
 void library_scale(int *values, int count, int factor)
 {

@@ -135,6 +135,21 @@ TEST_F(Regions, MemoryIsUsedAgain)
     large[(size_t{40} << 20) - 1] = 1;
 }
 
+TEST_F(Regions, ImagesThatAreNoneAreRefused)
+{
+    std::string why;
+    const std::string text = "no image";
+    EXPECT_EQ(offload->objects().add_image("name", text.data(), text.size(), why), nullptr);
+    EXPECT_EQ(why, "name: expected an ELF file; found 8 bytes");
+    std::vector<uint64_t> list(ACC_OMP_MAX_ARGUMENTS + 1);
+    const Objects::Function *function =
+        offload->objects().find(reinterpret_cast<void *>(acc_test_add), why);
+    ASSERT_TRUE(function);
+    EXPECT_EQ(offload->run_list(*function, list.data(), ACC_OMP_MAX_ARGUMENTS + 1),
+              "target region acc_test_add of openmp_test: expected at most 64 arguments; found 65");
+    still_works();
+}
+
 // ---- Launches of somebody else's.
 
 class Launches : public testing::Test
@@ -246,10 +261,11 @@ TEST_F(Launches, AreRefusedByTheirArguments)
 
 TEST_F(Launches, AreRefusedByTheirObjects)
 {
-    const auto with = [&](auto change, const char *why) {
-        std::vector<unsigned char> kept(file, file + 4096);
+    const auto with = [&](auto change, const char *why,
+                          uint32_t status = ACC_STATUS_INVALID_KERNARG) {
+        std::vector<unsigned char> kept(file, file + 8192);
         change();
-        refused(why);
+        refused(why, status);
         std::memcpy(file, kept.data(), kept.size());
     };
     launch.object_bytes = 10;
@@ -296,6 +312,31 @@ TEST_F(Launches, AreRefusedByTheirObjects)
             relocation({0, ELF64_R_INFO(5, R_X86_64_64), 0});
         },
         "relocation 0: expected a symbol; found number 5");
+    // Placed by the client.
+    launch.place = launch.object + 4096;
+    launch.object_id = 7;
+    EXPECT_EQ(run(), ACC_STATUS_OK) << text;
+    const auto placed = [&](auto change, const char *why, uint32_t status) {
+        const acc_omp_launch kept = launch;
+        launch.object_id = 8;
+        with([&] { change(); }, why, status);
+        launch = kept;
+    };
+    constexpr uint32_t bad = ACC_STATUS_INVALID_KERNARG, nowhere = ACC_STATUS_INVALID_ADDRESS;
+    constexpr const char *unbound =
+        "expected memory that an object was placed in; found it unbound";
+    placed([&] { launch.place = 4096; }, unbound, nowhere);
+    placed([&] { launch.place = launch.object + 64; }, unbound, nowhere);
+    placed([&] { launch.place = launch.object + (1 << 16) - 4096; }, unbound, nowhere);
+    placed([&] { header().e_type = ET_EXEC; }, "expected a shared library; found a program", bad);
+    placed(
+        [&] {
+            const Elf64_Dyn text = {DT_TEXTREL, {0}};
+            std::memcpy(file + 4096 + 2048, &text, sizeof text);
+        },
+        "expected code without relocations; found some (DT_TEXTREL)", bad);
+    launch.place = 0;
+    launch.object_id = 1;
     // Fixed addresses that this process has taken: the arena of device memory.
     with(
         [&] {

@@ -20,7 +20,7 @@ struct OmpOptions {
     bool quiet = false;
 };
 
-constexpr const char *kGompPlugin = "libgomp-plugin-gcn.so.1";
+constexpr const char *kGompPlugin = "libgomp-plugin-gcn.so.1"; // and LLVM's beside it
 
 bool has_plugin(const std::string &folder)
 {
@@ -54,7 +54,7 @@ int run_omp(const Context &context, const OmpOptions &options)
     if (folder.empty() || !has_plugin(folder))
         return fail("expected " + std::string(kGompPlugin) + " in " +
                     (folder.empty() ? "the folder of acc's libraries" : folder) + "; found none");
-    // libgomp opens its plugins by name alone.
+    // libgomp and libomptarget open their plugins by name alone.
     const char *before = getenv("LD_LIBRARY_PATH");
     if (const int error =
             set_variable(options, "LD_LIBRARY_PATH",

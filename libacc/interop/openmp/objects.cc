@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <link.h>
 #include <mutex>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@ namespace acc::openmp
 namespace
 {
 
-constexpr size_t kMostBytes = size_t{1} << 30;
+constexpr size_t kMostFileBytes = size_t{1} << 30;
 constexpr const char *kSelf = "/proc/self/exe";
 
 // What the dynamic linker knows of the object that holds an address.
@@ -71,11 +73,12 @@ bool copy_at(std::span<const std::byte> file, uint64_t offset, T &value)
     return true;
 }
 
-// The function of `.symtab` or `.dynsym` at an address; empty: none.
-std::string symbol_at(std::span<const std::byte> file, uint64_t address)
+// Calls good(symbol, name) for those of `.symtab`, then of `.dynsym`, until it returns true.
+template <typename Good>
+void each_symbol(std::span<const std::byte> file, Good good)
 {
     Elf64_Ehdr header;
-    if (!copy_at(file, 0, header) || header.e_shentsize != sizeof(Elf64_Shdr)) return {};
+    if (!copy_at(file, 0, header) || header.e_shentsize != sizeof(Elf64_Shdr)) return;
     for (const uint32_t wanted : {SHT_SYMTAB, SHT_DYNSYM}) {
         for (uint32_t s = 0; s < header.e_shnum; s++) {
             Elf64_Shdr table, strings;
@@ -86,25 +89,55 @@ std::string symbol_at(std::span<const std::byte> file, uint64_t address)
             for (uint64_t i = 0; i < table.sh_size / sizeof(Elf64_Sym); i++) {
                 Elf64_Sym symbol;
                 if (!copy_at(file, table.sh_offset + i * sizeof symbol, symbol)) break;
-                if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || address < symbol.st_value ||
-                    address >= symbol.st_value + std::max<uint64_t>(symbol.st_size, 1))
-                    continue;
                 const uint64_t name = strings.sh_offset + symbol.st_name;
                 if (name >= file.size()) continue;
                 const auto *text = reinterpret_cast<const char *>(file.data() + name);
-                return {text, strnlen(text, std::min<size_t>(file.size() - name, 256))};
+                if (good(symbol, std::string_view(text, strnlen(text, file.size() - name)))) return;
             }
         }
     }
-    return {};
+}
+
+// The function at an address; empty: none.
+std::string symbol_at(std::span<const std::byte> file, uint64_t address)
+{
+    std::string found;
+    each_symbol(file, [&](const Elf64_Sym &symbol, std::string_view name) {
+        if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || address < symbol.st_value ||
+            address >= symbol.st_value + std::max<uint64_t>(symbol.st_size, 1))
+            return false;
+        found = name.substr(0, 256);
+        return true;
+    });
+    return found;
+}
+
+// Its own, of a type.
+std::optional<Elf64_Sym> symbol_named(std::span<const std::byte> file, std::string_view wanted,
+                                      unsigned type)
+{
+    std::optional<Elf64_Sym> found;
+    each_symbol(file, [&](const Elf64_Sym &symbol, std::string_view name) {
+        if (name != wanted || symbol.st_shndx == SHN_UNDEF || ELF64_ST_TYPE(symbol.st_info) != type)
+            return false;
+        found = symbol;
+        return true;
+    });
+    return found;
 }
 
 } // namespace
 
 Objects::~Objects()
 {
+    const auto end = [](Object &object) {
+        if (object.buffer) (void)acc_buffer_destroy(object.buffer);
+        if (object.place) (void)acc_buffer_destroy(object.place);
+    };
     for (const auto &[path, object] : objects_)
-        if (object->buffer) (void)acc_buffer_destroy(object->buffer);
+        end(*object);
+    for (const auto &image : images_)
+        end(*image);
 }
 
 // Under the lock.
@@ -122,7 +155,7 @@ const Objects::Object *Objects::add_file(const std::string &path, std::string &w
     object->bytes = static_cast<size_t>(status.st_size);
     acc_buffer_options options = ACC_INIT(acc_buffer_options);
     options.flags = ACC_BUFFER_READ_ONLY;
-    if (!object->bytes || object->bytes > kMostBytes)
+    if (!object->bytes || object->bytes > kMostFileBytes)
         why = path + ": expected a file of 1 to 2^30 bytes; found " + std::to_string(object->bytes);
     else if (acc_buffer_create(device_, object->bytes, &options, &object->buffer) < 0)
         why = path + ": " + acc_error_text();
@@ -140,6 +173,7 @@ const Objects::Object *Objects::add_file(const std::string &path, std::string &w
 
 const Objects::Function *Objects::find(const void *address, std::string &why)
 {
+    why.clear();
     {
         std::shared_lock lock(mutex_);
         if (const auto found = functions_.find(address); found != functions_.end())
@@ -165,6 +199,56 @@ const Objects::Function *Objects::find(const void *address, std::string &why)
         return nullptr;
     }
     return &functions_.insert_or_assign(address, Function{object, mapped.entry}).first->second;
+}
+
+const Objects::Object *Objects::add_image(const std::string &name, const void *file, size_t bytes,
+                                          std::string &why)
+{
+    auto image = std::make_unique<Object>();
+    image->path = name;
+    image->bytes = bytes;
+    const auto *from = static_cast<const std::byte *>(file);
+    const size_t extent = ElfObject::extent(from, bytes, why);
+    acc_buffer_options options = ACC_INIT(acc_buffer_options);
+    options.flags = ACC_BUFFER_READ_ONLY;
+    // A word behind it is the role's.
+    if (extent && (acc_buffer_create(device_, bytes, &options, &image->buffer) < 0 ||
+                   acc_buffer_create(device_, extent + 8, nullptr, &image->place) < 0))
+        why = acc_error_text();
+    if (why.empty()) {
+        auto *copy = static_cast<std::byte *>(acc_buffer_data(image->buffer));
+        std::memcpy(copy, from, bytes);
+        image->placed = ElfObject::place(
+            copy, bytes, static_cast<std::byte *>(acc_buffer_data(image->place)), why);
+    }
+    if (!why.empty()) {
+        why = name + ": " + why;
+        if (image->buffer) (void)acc_buffer_destroy(image->buffer);
+        if (image->place) (void)acc_buffer_destroy(image->place);
+        return nullptr;
+    }
+    std::unique_lock lock(mutex_);
+    image->id = ++last_id_;
+    return images_.emplace_back(std::move(image)).get();
+}
+
+const Objects::Function *Objects::find_function(const Object &image, const char *name)
+{
+    const auto *bytes = static_cast<const std::byte *>(acc_buffer_data(image.buffer));
+    const auto symbol = symbol_named({bytes, image.bytes}, name, STT_FUNC);
+    if (!symbol || !image.placed->code(symbol->st_value)) return nullptr;
+    std::unique_lock lock(mutex_);
+    return image_functions_
+        .emplace_back(std::make_unique<Function>(Function{&image, symbol->st_value}))
+        .get();
+}
+
+void *Objects::find_variable(const Object &image, const char *name, size_t bytes) const
+{
+    const auto *file = static_cast<const std::byte *>(acc_buffer_data(image.buffer));
+    const auto symbol = symbol_named({file, image.bytes}, name, STT_OBJECT);
+    return symbol && symbol->st_size == bytes ? image.placed->data(symbol->st_value, bytes)
+                                              : nullptr;
 }
 
 std::string Objects::name_of(const Function &function)

@@ -2,12 +2,13 @@
 //
 // The ELF objects whose functions are target regions, in memory that the device reads: files of
 // this process's program and libraries, found by a function's address, or images that a runtime
-// hands over.
+// hands over, whose functions and variables are found by name.
 //
 // Thread safety: all functions are any thread's; what they return lives as long as the table.
 #pragma once
 
 #include "acc/acc.h"
+#include "elf_object.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +29,9 @@ public:
         uint64_t id = 0;
         std::string path; // or what it is called
         acc_buffer *buffer = nullptr;
-        size_t bytes = 0; // of the file
+        size_t bytes = 0;            // of the file
+        acc_buffer *place = nullptr; // where an image is laid out
+        std::unique_ptr<ElfObject> placed;
     };
     // A function of one.
     struct Function {
@@ -43,6 +46,12 @@ public:
 
     // The object of this process that holds the code at `address`. Null: `why`.
     const Function *find(const void *address, std::string &why);
+    // A shared library in memory, of which a copy is made; `name` is for errors. Null: `why`.
+    const Object *add_image(const std::string &name, const void *file, size_t bytes,
+                            std::string &why);
+    // Of an image. Null: it defines none of that name and size.
+    const Function *find_function(const Object &image, const char *name);
+    void *find_variable(const Object &image, const char *name, size_t bytes) const;
     // "main._omp_fn.0 of a.out", or as near as the object's symbols come.
     static std::string name_of(const Function &function);
 
@@ -53,6 +62,8 @@ private:
     std::shared_mutex mutex_; // of all that follows
     std::unordered_map<const void *, Function> functions_;
     std::map<std::string, std::unique_ptr<Object>> objects_; // by path
+    std::vector<std::unique_ptr<Object>> images_;
+    std::vector<std::unique_ptr<Function>> image_functions_;
     uint64_t last_id_ = 0;
 };
 

@@ -110,9 +110,11 @@ Offload::Flight *Offload::take_flight(std::string &why)
     made->offload = this;
     acc_device *const devices[] = {device_};
     made->output = static_cast<acc_omp_output *>(memory_.allocate(kOutputBytes));
-    if (!made->output || acc_signal_create(devices, 1, 1, &made->signal) < 0) {
+    made->list = static_cast<uint64_t *>(memory_.allocate(ACC_OMP_MAX_ARGUMENTS * 8));
+    if (!made->output || !made->list || acc_signal_create(devices, 1, 1, &made->signal) < 0) {
         why = with_errno("a launch");
-        if (made->output) memory_.free(made->output);
+        memory_.free(made->output);
+        memory_.free(made->list);
         return nullptr;
     }
     lock.lock();
@@ -126,7 +128,7 @@ void Offload::give_back(Flight *flight)
     idle_.push_back(flight);
 }
 
-std::string Offload::launch(Flight &flight, void *argument)
+std::string Offload::launch(Flight &flight, void *argument, std::optional<uint32_t> count)
 {
     const Objects::Object &object = *flight.function->object;
     const DeviceMemory::Ranges ranges = memory_.ranges();
@@ -135,12 +137,14 @@ std::string Offload::launch(Flight &flight, void *argument)
     flight.output->used = flight.output->lost = flight.output->reserved = 0;
     acc_omp_launch launch = {};
     launch.abi = ACC_OMP_ABI;
-    launch.call = ACC_OMP_CALL_BLOCK;
+    launch.call = count ? ACC_OMP_CALL_LIST : ACC_OMP_CALL_BLOCK;
     launch.object = reinterpret_cast<uint64_t>(acc_buffer_data(object.buffer));
     launch.object_bytes = object.bytes;
     launch.object_id = object.id;
     launch.entry = flight.function->entry;
-    launch.arguments = reinterpret_cast<uint64_t>(argument);
+    launch.arguments = reinterpret_cast<uint64_t>(count ? flight.list : argument);
+    launch.argument_count = count.value_or(0);
+    launch.place = object.place ? reinterpret_cast<uint64_t>(acc_buffer_data(object.place)) : 0;
     launch.ranges = ranges.count;
     launch.range_table = ranges.table;
     launch.range_generation = ranges.generation;
@@ -206,11 +210,32 @@ std::string Offload::run(const void *function, void *argument)
     if (!flight) return why;
     flight->function = found;
     why = launch(*flight, argument);
-    if (why.empty() && acc_signal_wait(flight->signal, ACC_COND_EQ, 0, ACC_FOREVER, nullptr) < 0)
+    if (why.empty()) why = wait(*flight);
+    give_back(flight);
+    return why;
+}
+
+std::string Offload::wait(Flight &flight)
+{
+    if (acc_signal_wait(flight.signal, ACC_COND_EQ, 0, ACC_FOREVER, nullptr) < 0)
         // The device is gone: nothing comes any more.
-        why = "target region " + Objects::name_of(*found) + ": " + acc_error_text();
-    else if (why.empty())
-        why = finish(*flight);
+        return "target region " + Objects::name_of(*flight.function) + ": " + acc_error_text();
+    return finish(flight);
+}
+
+std::string Offload::run_list(const Objects::Function &function, const uint64_t *list,
+                              uint32_t count)
+{
+    if (count > ACC_OMP_MAX_ARGUMENTS)
+        return "target region " + Objects::name_of(function) + ": expected at most " +
+               std::to_string(ACC_OMP_MAX_ARGUMENTS) + " arguments; found " + std::to_string(count);
+    std::string why;
+    Flight *flight = take_flight(why);
+    if (!flight) return why;
+    flight->function = &function;
+    std::copy_n(list, count, flight->list);
+    why = launch(*flight, nullptr, count);
+    if (why.empty()) why = wait(*flight);
     give_back(flight);
     return why;
 }

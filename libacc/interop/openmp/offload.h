@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -47,8 +48,13 @@ public:
     // libraries, and `argument` points to device memory or is null. Returns when it has run.
     std::string run(const void *function, void *argument);
 
-    // The same, without waiting. `done` is called once, on a thread of libacc's, if the result
-    // is empty; else never.
+    // An image that a runtime hands over (objects.h), and what it defines.
+    Objects &objects() { return objects_; }
+    // f(list[0], ..., list[count - 1]) of an image's function, at most ACC_OMP_MAX_ARGUMENTS.
+    std::string run_list(const Objects::Function &function, const uint64_t *list, uint32_t count);
+
+    // The same as run(), without waiting. `done` is called once, on a thread of libacc's, if the
+    // result is empty; else never.
     using Done = void (*)(void *user, const std::string &error);
     std::string start(const void *function, void *argument, Done done, void *user);
 
@@ -58,6 +64,7 @@ private:
         Offload *offload = nullptr;
         acc_signal *signal = nullptr;
         acc_omp_output *output = nullptr;
+        uint64_t *list = nullptr; // [ACC_OMP_MAX_ARGUMENTS]
         const Objects::Function *function = nullptr;
         uint32_t queue = 0; // its id
         Done done = nullptr;
@@ -69,7 +76,9 @@ private:
     {
     }
     int prepare(std::string &why);
-    std::string launch(Flight &flight, void *argument);
+    // `count`: of arguments in the flight's list; without, `argument` is the one.
+    std::string launch(Flight &flight, void *argument, std::optional<uint32_t> count = {});
+    std::string wait(Flight &flight);
     std::string finish(Flight &flight);
     std::string failure(const Flight &flight, uint32_t status);
     std::string renew_queue(uint32_t failed);

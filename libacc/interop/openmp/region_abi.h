@@ -7,6 +7,11 @@
  * region, as its file is, and calls the function. All memory is the client's, by device address;
  * objects and tables are read by the role and never written.
  *
+ * An object whose variables the client knows is placed by the client: its segments lie in memory
+ * of the client's, relocated but for what others define. The role maps code over that memory, for
+ * itself, and fills in the addresses of its own functions; variables are shared, and outlive the
+ * region's process.
+ *
  * Ordering: what the client wrote before it published the dispatch is seen by the role; what
  * the role wrote is seen by who has seen the completion signal. Nothing else is shared.
  */
@@ -50,6 +55,7 @@ struct acc_omp_launch {
     acc_u64 range_table;      /* struct acc_omp_range[ranges] */
     acc_u64 range_generation; /* another number when the table has changed */
     acc_u64 output;           /* struct acc_omp_output, or 0 */
+    acc_u64 place;            /* where a shared library has been laid out, and 8 bytes more; or 0 */
 };
 
 /* Memory that the function may reach: mapped before it starts, since any of its threads may be
@@ -79,7 +85,7 @@ struct acc_omp_output {
 #define ACC_OMP_OFFSET(type, member, at)                                                           \
     ACC_OMP_ASSERT(__builtin_offsetof(struct type, member) == (at), #type "." #member)
 
-ACC_OMP_ASSERT(sizeof(struct acc_omp_launch) == 80, "acc_omp_launch");
+ACC_OMP_ASSERT(sizeof(struct acc_omp_launch) == 88, "acc_omp_launch");
 ACC_OMP_OFFSET(acc_omp_launch, call, 4);
 ACC_OMP_OFFSET(acc_omp_launch, object, 8);
 ACC_OMP_OFFSET(acc_omp_launch, object_bytes, 16);
@@ -91,6 +97,7 @@ ACC_OMP_OFFSET(acc_omp_launch, ranges, 52);
 ACC_OMP_OFFSET(acc_omp_launch, range_table, 56);
 ACC_OMP_OFFSET(acc_omp_launch, range_generation, 64);
 ACC_OMP_OFFSET(acc_omp_launch, output, 72);
+ACC_OMP_OFFSET(acc_omp_launch, place, 80);
 ACC_OMP_ASSERT(sizeof(struct acc_omp_range) == 16, "acc_omp_range");
 ACC_OMP_ASSERT(sizeof(struct acc_omp_output) == 16, "acc_omp_output");
 ACC_OMP_ASSERT(sizeof(ACC_OMP_NONCE) <= ACC_OMP_NONCE_BYTES, "acc_omp nonce");

@@ -7,8 +7,8 @@
 // Thread safety: one role, one thread, as acc/role.h says; the functions that it calls start
 // threads of libgomp's, which may end a launch by fail().
 #include "acc/role.h"
+#include "../elf_object.h"
 #include "../region_abi.h"
-#include "elf_object.h"
 #include "output.h"
 #include "runtime.h"
 
@@ -97,6 +97,7 @@ struct acc_role {
         return with;
     }
     uint32_t touch_ranges(const acc_omp_launch &launch);
+    bool is_one_piece(uint64_t address, uint64_t bytes);
     ElfObject *object_of(const acc_omp_launch &launch, uint32_t &error);
     uint32_t call(const acc_omp_launch &launch, void *function);
     uint32_t run(const acc_omp_launch &launch);
@@ -121,6 +122,16 @@ uint32_t acc_role::touch_ranges(const acc_omp_launch &launch)
     return ACC_STATUS_OK;
 }
 
+// Maps the client's memory there before code is mapped over it, to be written to: later that would
+// be mapped again, and the code be gone.
+bool acc_role::is_one_piece(uint64_t address, uint64_t bytes)
+{
+    uint64_t word = 0;
+    return address % 4096 == 0 && address + bytes > address &&
+           host->memory_write(host->context, address + bytes, &word, 8) == 0 &&
+           host->memory_read(host->context, address, &word, 8) == 0;
+}
+
 ElfObject *acc_role::object_of(const acc_omp_launch &launch, uint32_t &error)
 {
     for (const Loaded &one : objects)
@@ -134,8 +145,22 @@ ElfObject *acc_role::object_of(const acc_omp_launch &launch, uint32_t &error)
     }
     std::string why;
     // A device address is an address here.
-    auto object = ElfObject::load(reinterpret_cast<const std::byte *>(launch.object),
-                                  launch.object_bytes, overrides(), missing, why);
+    const auto *file = reinterpret_cast<const std::byte *>(launch.object);
+    std::unique_ptr<ElfObject> object;
+    if (launch.place) {
+        const size_t extent = ElfObject::extent(file, launch.object_bytes, why);
+        if (extent && !is_one_piece(launch.place, extent)) {
+            error = refuse(ACC_STATUS_INVALID_ADDRESS,
+                           "expected memory that an object was placed in; found it unbound");
+            return nullptr;
+        }
+        if (extent)
+            object = ElfObject::attach(file, launch.object_bytes,
+                                       reinterpret_cast<std::byte *>(launch.place), overrides(fail),
+                                       missing, why);
+    } else {
+        object = ElfObject::load(file, launch.object_bytes, overrides(fail), missing, why);
+    }
     if (!object) {
         error = refuse(ACC_STATUS_INVALID_KERNARG, why);
         return nullptr;

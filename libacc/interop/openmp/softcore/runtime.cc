@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "runtime.h"
 
+#include "kmpc.h"
+
 #include <algorithm>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <utility>
+#include <vector>
 
 namespace acc::openmp
 {
@@ -25,6 +29,35 @@ F *symbol(const char *name)
     return reinterpret_cast<F *>(dlsym(RTLD_DEFAULT, name));
 }
 
+// LLVM's nestable locks are 8 bytes and libgomp's are 16: the first of either point to libgomp's.
+void init_nest_lock(void **lock)
+{
+    static const auto init = symbol<void(void *)>("omp_init_nest_lock");
+    *lock = malloc(16);
+    init(*lock);
+}
+void destroy_nest_lock(void **lock)
+{
+    static const auto destroy = symbol<void(void *)>("omp_destroy_nest_lock");
+    destroy(*lock);
+    free(*lock);
+}
+void set_nest_lock(void **lock)
+{
+    static const auto set = symbol<void(void *)>("omp_set_nest_lock");
+    set(*lock);
+}
+void unset_nest_lock(void **lock)
+{
+    static const auto unset = symbol<void(void *)>("omp_unset_nest_lock");
+    unset(*lock);
+}
+int test_nest_lock(void **lock)
+{
+    static const auto test = symbol<int(void *)>("omp_test_nest_lock");
+    return test(*lock);
+}
+
 // The x86-64 calling convention lets a function be given more than it takes: the caller cleans up.
 template <size_t... I>
 void call_with(void *function, const uint64_t *list, std::index_sequence<I...>)
@@ -35,10 +68,10 @@ void call_with(void *function, const uint64_t *list, std::index_sequence<I...>)
 
 } // namespace
 
-const Override *overrides()
+const Override *overrides(void (*fail)(const char *text))
 {
     // Numbers as a program sees them that has one device: the device is 0, the host 1.
-    static const Override table[] = {
+    static std::vector<Override> table = {
         {"omp_is_initial_device", reinterpret_cast<void *>(zero)},
         {"omp_is_initial_device_", reinterpret_cast<void *>(zero)},
         {"omp_get_device_num", reinterpret_cast<void *>(zero)},
@@ -47,9 +80,17 @@ const Override *overrides()
         {"omp_get_num_devices_", reinterpret_cast<void *>(one)},
         {"omp_get_initial_device", reinterpret_cast<void *>(one)},
         {"omp_get_initial_device_", reinterpret_cast<void *>(one)},
-        {nullptr, nullptr},
+        {"omp_init_nest_lock", reinterpret_cast<void *>(init_nest_lock)},
+        {"omp_destroy_nest_lock", reinterpret_cast<void *>(destroy_nest_lock)},
+        {"omp_set_nest_lock", reinterpret_cast<void *>(set_nest_lock)},
+        {"omp_unset_nest_lock", reinterpret_cast<void *>(unset_nest_lock)},
+        {"omp_test_nest_lock", reinterpret_cast<void *>(test_nest_lock)},
     };
-    return table;
+    if (table.back().name) {
+        add_kmpc(table, fail);
+        table.push_back({nullptr, nullptr});
+    }
+    return table.data();
 }
 
 void prepare_runtime()

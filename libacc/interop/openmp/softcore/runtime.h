@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
 // What target regions see of OpenMP's runtime: the region's own libgomp, but where that would
-// take the region for a host.
+// take the region for a host, and clang's own names for it (kmpc.h).
 //
 // Thread safety: as libgomp's.
 #pragma once
 
-#include "elf_object.h"
+#include "../elf_object.h"
 
 namespace acc::openmp
 {
 
-// Ends with a null name.
-const Override *overrides();
+// Ends with a null name. `fail` ends a launch with a text.
+const Override *overrides(void (*fail)(const char *text));
 
 // Before each launch: what one target region set is not the next one's.
 void prepare_runtime();

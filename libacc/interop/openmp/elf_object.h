@@ -5,6 +5,10 @@
 // not looked for. Symbols are the object's own, or the process's. A function that is neither gets
 // a stand-in that reports its name when it is called.
 //
+// A shared library can also be placed in memory that two processes have at one address, and see
+// each other's writes in: one lays it out there, with what depends on nothing but the address;
+// the other adds what is its own, code and the addresses of its libraries, each time it begins.
+//
 // Refused, with a text that names it: thread-local storage, functions that are chosen at load
 // time (IFUNC), and what is not well-formed.
 //
@@ -37,17 +41,36 @@ public:
                                            const Override *overrides,
                                            void (*missing)(const char *name), std::string &why);
 
+    // Lays a shared library out at `memory`, which holds extent() bytes at a multiple of 4096, for
+    // attach() by another process. Null: `why`.
+    static std::unique_ptr<ElfObject> place(const std::byte *file, size_t bytes, std::byte *memory,
+                                            std::string &why);
+    // What place() did at `memory` in another process: variables stay as they are.
+    static std::unique_ptr<ElfObject> attach(const std::byte *file, size_t bytes, std::byte *memory,
+                                             const Override *overrides,
+                                             void (*missing)(const char *name), std::string &why);
+    // Bytes that a shared library takes from its lowest page to its highest. 0: `why`.
+    static size_t extent(const std::byte *file, size_t bytes, std::string &why);
+
     // The address here of a virtual address of the object, if it lies in its code; else null.
     void *code(uint64_t address) const;
+    // The same of `bytes` bytes of its variables.
+    void *data(uint64_t address, uint64_t bytes) const;
 
 private:
+    // Which relocations: all, or those that name another's symbol, or the others.
+    enum class Part { All, Own, Others };
+
     ElfObject() = default;
 
     std::string check(const std::byte *file, size_t bytes);
-    std::string map(const std::byte *file, size_t bytes);
+    std::string map(const std::byte *file);
+    std::string map_around(const std::byte *file);
+    std::string put_at(std::byte *memory);
     std::string read_dynamic();
-    std::string relocate(const Override *overrides);
-    std::string relocate_table(const Elf64_Rela *table, size_t count, const Override *overrides);
+    std::string relocate(Part part, const Override *overrides);
+    std::string relocate_table(const Elf64_Rela *table, size_t count, Part part,
+                               const Override *overrides);
     std::string apply_relr();
     std::string make_stubs(size_t count);
     std::string protect();
@@ -60,11 +83,14 @@ private:
     void *find(uint32_t index, const Override *overrides) const;
     uint64_t stand_in(uint32_t index);
 
+    // Which of them is another's business.
+    bool left_out(Part part, const Elf64_Rela &relocation) const;
+
     std::vector<Elf64_Phdr> segments_;
     uint64_t low_ = 0, high_ = 0; // of the mapped addresses
     bool fixed_ = false;          // ET_EXEC
-    bool mapped_ = false;
-    std::byte *base_ = nullptr; // address here = base + virtual address
+    bool mapped_ = false;         // by this, and not another's memory
+    std::byte *base_ = nullptr;   // address here = base + virtual address
 
     // Of the dynamic section; addresses here.
     const Elf64_Sym *symbols_ = nullptr;

@@ -96,7 +96,7 @@ std::string ElfObject::check(const std::byte *file, size_t bytes)
     return {};
 }
 
-std::string ElfObject::map(const std::byte *file, size_t)
+std::string ElfObject::map(const std::byte *file)
 {
     void *const want = fixed_ ? reinterpret_cast<void *>(low_) : nullptr;
     void *const found =
@@ -114,6 +114,30 @@ std::string ElfObject::map(const std::byte *file, size_t)
     return {};
 }
 
+std::string ElfObject::put_at(std::byte *memory)
+{
+    if (fixed_) return "expected a shared library; found a program at addresses of its own";
+    if (reinterpret_cast<uint64_t>(memory) % kPage)
+        return "expected memory for an object at a multiple of 4096; found " +
+               hex(reinterpret_cast<uint64_t>(memory));
+    base_ = memory - low_;
+    return {};
+}
+
+// What is not written to, over the memory that is shared: code of one's own.
+std::string ElfObject::map_around(const std::byte *file)
+{
+    for (const Elf64_Phdr &one : segments_) {
+        if (one.p_type != PT_LOAD || one.p_flags & PF_W) continue;
+        const uint64_t start = page_down(one.p_vaddr);
+        if (mmap(at(start), page_up(one.p_vaddr + one.p_memsz) - start, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+            return "expected memory for code; found none";
+        std::memcpy(at(one.p_vaddr), file + one.p_offset, one.p_filesz);
+    }
+    return {};
+}
+
 bool ElfObject::inside(uint64_t address, uint64_t bytes) const
 {
     return address >= low_ && address <= high_ && bytes <= high_ - address;
@@ -127,17 +151,21 @@ std::string ElfObject::read_dynamic()
     if (!inside(found->p_vaddr, found->p_memsz) || found->p_vaddr % alignof(Elf64_Dyn))
         return "expected the dynamic section in a segment; found it at " + hex(found->p_vaddr);
     uint64_t value[64] = {}; // by tag
+    bool text = false;       // relocations of what isn't written to
     uint64_t relr = 0, relr_bytes = 0, versions = 0, needed = 0, needed_count = 0;
     const auto *entry = reinterpret_cast<const Elf64_Dyn *>(at(found->p_vaddr));
     for (size_t i = 0; i < found->p_memsz / sizeof *entry && entry[i].d_tag != DT_NULL; i++) {
         const uint64_t v = entry[i].d_un.d_val;
         if (entry[i].d_tag > 0 && entry[i].d_tag < 64) value[entry[i].d_tag] = v;
+        text = text || entry[i].d_tag == DT_TEXTREL ||
+               (entry[i].d_tag == DT_FLAGS && (v & DF_TEXTREL));
         if (entry[i].d_tag == 36) relr = v; // DT_RELR, which older elf.h don't have
         if (entry[i].d_tag == 35) relr_bytes = v;
         if (entry[i].d_tag == DT_VERSYM) versions = v;
         if (entry[i].d_tag == DT_VERNEED) needed = v;
         if (entry[i].d_tag == DT_VERNEEDNUM) needed_count = v;
     }
+    if (text && !mapped_) return "expected code without relocations; found some (DT_TEXTREL)";
     const auto table = [&](uint64_t address, uint64_t bytes, size_t align) {
         return !bytes || (inside(address, bytes) && address % align == 0);
     };
@@ -235,11 +263,25 @@ uint64_t ElfObject::stand_in(uint32_t index)
     return reinterpret_cast<uint64_t>(stub);
 }
 
-std::string ElfObject::relocate_table(const Elf64_Rela *table, size_t count,
+bool ElfObject::left_out(Part part, const Elf64_Rela &relocation) const
+{
+    if (part == Part::All) return false;
+    const auto index = static_cast<uint32_t>(ELF64_R_SYM(relocation.r_info));
+    const auto type = static_cast<uint32_t>(ELF64_R_TYPE(relocation.r_info));
+    const bool named =
+        index && symbols_ && type != R_X86_64_RELATIVE &&
+        inside(static_cast<uint64_t>(reinterpret_cast<const std::byte *>(symbols_ + index) - base_),
+               sizeof(Elf64_Sym));
+    const bool others = named && symbols_[index].st_shndx == SHN_UNDEF;
+    return others != (part == Part::Others);
+}
+
+std::string ElfObject::relocate_table(const Elf64_Rela *table, size_t count, Part part,
                                       const Override *overrides)
 {
     for (size_t i = 0; i < count; i++) {
         const Elf64_Rela r = table[i];
+        if (left_out(part, r)) continue;
         const auto type = static_cast<uint32_t>(ELF64_R_TYPE(r.r_info));
         const auto index = static_cast<uint32_t>(ELF64_R_SYM(r.r_info));
         if (type == R_X86_64_NONE) continue;
@@ -333,18 +375,19 @@ std::string ElfObject::apply_relr()
     return {};
 }
 
-std::string ElfObject::relocate(const Override *overrides)
+std::string ElfObject::relocate(Part part, const Override *overrides)
 {
-    if (std::string why = make_stubs(rela_count_ + plt_count_); !why.empty()) return why;
-    if (std::string why = apply_relr(); !why.empty()) return why;
-    if (std::string why = relocate_table(rela_, rela_count_, overrides); !why.empty()) return why;
-    return relocate_table(plt_, plt_count_, overrides);
+    std::string why;
+    if (part != Part::Own) why = make_stubs(rela_count_ + plt_count_);
+    if (why.empty() && part != Part::Others) why = apply_relr();
+    if (why.empty()) why = relocate_table(rela_, rela_count_, part, overrides);
+    return why.empty() ? relocate_table(plt_, plt_count_, part, overrides) : why;
 }
 
 std::string ElfObject::protect()
 {
     for (const Elf64_Phdr &one : segments_) {
-        if (one.p_type != PT_LOAD) continue;
+        if (one.p_type != PT_LOAD || (!mapped_ && one.p_flags & PF_W)) continue;
         const uint64_t start = page_down(one.p_vaddr);
         if (mprotect(at(start), page_up(one.p_vaddr + one.p_memsz) - start, access_of(one)))
             return "a segment could not be protected";
@@ -375,9 +418,9 @@ std::unique_ptr<ElfObject> ElfObject::load(const std::byte *file, size_t bytes,
     std::unique_ptr<ElfObject> object(new ElfObject);
     object->missing_ = missing;
     why = object->check(file, bytes);
-    if (why.empty()) why = object->map(file, bytes);
+    if (why.empty()) why = object->map(file);
     if (why.empty()) why = object->read_dynamic();
-    if (why.empty()) why = object->relocate(overrides);
+    if (why.empty()) why = object->relocate(Part::All, overrides);
     if (why.empty()) why = object->protect();
     if (!why.empty()) {
         // A fixed one's addresses must be free when it is tried again.
@@ -388,6 +431,60 @@ std::unique_ptr<ElfObject> ElfObject::load(const std::byte *file, size_t bytes,
     }
     object->register_unwinding();
     return object;
+}
+
+size_t ElfObject::extent(const std::byte *file, size_t bytes, std::string &why)
+{
+    ElfObject object;
+    why = object.check(file, bytes);
+    return why.empty() ? object.high_ - object.low_ : 0;
+}
+
+std::unique_ptr<ElfObject> ElfObject::place(const std::byte *file, size_t bytes, std::byte *memory,
+                                            std::string &why)
+{
+    std::unique_ptr<ElfObject> object(new ElfObject);
+    why = object->check(file, bytes);
+    if (why.empty()) why = object->put_at(memory);
+    if (!why.empty()) return nullptr;
+    std::memset(memory, 0, object->high_ - object->low_);
+    for (const Elf64_Phdr &one : object->segments_)
+        if (one.p_type == PT_LOAD)
+            std::memcpy(object->at(one.p_vaddr), file + one.p_offset, one.p_filesz);
+    why = object->read_dynamic();
+    if (why.empty()) why = object->relocate(Part::Own, nullptr);
+    if (!why.empty()) return nullptr;
+    return object;
+}
+
+std::unique_ptr<ElfObject> ElfObject::attach(const std::byte *file, size_t bytes, std::byte *memory,
+                                             const Override *overrides,
+                                             void (*missing)(const char *), std::string &why)
+{
+    std::unique_ptr<ElfObject> object(new ElfObject);
+    object->missing_ = missing;
+    why = object->check(file, bytes);
+    if (why.empty()) why = object->put_at(memory);
+    if (why.empty()) why = object->map_around(file);
+    if (why.empty()) why = object->read_dynamic();
+    if (why.empty()) why = object->relocate(Part::Others, overrides);
+    if (why.empty()) why = object->protect();
+    if (!why.empty()) {
+        if (object->stubs_)
+            munmap(object->stubs_, page_up(object->stub_room_ * kStubBytes) + kPage);
+        return nullptr;
+    }
+    object->register_unwinding();
+    return object;
+}
+
+void *ElfObject::data(uint64_t address, uint64_t bytes) const
+{
+    for (const Elf64_Phdr &one : segments_)
+        if (one.p_type == PT_LOAD && address >= one.p_vaddr &&
+            address - one.p_vaddr <= one.p_memsz && bytes <= one.p_memsz - (address - one.p_vaddr))
+            return at(address);
+    return nullptr;
 }
 
 void *ElfObject::code(uint64_t address) const
