@@ -5,8 +5,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(SOURCE, "tests", "openmp"))
+import llvm
+
+VERSIONS = (14, 16) # of LLVM
 TURNS = 5  # the best of each counts: neighbours only make it slower
 
 
@@ -40,12 +45,19 @@ def measure(build, short, folder):
         "omp_target_gcc": ([accctl, "-d", "inproc:fpga:preset=fast", "omp", "run", "-q", "--", gcc], {}),
         "omp_fallback_gcc": ([gcc], {"OMP_TARGET_OFFLOAD": "DISABLED"}),
     }
-    clang = compiled(folder, "clang_regions", "clang-14", "-fopenmp-targets=x86_64-pc-linux-gnu")
-    if clang:
-        turns["omp_host_plugin"] = ([clang], {"LD_LIBRARY_PATH": "/usr/lib/llvm-14/lib",
-                                              "OMP_TARGET_OFFLOAD": "MANDATORY"})
-    else:
-        print("bench: no clang-14 with OpenMP (libomp-14-dev); omp_host_plugin_us is left out")
+    for version in VERSIONS:
+        try:
+            found = llvm.find(version, os.path.dirname(os.path.abspath(build)))
+        except llvm.Missing as error:
+            print(f"bench: {error}; omp_target_clang{version}_us is left out")
+            continue
+        clang = os.path.join(folder, f"clang{version}_regions")
+        found.compile(os.path.join(SOURCE, "benchmarks", "openmp_regions.c"), clang)
+        turns[f"omp_target_clang{version}"] = (
+            [accctl, "-d", "inproc:fpga:preset=fast", "omp", "run", "-q", "--", clang],
+            found.environment())
+        turns.setdefault("omp_host_plugin", (
+            [clang], {**found.environment(), "OMP_TARGET_OFFLOAD": "MANDATORY"}))
     best = {}
     for _ in range(1 if short else TURNS): # in turns, so that each sees the same neighbours
         for name, (command, environment) in turns.items():

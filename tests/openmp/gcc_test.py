@@ -156,6 +156,44 @@ class Gcc(harness.Case):
         self.assertIn("[openmp] no device: fpga: ", result.stderr)
 
 
+class Crossbar(harness.Case):
+    """acc/openmp.h: loops and tasks that call the device, by each compiler that is here."""
+
+    def test_loops_and_tasks_call_it(self):
+        if is_sanitized():
+            self.skipTest("programs without a sanitizer don't load a library with one")
+        compilers = {"gcc": [GCC], "clang": ["clang-14", "-L/usr/lib/llvm-14/lib",
+                                             "-Wl,-rpath,/usr/lib/llvm-14/lib"]}
+        library = harness.program("libacc")
+        include = os.path.join(harness.SOURCE, "include")
+        with tempfile.TemporaryDirectory() as folder:
+            image = os.path.join(folder, "gemm.accx")
+            subprocess.run([harness.program("tools", "mkimage", "mkimage"), "gemm", image], check=True)
+            tried = 0
+            for name, compiler in compilers.items():
+                for wanted in (0, 1):
+                    path = os.path.join(folder, f"{name}{wanted}")
+                    made = subprocess.run(
+                        [*compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-fopenmp",
+                         f"-DUSE_CROSSBAR={wanted}", os.path.join(HERE, "crossbar.c"), "-o", path,
+                         f"-I{harness.SOURCE}", f"-I{include}", f"-I{include}/uapi",
+                         "-I/usr/include/libdrm", f"-L{library}", "-lacc", f"-Wl,-rpath,{library}"],
+                        capture_output=True, text=True, check=False) if shutil.which(
+                            compiler[0] or "") else None
+                    if not made or ("omp.h" in made.stderr and "not found" in made.stderr):
+                        continue
+                    self.assertEqual((made.returncode, made.stderr), (0, ""))
+                    with self.subTest(name, wanted=wanted):
+                        result = harness.run(path, image, environment={"ACC_DEVICE": "inproc:crossbar"})
+                        self.assertEqual(result.stdout,
+                                         f"loop: 0 wrong, {24 * wanted} of 24 products on the crossbar, "
+                                         "0 errors\ntasks: 0 wrong, sums right, 0 errors\n",
+                                         result.stderr)
+                        tried += 1
+            if not tried:
+                self.skipTest("no compiler with OpenMP")
+
+
 class Command(harness.Case):
     def test_says_what_it_sets(self):
         result = harness.accctl("-d", "inproc:fpga", "omp", "run", "--", "printenv", "ACC_DEVICE",
