@@ -56,9 +56,32 @@ uint32_t status_of(const Signal &signal)
     return result.status;
 }
 
+unsigned processors()
+{
+    static const unsigned found = std::max(std::thread::hardware_concurrency(), 1u);
+    return found;
+}
+
+// At most one spinner for two processors: the core that it waits for has to run, too.
+class SpinTicket
+{
+public:
+    SpinTicket() : mine_(spinners_.fetch_add(1, std::memory_order_relaxed) < processors() / 2) {}
+    ~SpinTicket() { spinners_.fetch_sub(1, std::memory_order_relaxed); }
+    SpinTicket(const SpinTicket &) = delete;
+    SpinTicket &operator=(const SpinTicket &) = delete;
+    bool mine() const { return mine_; }
+
+private:
+    static inline std::atomic<unsigned> spinners_{0};
+    const bool mine_;
+};
+
 // Until the launch is over, or a packet that might have done it.
 bool spin(const acc_cl_ring &ring, uint64_t launch, uint64_t tail, const Signal &packet)
 {
+    const SpinTicket ticket;
+    if (!ticket.mine()) return false;
     uint64_t now = clock_ns(), end = now + kSpinNs, seen = 0;
     const uint64_t last = now + kMostSpinNs;
     do {
@@ -209,7 +232,7 @@ int Lane::attend()
     acc_cl_order order = {};
     order.ring = ring_.address();
     order.limit_ns = timeout_ns_ ? std::min(kLimitNs, timeout_ns_ / kLimitOfTimeout) : kLimitNs;
-    order.linger_ns = alone ? kLingerNs : 0;
+    order.linger_ns = alone && processors() > 1 ? kLingerNs : 0;
     ring_.forget_asked();
     auto packet = acc_init<acc_dispatch>();
     packet.kernel_object = kernel_object_;
