@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from daemon import Daemon  # pylint: disable=wrong-import-position
 
 SKIP = 77
-CLIENTS = 3
+CLIENTS = ["good", "bad", "good"]
 
 
 def use_binary(path):
@@ -33,6 +33,42 @@ def use_binary(path):
     x = pyopencl.array.to_device(queue, numpy.arange(10, dtype=numpy.int32))
     program.shift(queue, x.shape, None, x.data)
     assert (x.get() == numpy.arange(10) + 4).all()
+
+
+def use_badly():
+    """A client that does all that is wrong, beside others that notice nothing."""
+    import numpy
+    import pyopencl
+    import pyopencl.array
+
+    platform = next(p for p in pyopencl.get_platforms() if p.name == "acc")
+    context = pyopencl.Context(platform.get_devices())
+    if not context.devices[0].compiler_available:
+        return
+    queue = pyopencl.CommandQueue(context)
+    program = pyopencl.Program(
+        context,
+        """
+        __kernel void zero(__global int *a) { a[0] = a[1] / a[2]; }
+        __kernel void far(__global int *a) { a[1L << 33] = 1; }
+        __kernel void apart(__global int *a) {
+            if (get_local_id(0)) barrier(CLK_LOCAL_MEM_FENCE);
+            a[0] = 1;
+        }
+        __kernel void fine(__global int *a) { a[get_global_id(0)] = 5; }
+        """,
+    ).build()
+    x = pyopencl.array.zeros(queue, 4, dtype=numpy.int32)
+    for name in ("zero", "far", "apart") * 3:
+        kernel = getattr(program, name)
+        try:
+            kernel(queue, (2,), (2,), x.data).wait()
+        except pyopencl.Error:
+            pass
+        else:
+            raise AssertionError(name + " ended well")
+    program.fine(queue, x.shape, None, x.data)
+    assert (x.get() == 5).all()
 
 
 def use_pyopencl():
@@ -93,10 +129,10 @@ def check_clinfo(icd):
     return True
 
 
-def clients(icd, devices, count):
+def clients(icd, devices, what):
     command = [sys.executable, os.path.abspath(__file__), icd, "--client"]
-    running = [subprocess.Popen(command, env=environment(icd, devices)) for _ in range(count)]
-    assert [one.wait(timeout=150) for one in running] == [0] * count
+    running = [subprocess.Popen(command + [one], env=environment(icd, devices)) for one in what]
+    assert [one.wait(timeout=150) for one in running] == [0] * len(what)
 
 
 def check_pyopencl(icd, daemon):
@@ -105,7 +141,7 @@ def check_pyopencl(icd, daemon):
     except ImportError:
         print("pyopencl is not installed")
         return False
-    clients(icd, "inproc:fpga;inproc:crossbar", 1)
+    clients(icd, "inproc:fpga;inproc:crossbar", ["good"])
     if daemon:
         with Daemon(daemon, "--engine", "fpga", "--engine", "crossbar") as service:
             clients(icd, f"{service.uri(0)};{service.uri(1)}", CLIENTS)
@@ -147,10 +183,11 @@ def main():
     parser.add_argument("icd", type=os.path.abspath)
     parser.add_argument("--accemud")
     parser.add_argument("--accctl")
-    parser.add_argument("--client", nargs="?", const="")
+    parser.add_argument("--client")
     given = parser.parse_args()
     if given.client is not None:
-        use_binary(given.client) if given.client else use_pyopencl()
+        uses = {"good": use_pyopencl, "bad": use_badly}
+        uses.get(given.client, lambda: use_binary(given.client))()
         return 0
     done = [check_clinfo(given.icd), check_pyopencl(given.icd, given.accemud)]
     if all(done) and given.accctl:
