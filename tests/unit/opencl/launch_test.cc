@@ -19,6 +19,19 @@ protected:
     {
         OpenCl::SetUp();
         SKIP_WITHOUT_COMPILER();
+        // Compiled once, and loaded by the other tests.
+        static std::vector<unsigned char> image;
+        if (!image.empty()) {
+            const unsigned char *bytes = image.data();
+            const size_t length = image.size();
+            cl_int error = CL_SUCCESS;
+            loaded_ =
+                clCreateProgramWithBinary(context, 1, &device, &length, &bytes, nullptr, &error);
+            ASSERT_EQ(error, CL_SUCCESS);
+            program = loaded_;
+            ASSERT_EQ(clBuildProgram(program, 1, &device, "", nullptr, nullptr), CL_SUCCESS);
+            return;
+        }
         program =
             build("__kernel void roll(__global uint *o, uint i) { o[0] = o[0] * 31 + i; }\n"
                   "__kernel void add(__global float *o, float x) { o[get_global_id(0)] += x; }\n"
@@ -26,6 +39,21 @@ protected:
                   "__kernel void bad(__global int *o) { o[1] = o[0] / o[2]; }\n"
                   "__kernel void slow(__global int *o, int n) { volatile int k = 0;\n"
                   " while (k < n) k++; o[0]++; }\n");
+        // One for each device of the context, of which the second compiles nothing.
+        size_t sizes[2] = {};
+        ASSERT_EQ(clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof sizes, sizes, nullptr),
+                  CL_SUCCESS);
+        image.resize(sizes[0]);
+        unsigned char *places[2] = {image.data(), nullptr};
+        ASSERT_EQ(clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof places, places, nullptr),
+                  CL_SUCCESS);
+    }
+    void TearDown() override
+    {
+        if (loaded_) {
+            EXPECT_EQ(clReleaseProgram(loaded_), CL_SUCCESS);
+        }
+        OpenCl::TearDown();
     }
     cl_int run(cl_command_queue on, cl_kernel kernel, cl_event *event = nullptr,
                const cl_event *after = nullptr)
@@ -35,6 +63,9 @@ protected:
     }
 
     cl_program program = nullptr;
+
+private:
+    cl_program loaded_ = nullptr;
 };
 
 // More than a ring holds, on both kinds of queues, with what is set for each.
