@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <thread>
 
 namespace acc::ocl
@@ -17,12 +16,11 @@ namespace
 // begins late has most of the queue's time-out.
 constexpr uint64_t kLimitNs = 2'000'000;
 constexpr uint64_t kLimitOfTimeout = 16;
-// As long as who waits for a signal of libacc spins, and as a packet processor does.
-constexpr uint64_t kLingerNs = 30'000;
+// Long enough for who was woken to come with another launch.
+constexpr uint64_t kLingerNs = 50'000;
 constexpr uint64_t kSpinNs = 20'000;
 constexpr uint64_t kMostSpinNs = 150'000; // as long as launches end meanwhile
-constexpr std::chrono::microseconds kFirstNap(50), kLongestNap(1000);
-constexpr uint64_t kPlenty = ACC_CL_RING_SLOTS / 4; // of launches to do while somebody naps
+constexpr uint64_t kFirstSleepNs = 1'000'000, kLongestSleepNs = 20'000'000; // to hear of faults
 constexpr int kLooksPerClockRead = 16;
 constexpr uint64_t kMostPauses = 32;         // between two looks
 constexpr uint64_t kLeaveNs = 1'000'000'000; // for a core that was asked to leave
@@ -101,13 +99,17 @@ bool spin(const acc_cl_ring &ring, uint64_t launch, uint64_t tail, const Signal 
     return false;
 }
 
-// The same of one with many behind it: to be told of it would interrupt them.
-void nap(const acc_cl_ring &ring, uint64_t launch, uint64_t tail, const Signal &packet)
+// The same asleep. False: this memory can't be slept on.
+bool sleep(const acc_cl_ring &ring, uint64_t launch, uint64_t tail, const Signal &packet)
 {
-    for (auto length = kFirstNap;; length = std::min(2 * length, kLongestNap)) {
-        std::this_thread::sleep_for(length);
+    for (uint64_t length = kFirstSleepNs;; length = std::min(2 * length, kLongestSleepNs)) {
+        Ring::ask_to_wake(ring, launch + 1);
         const uint64_t over = Ring::over(ring);
-        if ((over > launch && over <= tail) || is_over(packet)) return;
+        const bool done = (over > launch && over <= tail) || is_over(packet);
+        const int error = done ? 0 : Ring::sleep(ring, over, length);
+        Ring::forget_wake(ring);
+        if (done) return true;
+        if (error && error != -ETIMEDOUT && error != -EAGAIN && error != -EINTR) return false;
     }
 }
 
@@ -356,6 +358,7 @@ void Lane::look_at_packets()
 void Lane::take_out(Pump &pump)
 {
     const uint64_t head = ring_.look();
+    if (ring_.memory()) Ring::forget_wake(*ring_.memory());
     const bool in_order = !flying_.empty() && flying_.front()->queue->in_order();
     const auto is_done = [&](const _cl_event &event) {
         return event.in_ring ? event.ring_at < head : is_over(*event.signal);
@@ -480,13 +483,11 @@ int Lane::wait(std::unique_lock<std::mutex> &lock, const Ref<_cl_event> &event)
         if (at) {
             const acc_cl_ring &ring = *ring_.memory();
             lock.unlock();
-            const bool done = spin(ring, launch, tail, *signal);
-            if (!done && tail - launch > kPlenty) nap(ring, launch, tail, *signal);
+            const bool done =
+                spin(ring, launch, tail, *signal) || sleep(ring, launch, tail, *signal);
             lock.lock();
             // What has become of it, who waits takes out.
-            if (done || tail - launch > kPlenty || !at->in_ring || at->ring_at != launch ||
-                packets_.empty())
-                return 0;
+            if (done || !at->in_ring || at->ring_at != launch || packets_.empty()) return 0;
             signal = packets_.back();
         }
         ring_.ask_to_leave(at ? launch + 1 : ring_.tail());

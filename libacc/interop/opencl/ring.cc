@@ -2,8 +2,13 @@
 #include "libacc/interop/opencl/ring.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <ctime>
+#include <linux/futex.h>
 #include <new>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace acc::ocl
 {
@@ -43,7 +48,7 @@ acc_cl_ring *RingPool::take()
         all_.push_back(buffer);
         ring = static_cast<acc_cl_ring *>(acc_buffer_data(buffer));
     }
-    ring->tail = ring->leave = ring->head = 0;
+    ring->tail = ring->leave = ring->wake = ring->head = 0;
     ring->attended = 0;
     return ring;
 }
@@ -109,6 +114,40 @@ void Ring::ask_to_leave(uint64_t launches)
     const uint64_t asked = leave.load(std::memory_order_relaxed);
     launches = std::max<uint64_t>(launches, 1); // 0: nobody asks
     if (!asked || launches < asked) leave.store(launches, std::memory_order_release);
+}
+
+// The earliest that anybody waits for.
+void Ring::ask_to_wake(const acc_cl_ring &ring, uint64_t launches)
+{
+    const auto wake = shared(const_cast<uint64_t &>(ring.wake));
+    uint64_t asked = wake.load(std::memory_order_seq_cst);
+    while ((!asked || launches < asked) &&
+           !wake.compare_exchange_weak(asked, launches, std::memory_order_seq_cst)) {
+    }
+}
+
+// What others have asked for and what is not there yet stays.
+void Ring::forget_wake(const acc_cl_ring &ring)
+{
+    const auto wake = shared(const_cast<uint64_t &>(ring.wake));
+    uint64_t asked = wake.load(std::memory_order_relaxed);
+    if (asked && asked <= over(ring))
+        (void)wake.compare_exchange_strong(asked, 0, std::memory_order_relaxed);
+}
+
+uint64_t Ring::over(const acc_cl_ring &ring)
+{
+    return shared(const_cast<uint64_t &>(ring.head)).load(std::memory_order_seq_cst);
+}
+
+int Ring::sleep(const acc_cl_ring &ring, uint64_t seen, uint64_t ns)
+{
+    constexpr uint64_t second = 1'000'000'000;
+    const timespec length = {static_cast<time_t>(ns / second), static_cast<long>(ns % second)};
+    return syscall(SYS_futex, &ring.head, FUTEX_WAIT, static_cast<uint32_t>(seen), &length, nullptr,
+                   0)
+               ? -errno
+               : 0;
 }
 
 void Ring::forget_asked()

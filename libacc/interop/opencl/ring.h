@@ -85,10 +85,13 @@ public:
     // Null: closed.
     const acc_cl_ring *memory() const { return ring_; }
     // Without the mutex, of memory whose pool stays: how many the core says are over.
-    static uint64_t over(const acc_cl_ring &ring)
-    {
-        return std::atomic_ref(const_cast<uint64_t &>(ring.head)).load(std::memory_order_acquire);
-    }
+    static uint64_t over(const acc_cl_ring &ring);
+    // Sleeps until that changes from `seen`, or for `ns`, once the core has been asked to wake who
+    // sleeps when `launches` are over. 0 or -errno: -ETIMEDOUT, -EAGAIN, -EINTR; another where this
+    // memory can't be slept on.
+    static void ask_to_wake(const acc_cl_ring &ring, uint64_t launches);
+    static void forget_wake(const acc_cl_ring &ring);
+    static int sleep(const acc_cl_ring &ring, uint64_t seen, uint64_t ns);
 
 private:
     RingPool &pool_;

@@ -14,6 +14,9 @@
  *    another dispatch, the core by looking again. Each side stores its own word (`tail`; 0 to
  *    `attended`), then reads the other's, all sequentially consistent, so that one of them sees a
  *    launch that nobody attends to.
+ *  - Who sleeps stores `wake`, then reads `head`; the core stores `head`, then reads `wake`; all
+ *    sequentially consistent, so that one of them sees the other. Sleeps have a time-out, for a
+ * core that was stopped wakes nobody.
  *  - A dispatch that ends while `attended` is 1 was asked to leave, or was late with two or more
  *    launches left: the client sends another. So whoever sets `leave`, or puts in a launch behind
  *    one that is not over, looks again when the dispatch has ended.
@@ -53,6 +56,8 @@ struct acc_cl_ring {
     uint64_t tail; /* launches that were put in */
     /* Not 0: somebody waits for the dispatch to end once `head` is there. */
     uint64_t leave __attribute__((aligned(ACC_CL_CACHE_LINE)));
+    /* Not 0: somebody sleeps on the low half of `head`, a futex, until `head` is there. */
+    uint64_t wake;
     /* The core writes. */
     uint64_t head __attribute__((aligned(ACC_CL_CACHE_LINE))); /* launches that are over */
     uint32_t attended __attribute__((aligned(ACC_CL_CACHE_LINE)));

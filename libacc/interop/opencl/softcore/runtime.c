@@ -8,9 +8,13 @@
 
 #include <errno.h>
 #include <immintrin.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WORDS (sizeof(struct acc_cl_order) / 4)
 #define LOOKS_PER_CLOCK_READ 32
@@ -178,6 +182,11 @@ static uint32_t run_launch(struct acc_role *role, struct acc_cl_slot *slot)
     return ACC_STATUS_OK;
 }
 
+static void wake_sleepers(struct acc_cl_ring *ring)
+{
+    (void)syscall(SYS_futex, &ring->head, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 /* Until `end` at most: whether there is another launch. */
 static int linger(const struct acc_cl_ring *ring, uint64_t head, uint64_t end)
 {
@@ -211,7 +220,9 @@ static uint32_t run(struct acc_role *role)
             if (left > 1) prefetch(&ring->slots[(head + 1) % ACC_CL_RING_SLOTS]);
             const uint32_t status = run_launch(role, &ring->slots[head % ACC_CL_RING_SLOTS]);
             if (status != ACC_STATUS_OK) return status;
-            __atomic_store_n(&ring->head, ++head, __ATOMIC_RELEASE);
+            __atomic_store_n(&ring->head, ++head, __ATOMIC_SEQ_CST);
+            const uint64_t wake = __atomic_load_n(&ring->wake, __ATOMIC_SEQ_CST);
+            if (wake && head >= wake) wake_sleepers(ring);
             const uint64_t leave = __atomic_load_n(&ring->leave, __ATOMIC_ACQUIRE);
             asked = leave && head >= leave;
             if (__rdtsc() - ticks > TICKS_PER_CLOCK_READ) {
