@@ -166,7 +166,9 @@ class Bench(harness.Case):
 
     def bench(self, *arguments):
         script = os.path.join(harness.SOURCE, "benchmarks", "run.py")
-        return harness.run(sys.executable, script, "--build", harness.options.build, *arguments)
+        # A sanitizer's benchmarks take minutes.
+        return harness.run(sys.executable, script, "--build", harness.options.build, *arguments,
+                           timeout=600)
 
     @classmethod
     def setUpClass(cls):
