@@ -153,6 +153,7 @@ class Sharing(Regions):
 
     def setUp(self):
         super().setUp()
+        harness.needs_region_process(self)
         roles = harness.program("tests", "unit", "fpga")
         if not os.path.exists(os.path.join(roles, "roles.stamp")):
             self.skipTest("no designs in this build: there is no verilator")
@@ -228,6 +229,8 @@ class Killed(Regions):
         for isolation in ("native", "all"):
             fpga = f"fpga:regions=2,preset=fast,pace=real,isolation={isolation}"
             with self.subTest(isolation), daemon("--engine", fpga) as served:
+                if isolation == "all":
+                    harness.needs_region_process(self)
                 clients = [self.client(served.uri(), 0, kernel, elements=4_000_000)
                            for kernel in ("relu", "clip")]
                 for client in clients:
