@@ -11,7 +11,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(SOURCE, "tests", "openmp"))
 import llvm
 
-VERSIONS = (14, 16) # of LLVM
+VERSIONS = (14, 16, 19)  # of LLVM
 TURNS = 5  # the best of each counts: neighbours only make it slower
 
 

@@ -25,7 +25,8 @@ MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:wo" r"rk|ro" r"ot|ho" r"me/[a-z]\w*
 
 ENVIRONMENT = {"ACC_DEVICE", "ACC_LOG", "ACC_EMU"}
 # Those of the system, which tell where its places are, or what the programs that accctl starts get.
-SYSTEM_ENVIRONMENT = {"XDG_RUNTIME_DIR", "JOURNAL_STREAM", "LD_LIBRARY_PATH", "OMP_TARGET_OFFLOAD"}
+SYSTEM_ENVIRONMENT = {"XDG_RUNTIME_DIR", "JOURNAL_STREAM", "LD_LIBRARY_PATH", "LD_PRELOAD",
+                      "OMP_TARGET_OFFLOAD"}
 OURS = ("common/", "program/", "emulator/", "libacc/", "tools/", "include/acc/")
 HABITS = (
     # `throw;` looks again at a library's exception, inside the catch that ends it.

@@ -148,5 +148,27 @@ class Clang16(Versions, harness.Case):
     version = 16
 
 
+class Clang19(Versions, harness.Case):
+    """By the library that is preloaded, which does the mapping itself."""
+
+    version = 19
+
+    def test_mappings_that_can_not_be(self):
+        source = self.path("bad.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write("#include <stdlib.h>\nint a[8];\nint main(int argc, char **argv) {\n"
+                       "(void)argv; int *p = a;\nif (argc == 1) {\n"
+                       "#pragma omp target data map(p[0:4])\n#pragma omp target map(p[0:8])\np[7] = 1;\n"
+                       "} else {\n#pragma omp target map(present, tofrom: p[0:8])\np[7] = 1;\n}}\n")
+        self.make("bad", source)
+        for arguments, text in [([], r"expected memory that is mapped as a whole or not at all; found 32 "
+                                     r"bytes at 0x\w+, of which 16 are mapped"),
+                                (["2"], r"expected 32 bytes at 0x\w+ to be mapped \(present\); found "
+                                        r"them not")]:
+            result = self.omp("bad", *arguments)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertRegex(result.stderr, "^acc: " + text)
+
+
 if __name__ == "__main__":
     sys.exit(harness.main())

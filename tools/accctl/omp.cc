@@ -21,6 +21,7 @@ struct OmpOptions {
 };
 
 constexpr const char *kGompPlugin = "libgomp-plugin-gcn.so.1"; // and LLVM's beside it
+constexpr const char *kInterposer = "libacc-omptarget.so";     // for an LLVM that loads no plugin
 
 bool has_plugin(const std::string &folder)
 {
@@ -59,6 +60,12 @@ int run_omp(const Context &context, const OmpOptions &options)
     if (const int error =
             set_variable(options, "LD_LIBRARY_PATH",
                          folder + (before && *before ? ":" + std::string(before) : "")))
+        return error;
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (const int error =
+            set_variable(options, "LD_PRELOAD",
+                         folder + "/" + kInterposer +
+                             (preloaded && *preloaded ? ":" + std::string(preloaded) : "")))
         return error;
     if (!context.devices.empty()) {
         std::string uris;

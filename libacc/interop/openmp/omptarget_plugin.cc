@@ -11,37 +11,20 @@
 // Everything is synchronous: libomptarget has threads of its own for `nowait`.
 //
 // Thread safety: as libomptarget calls: any thread, but number_of_devices.
-#include "offload.h"
+#include "images.h"
 
-#include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <elf.h>
 #include <mutex>
-#include <span>
 #include <string>
-#include <strings.h>
 #include <unistd.h>
 #include <vector>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 extern "C" {
-struct __tgt_offload_entry {
-    void *addr;
-    char *name;
-    size_t size; // of a variable; 0: a function
-    int32_t flags, reserved;
-};
-
-struct __tgt_device_image {
-    void *start, *end;
-    __tgt_offload_entry *entries_begin, *entries_end; // the host's
-};
-
 struct __tgt_target_table {
     __tgt_offload_entry *begin, *end;
 };
@@ -56,12 +39,13 @@ struct KernelArgsTy {
 namespace
 {
 
+using acc::openmp::complain;
+using acc::openmp::is_mandatory;
+using acc::openmp::is_ours;
 using acc::openmp::Objects;
 using acc::openmp::Offload;
 
 constexpr int kSuccess = 0, kFail = -1; // whatever is not 0
-constexpr const char *kMarker = "acc_openmp";
-
 // Leaked: threads of the program may be inside when it exits.
 Offload *offload;
 
@@ -71,62 +55,6 @@ struct Loaded {
 };
 std::mutex mutex; // of what follows
 std::deque<Loaded> loaded;
-
-bool is_mandatory()
-{
-    const char *policy = getenv("OMP_TARGET_OFFLOAD");
-    return policy && strcasecmp(policy, "mandatory") == 0;
-}
-
-bool claims_all()
-{
-    const char *device = getenv("ACC_DEVICE");
-    return is_mandatory() || (device && *device);
-}
-
-void complain(const std::string &text)
-{
-    fflush(stdout);
-    fprintf(stderr, "acc: %s\n", text.c_str());
-}
-
-template <typename T>
-bool copy_at(std::span<const char> image, uint64_t offset, T &value)
-{
-    if (offset > image.size() || sizeof(T) > image.size() - offset) return false;
-    memcpy(&value, image.data() + offset, sizeof value);
-    return true;
-}
-
-bool has_section(std::span<const char> image, const char *wanted)
-{
-    Elf64_Ehdr header;
-    Elf64_Shdr names, one;
-    if (!copy_at(image, 0, header) || header.e_shentsize != sizeof one ||
-        !copy_at(image, header.e_shoff + header.e_shstrndx * sizeof names, names))
-        return false;
-    const size_t length = strlen(wanted) + 1;
-    for (uint32_t i = 0; i < header.e_shnum; i++) {
-        if (!copy_at(image, header.e_shoff + i * sizeof one, one)) return false;
-        const uint64_t name = names.sh_offset + one.sh_name;
-        if (name < image.size() && length <= image.size() - name &&
-            memcmp(image.data() + name, wanted, length) == 0)
-            return true;
-    }
-    return false;
-}
-
-// Of the program: images have none.
-std::string program_name()
-{
-    return program_invocation_short_name;
-}
-
-std::span<const char> bytes_of(const __tgt_device_image *image)
-{
-    const auto *start = static_cast<const char *>(image->start);
-    return {start, static_cast<const char *>(image->end)};
-}
 
 int run(void *entry, void **arguments, const ptrdiff_t *offsets, uint32_t count)
 {
@@ -166,11 +94,7 @@ EXPORT int32_t __tgt_rtl_number_of_devices(void)
 
 EXPORT int32_t __tgt_rtl_is_valid_binary(__tgt_device_image *image)
 {
-    Elf64_Ehdr header;
-    const std::span<const char> bytes = bytes_of(image);
-    return copy_at(bytes, 0, header) && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-           header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64 &&
-           (claims_all() || has_section(bytes, kMarker));
+    return is_ours(*image);
 }
 
 EXPORT int32_t __tgt_rtl_init_device(int32_t)
@@ -181,27 +105,11 @@ EXPORT int32_t __tgt_rtl_init_device(int32_t)
 // Its entries in the order of the host's: libomptarget pairs them by number.
 EXPORT __tgt_target_table *__tgt_rtl_load_binary(int32_t, __tgt_device_image *image)
 {
-    std::string why;
-    const std::span<const char> bytes = bytes_of(image);
-    const Objects::Object *object =
-        offload->objects().add_image(program_name(), bytes.data(), bytes.size(), why);
-    if (!object) {
+    Loaded fresh;
+    const std::string why = acc::openmp::load_entries(*offload, *image, fresh.entries);
+    if (!why.empty()) {
         complain(why);
         return nullptr;
-    }
-    Loaded fresh;
-    for (const __tgt_offload_entry *host = image->entries_begin; host != image->entries_end;
-         host++) {
-        __tgt_offload_entry entry = *host;
-        entry.addr = host->size ? offload->objects().find_variable(*object, host->name, host->size)
-                                : const_cast<Objects::Function *>(
-                                      offload->objects().find_function(*object, host->name));
-        if (!entry.addr) {
-            complain(object->path + ": expected " + host->name + " in it; found none" +
-                     (host->size ? " of " + std::to_string(host->size) + " bytes" : ""));
-            return nullptr;
-        }
-        fresh.entries.push_back(entry);
     }
     std::lock_guard lock(mutex);
     Loaded &kept = loaded.emplace_back(std::move(fresh));
