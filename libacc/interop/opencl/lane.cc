@@ -262,8 +262,13 @@ Lane::Pushed Lane::push_launch(Pump &pump, const Ref<_cl_event> &event, const La
     event->ring_at = ring_.put(launch, event->timed, charge);
     if (charge) {
         if (const int error = attend()) {
-            if (packets_.empty()) ring_.close(); // nothing but this one is in it
-            ring_.abandon();
+            if (packets_.empty()) {
+                ring_.close(); // nothing but this one is in it
+            } else if (error != -EIO) {
+                // As if the others had been cancelled; with EIO a packet says what became of them.
+                fault_ = ACC_STATUS_CANCELLED;
+                ring_.abandon();
+            }
             return failed(pump, event, error);
         }
     }
@@ -480,7 +485,7 @@ int Lane::wait(std::unique_lock<std::mutex> &lock, const Ref<_cl_event> &event)
         if (packets_.empty()) return 0;
         signal = packets_.back();
         const uint64_t launch = at ? at->ring_at : 0, tail = ring_.tail();
-        if (at) {
+        if (at && ring_.memory()) {
             const acc_cl_ring &ring = *ring_.memory();
             lock.unlock();
             const bool done =

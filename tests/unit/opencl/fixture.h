@@ -35,8 +35,8 @@ cl_device_id the_custom_device();
 // The device compiles OpenCL C here: clang and PoCL's bitcode are installed.
 bool can_compile();
 #define SKIP_WITHOUT_COMPILER()                                                                    \
-    if (has_thread_sanitizer)                                                                      \
-        GTEST_SKIP() << "the filter of a region's process leaves TSan not the calls it makes";     \
+    if (has_address_sanitizer || has_thread_sanitizer)                                             \
+        GTEST_SKIP() << "the filter of a region's process leaves no sanitizer the calls it makes"; \
     if (!can_compile()) GTEST_SKIP() << "clang-16 or PoCL's bitcode isn't installed"
 
 // A context on both devices, an in-order queue with profiling and one out of order, on the
