@@ -155,6 +155,9 @@ void Pump::settle(_cl_event &event, cl_int state, std::vector<Settled> &more)
         garbage_.push_back(std::move(one.event));
     }
     if (event.listed) {
+        // The two hold each other: a queue whose last command is a barrier would stay for good.
+        Ref<_cl_event> &barrier = event.queue->barrier;
+        if (barrier.get() == &event) garbage_.push_back(std::exchange(barrier, {}));
         list_remove(event);
         garbage_.push_back(Ref<_cl_event>::adopt(&event)); // the list's
     }
