@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -86,6 +87,10 @@ Device the_device(const Context &context, const char *command);
 
 // Of this program, or its name where the system does not say.
 std::string own_path();
+
+// The first of these folders, given from where this program is, that has a file of that name which
+// can be read; without links and dots. Empty: none.
+std::string folder_with(const char *file, std::initializer_list<const char *> folders);
 
 // All of a file, up to 1 GiB. False after printing why not.
 bool read_file(const std::string &path, std::vector<std::byte> &bytes);

@@ -26,18 +26,11 @@ struct ClOptions {
 
 constexpr const char *kDriver = "libacc-opencl.so";
 
-// Beside this program, as it is installed or as it lies in the folder of a build. Empty: nowhere.
+// Empty: nowhere.
 std::string driver_path()
 {
-    const std::string self = own_path();
-    const std::string base = self.substr(0, self.rfind('/') + 1);
-    for (const char *relative : {ACC_CL_INSTALLED, ACC_CL_BUILT}) {
-        char *const real = realpath((base + relative + "/" + kDriver).c_str(), nullptr);
-        const std::string path = real ? real : "";
-        free(real);
-        if (!path.empty()) return path;
-    }
-    return {};
+    const std::string folder = folder_with(kDriver, {ACC_CL_INSTALLED, ACC_CL_BUILT});
+    return folder.empty() ? "" : folder + "/" + kDriver;
 }
 
 // Why a call of the driver's failed.

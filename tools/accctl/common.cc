@@ -99,6 +99,17 @@ std::string own_path()
     return error ? "accctl" : path.string();
 }
 
+std::string folder_with(const char *file, std::initializer_list<const char *> folders)
+{
+    const std::filesystem::path here = std::filesystem::path(own_path()).parent_path();
+    for (const char *relative : folders) {
+        std::error_code error;
+        const std::filesystem::path folder = std::filesystem::canonical(here / relative, error);
+        if (!error && access((folder / file).c_str(), R_OK) == 0) return folder.string();
+    }
+    return {};
+}
+
 std::string bytes_text(uint64_t bytes)
 {
     return scaled(static_cast<double>(bytes), 1024, {"B", "KiB", "MiB", "GiB", "TiB"});

@@ -28,20 +28,6 @@ bool has_plugin(const std::string &folder)
     return access((folder + "/" + kGompPlugin).c_str(), R_OK) == 0;
 }
 
-// Beside this program, as it is installed or as it lies in the folder of a build. Empty: nowhere.
-std::string plugin_folder()
-{
-    const std::string self = own_path();
-    const std::string base = self.substr(0, self.rfind('/') + 1);
-    for (const char *relative : {ACC_OMP_INSTALLED, ACC_OMP_BUILT}) {
-        char *const real = realpath((base + relative).c_str(), nullptr);
-        const std::string folder = real ? real : "";
-        free(real);
-        if (!folder.empty() && has_plugin(folder)) return folder;
-    }
-    return {};
-}
-
 int set_variable(const OmpOptions &options, const char *name, const std::string &value)
 {
     if (setenv(name, value.c_str(), 1)) return fail(std::string(name) + ": " + strerror(errno));
@@ -51,7 +37,9 @@ int set_variable(const OmpOptions &options, const char *name, const std::string 
 
 int run_omp(const Context &context, const OmpOptions &options)
 {
-    const std::string folder = options.folder.empty() ? plugin_folder() : options.folder;
+    const std::string folder = options.folder.empty()
+                                   ? folder_with(kGompPlugin, {ACC_OMP_INSTALLED, ACC_OMP_BUILT})
+                                   : options.folder;
     if (folder.empty() || !has_plugin(folder))
         return fail("expected " + std::string(kGompPlugin) + " in " +
                     (folder.empty() ? "the folder of acc's libraries" : folder) + "; found none");

@@ -240,7 +240,8 @@ bool order_inputs(const std::vector<acc_tensor_info> &inputs, std::vector<Npy> &
                   const std::vector<std::string> &names)
 {
     std::vector<Npy> ordered;
-    ordered.resize(arrays.size());
+    ordered.resize(
+        arrays.size()); // constructed of that size, gcc 12 warns of freeing what isn't its
     for (size_t i = 0; i < arrays.size(); ++i) {
         size_t to = i;
         for (size_t k = 0; k < inputs.size() && !names[i].empty(); ++k)
