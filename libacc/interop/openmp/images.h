@@ -23,6 +23,14 @@ struct __tgt_device_image {
     void *start, *end;
     __tgt_offload_entry *entries_begin, *entries_end; // the host's
 };
+
+// The arguments of a launch, from version 16 on; a plugin is given the first two alone.
+struct KernelArgsTy {
+    uint32_t version, count;
+    void **bases, **begins;
+    int64_t *sizes, *types;
+    void **names, **mappers;
+};
 }
 
 namespace acc::openmp

@@ -41,13 +41,6 @@ struct __tgt_bin_desc {
     __tgt_offload_entry *begin, *end;
 };
 
-struct KernelArgsTy { // version 2 and 3
-    uint32_t version, count;
-    void **bases, **begins;
-    int64_t *sizes, *types;
-    void **names, **mappers;
-};
-
 int omp_get_default_device(void);
 }
 

@@ -28,12 +28,6 @@ extern "C" {
 struct __tgt_target_table {
     __tgt_offload_entry *begin, *end;
 };
-
-// The beginning of version 16's.
-struct KernelArgsTy {
-    uint32_t version;
-    uint32_t arguments;
-};
 }
 
 namespace
@@ -172,5 +166,5 @@ EXPORT int32_t __tgt_rtl_run_target_team_region(int32_t, void *entry, void **arg
 EXPORT int32_t __tgt_rtl_launch_kernel(int32_t, void *entry, void **arguments, ptrdiff_t *offsets,
                                        KernelArgsTy *kernel, void *)
 {
-    return run(entry, arguments, offsets, kernel->arguments);
+    return run(entry, arguments, offsets, kernel->count);
 }

@@ -71,25 +71,26 @@ void call_with(void *function, const uint64_t *list, std::index_sequence<I...>)
 const Override *overrides(void (*fail)(const char *text))
 {
     // Numbers as a program sees them that has one device: the device is 0, the host 1.
-    static std::vector<Override> table = {
-        {"omp_is_initial_device", reinterpret_cast<void *>(zero)},
-        {"omp_is_initial_device_", reinterpret_cast<void *>(zero)},
-        {"omp_get_device_num", reinterpret_cast<void *>(zero)},
-        {"omp_get_device_num_", reinterpret_cast<void *>(zero)},
-        {"omp_get_num_devices", reinterpret_cast<void *>(one)},
-        {"omp_get_num_devices_", reinterpret_cast<void *>(one)},
-        {"omp_get_initial_device", reinterpret_cast<void *>(one)},
-        {"omp_get_initial_device_", reinterpret_cast<void *>(one)},
-        {"omp_init_nest_lock", reinterpret_cast<void *>(init_nest_lock)},
-        {"omp_destroy_nest_lock", reinterpret_cast<void *>(destroy_nest_lock)},
-        {"omp_set_nest_lock", reinterpret_cast<void *>(set_nest_lock)},
-        {"omp_unset_nest_lock", reinterpret_cast<void *>(unset_nest_lock)},
-        {"omp_test_nest_lock", reinterpret_cast<void *>(test_nest_lock)},
-    };
-    if (table.back().name) {
-        add_kmpc(table, fail);
-        table.push_back({nullptr, nullptr});
-    }
+    static const std::vector<Override> table = [fail] {
+        std::vector<Override> made = {
+            {"omp_is_initial_device", reinterpret_cast<void *>(zero)},
+            {"omp_is_initial_device_", reinterpret_cast<void *>(zero)},
+            {"omp_get_device_num", reinterpret_cast<void *>(zero)},
+            {"omp_get_device_num_", reinterpret_cast<void *>(zero)},
+            {"omp_get_num_devices", reinterpret_cast<void *>(one)},
+            {"omp_get_num_devices_", reinterpret_cast<void *>(one)},
+            {"omp_get_initial_device", reinterpret_cast<void *>(one)},
+            {"omp_get_initial_device_", reinterpret_cast<void *>(one)},
+            {"omp_init_nest_lock", reinterpret_cast<void *>(init_nest_lock)},
+            {"omp_destroy_nest_lock", reinterpret_cast<void *>(destroy_nest_lock)},
+            {"omp_set_nest_lock", reinterpret_cast<void *>(set_nest_lock)},
+            {"omp_unset_nest_lock", reinterpret_cast<void *>(unset_nest_lock)},
+            {"omp_test_nest_lock", reinterpret_cast<void *>(test_nest_lock)},
+        };
+        add_kmpc(made, fail);
+        made.push_back({nullptr, nullptr});
+        return made;
+    }();
     return table.data();
 }
 
