@@ -153,7 +153,7 @@ class Sharing(Regions):
 
     def setUp(self):
         super().setUp()
-        harness.needs_region_process(self)
+        harness.needs_region_process()
         roles = harness.program("tests", "unit", "fpga")
         if not os.path.exists(os.path.join(roles, "roles.stamp")):
             self.skipTest("no designs in this build: there is no verilator")
@@ -230,7 +230,7 @@ class Killed(Regions):
             fpga = f"fpga:regions=2,preset=fast,pace=real,isolation={isolation}"
             with self.subTest(isolation), daemon("--engine", fpga) as served:
                 if isolation == "all":
-                    harness.needs_region_process(self)
+                    harness.needs_region_process()
                 clients = [self.client(served.uri(), 0, kernel, elements=4_000_000)
                            for kernel in ("relu", "clip")]
                 for client in clients:

@@ -174,7 +174,7 @@ class Bench(harness.Case):
             raise unittest.SkipTest("the benchmarks are not built")
 
     def test_short_run_has_every_metric(self):
-        harness.needs_region_process(self)
+        harness.needs_region_process()
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "all.json")
             result = self.bench("--short", "--out", out)

@@ -47,7 +47,7 @@ class Role(harness.Case):
         shutil.copy(os.path.join(self.built, "adder.accx"), self.file)
 
     def test_warnings_are_shown_and_a_dispatch_is_traced(self):
-        harness.needs_region_process(self)
+        harness.needs_region_process()
         line = self.edit("adder.sv", "s_tdata + 1", "s_tdata + 40'd1")
         result = self.build("--trace")
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness
 import llvm
 from daemon import Daemon
-from gcc_test import FPGA, HERE, RIGHT, is_sanitized
+from gcc_test import FPGA, HERE, RIGHT, Programs
 
 # Of regions.c: checked by themselves. Of clang_regions.c: the same output from the host's plugin.
 COMPARED = ["globals", "mappers", "addresses", "schedules", "constructs", "nested", "tasks",
@@ -26,16 +26,14 @@ def cache():
     return os.path.dirname(os.path.abspath(harness.options.build))
 
 
-class Versions:
+class Versions(Programs):
     """The cases; subclasses say of which version."""
 
     version = 0
 
     @classmethod
     def setUpClass(cls):
-        if is_sanitized():
-            raise unittest.SkipTest(
-                "the filter of a region's process leaves no sanitizer the calls it makes")
+        harness.needs_region_process()
         try:
             cls.llvm = llvm.find(cls.version, cache())
         except llvm.Missing as error:
@@ -45,10 +43,6 @@ class Versions:
         cls.make("libregions.so", "library.c", "-shared", "-fPIC")
         cls.make("regions", "regions.c", cls.path("libregions.so"))
         cls.make("clang_regions", "clang_regions.c")
-
-    @classmethod
-    def path(cls, name):
-        return os.path.join(cls.folder, name)
 
     @classmethod
     def make(cls, name, source, *options):
@@ -65,13 +59,6 @@ class Versions:
         return harness.run(self.path(name), *arguments, environment={
             **self.llvm.environment(), "OMP_TARGET_OFFLOAD": "MANDATORY",
             "KMP_WARNINGS": "0"})
-
-    def assert_right(self, name, cases, **more):
-        for case in cases:
-            with self.subTest(case):
-                result = self.omp(name, case, **more)
-                self.assertEqual((result.returncode, result.stdout, result.stderr),
-                                 (0, f"done {case}\n", ""))
 
     def assert_dies(self, case, *words, stdout="", **more):
         """By an error that names the region."""

@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(HERE, ".."))
 import harness
 import llvm
 from daemon import Daemon
-from gcc_test import GCC, is_sanitized, reason_to_skip
+from gcc_test import GCC, reason_to_skip
 
 CROSSBAR, FPGA = 0, 1  # of the daemon's devices
 REGIONS = 2
@@ -98,9 +98,8 @@ class Watch(threading.Thread):
 class Crowd(harness.Case):
     @classmethod
     def setUpClass(cls):
+        harness.needs_region_process()
         reason = reason_to_skip()
-        if not reason and is_sanitized():
-            reason = "the filter of a region's process leaves no sanitizer the calls it makes"
         cls.accemud = harness.program("emulator", "accemud", "accemud")
         if not os.path.exists(cls.accemud):
             reason = "accemud is not built"
@@ -200,10 +199,11 @@ class Crowd(harness.Case):
     def daemon(self):
         return Daemon(self.accemud, "--engine", "crossbar", "--engine", f"fpga:regions={REGIONS}")
 
-    def members(self, daemon):
+    def start_all(self, daemon):
         made = [Member(name, *way(daemon)) for name, way in self.ways.items()]
         for member in made:
             self.addCleanup(member.kill)
+            member.start()
         return made
 
     def assert_right(self, member):
@@ -233,10 +233,8 @@ class Crowd(harness.Case):
 
     def test_everybody_gets_on(self):
         with self.daemon() as daemon:
-            members = self.members(daemon)
+            members = self.start_all(daemon)
             watch = Watch(daemon.uri(FPGA))
-            for member in members:
-                member.start()
             self.wait_for_all(watch, members)
             watch.start()
             time.sleep(TOGETHER_S)
@@ -269,10 +267,8 @@ class Crowd(harness.Case):
 
     def test_each_is_killed_in_turn(self):
         with self.daemon() as daemon:
-            members = self.members(daemon)
+            members = self.start_all(daemon)
             watch = Watch(daemon.uri(FPGA))
-            for member in members:
-                member.start()
             self.wait_for_all(watch, members)
             for member in members:
                 time.sleep(BETWEEN_KILLS_S)

@@ -4,7 +4,6 @@
 addresses, with regions in a shared library, in process and on a daemon; and what is their fault."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -35,20 +34,28 @@ def reason_to_skip():
                               capture_output=True, check=False)
     if made.returncode:
         return "gcc has no OpenMP (libgomp)"
-    if is_sanitized():
-        return "the filter of a region's process leaves no sanitizer the calls it makes"
     return None
 
 
-def is_sanitized():
-    plugin = harness.program("libacc", "interop", "openmp", "libgomp-plugin-gcn.so.1")
-    needed = subprocess.run(["readelf", "-d", plugin], capture_output=True, text=True, check=False)
-    return bool(re.search(r"lib[at]san", needed.stdout))
+class Programs:
+    """What the programs of every compiler have in common: they are in `cls.folder`."""
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder, name)
+
+    def assert_right(self, name, cases, **more):
+        for case in cases:
+            with self.subTest(case):
+                result = self.omp(name, case, **more)
+                self.assertEqual((result.returncode, result.stdout, result.stderr),
+                                 (0, f"done {case}\n", ""))
 
 
-class Gcc(harness.Case):
+class Gcc(Programs, harness.Case):
     @classmethod
     def setUpClass(cls):
+        harness.needs_region_process()
         reason = reason_to_skip()
         if reason:
             raise unittest.SkipTest(reason)
@@ -56,10 +63,6 @@ class Gcc(harness.Case):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.make("libregions.so", "library.c", "-shared", "-fPIC")
         cls.make("regions", "regions.c", "-pie", "-fPIE", cls.path("libregions.so"))
-
-    @classmethod
-    def path(cls, name):
-        return os.path.join(cls.folder, name)
 
     @classmethod
     def make(cls, name, source, *options):
@@ -70,13 +73,6 @@ class Gcc(harness.Case):
     def omp(self, name, *arguments, device=FPGA, **more):
         return harness.accctl("-d", device, "omp", "run", "--quiet", "--", self.path(name),
                               *arguments, **more)
-
-    def assert_right(self, name, cases, **more):
-        for case in cases:
-            with self.subTest(case):
-                result = self.omp(name, case, **more)
-                self.assertEqual((result.returncode, result.stdout, result.stderr),
-                                 (0, f"done {case}\n", ""))
 
     def assert_dies(self, case, *words, stdout="", **more):
         """By an error of libgomp's that names the region."""
@@ -160,8 +156,7 @@ class Crossbar(harness.Case):
     """acc/openmp.h: loops and tasks that call the device, by each compiler that is here."""
 
     def test_loops_and_tasks_call_it(self):
-        if is_sanitized():
-            self.skipTest("programs without a sanitizer don't load a library with one")
+        harness.needs_region_process()
         compilers = {"gcc": [GCC], "clang": ["clang-14", "-L/usr/lib/llvm-14/lib",
                                              "-Wl,-rpath,/usr/lib/llvm-14/lib"]}
         library = harness.program("libacc")
@@ -196,8 +191,7 @@ class Crossbar(harness.Case):
 
 class Command(harness.Case):
     def setUp(self):
-        if is_sanitized():
-            self.skipTest("programs without a sanitizer don't take a preloaded library with one")
+        harness.needs_region_process()
 
     def test_says_what_it_sets(self):
         result = harness.accctl("-d", "inproc:fpga", "omp", "run", "--", "printenv", "ACC_DEVICE",

@@ -83,12 +83,11 @@ def unpack(packages, folder):
     os.makedirs(debs)
     os.makedirs(folder, exist_ok=True)
     try:
-        for command in [["apt-get", "download", "-q", *packages]]:
-            done = subprocess.run(command, cwd=debs, capture_output=True, text=True, check=False,
-                                  timeout=300)
-            if done.returncode:
-                raise Missing(f"apt-get could not download {' '.join(packages)}: "
-                              f"{done.stderr.strip().splitlines()[-1:]}")
+        done = subprocess.run(["apt-get", "download", "-q", *packages], cwd=debs,
+                              capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            raise Missing(f"apt-get could not download {' '.join(packages)}: "
+                          f"{done.stderr.strip().splitlines()[-1:]}")
         for name in sorted(os.listdir(debs)):
             subprocess.run(["dpkg-deb", "-x", os.path.join(debs, name), folder], check=True)
     except (OSError, subprocess.SubprocessError) as error:

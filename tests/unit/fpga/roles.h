@@ -6,9 +6,9 @@
 #include "acc/acc.hpp"
 #include "acc/kernels.h"
 #include "acc/program.h"
-#include "common/sanitizers.h"
 #include "emulator/server/server.h"
 #include "program/signature.h"
+#include "tests/unit/needs_region_process.h"
 
 #include <gtest/gtest.h>
 
@@ -24,11 +24,6 @@
 
 namespace acc::test
 {
-
-// For tests in which a role runs in a process of its own.
-#define NEEDS_REGION_PROCESS()                                                                     \
-    if (has_address_sanitizer || has_thread_sanitizer)                                             \
-    GTEST_SKIP() << "the filter of a region's process leaves no sanitizer the calls it makes"
 
 // A service of one FPGA, so that several clients share it.
 class RoleService

@@ -10,7 +10,7 @@
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #define CL_USE_DEPRECATED_OPENCL_2_0_APIS
 #define CL_USE_DEPRECATED_OPENCL_2_2_APIS
-#include "common/sanitizers.h"
+#include "tests/unit/needs_region_process.h"
 
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
@@ -35,8 +35,7 @@ cl_device_id the_custom_device();
 // The device compiles OpenCL C here: clang and PoCL's bitcode are installed.
 bool can_compile();
 #define SKIP_WITHOUT_COMPILER()                                                                    \
-    if (has_address_sanitizer || has_thread_sanitizer)                                             \
-        GTEST_SKIP() << "the filter of a region's process leaves no sanitizer the calls it makes"; \
+    NEEDS_REGION_PROCESS();                                                                        \
     if (!can_compile()) GTEST_SKIP() << "clang-16 or PoCL's bitcode isn't installed"
 
 // A context on both devices, an in-order queue with profiling and one out of order, on the
