@@ -44,6 +44,17 @@ uint64_t count(const std::vector<drm_acc_trace> &trace, uint32_t kind, uint32_t 
     }));
 }
 
+// Those that place a unit. A slot is given up after the completion is told: who is quick enough
+// with the next packet finds it held, and the trace says so in a record more.
+std::vector<drm_acc_trace> placements_of(Accel &accel)
+{
+    auto all = trace_of(accel);
+    std::erase_if(all, [](const drm_acc_trace &t) {
+        return t.kind == DRM_ACC_TRACE_WAIT || t.kind == DRM_ACC_TRACE_GRANT;
+    });
+    return all;
+}
+
 // A client with roles of its own.
 struct Party {
     Party(Card &card, std::initializer_list<unsigned> variants, const ClientOptions &options = {})
@@ -323,7 +334,7 @@ TEST(RegionTrace, TellsWhatWasLoadedOverWhatAndWhy)
         Queue queue(*party.accel);
         ASSERT_EQ(party.run(queue, 0), uint32_t(ACC_STATUS_OK));
         ASSERT_EQ(party.run(queue, 1), uint32_t(ACC_STATUS_OK));
-        const auto trace = trace_of(*party.accel);
+        const auto trace = placements_of(*party.accel);
         ASSERT_EQ(trace.size(), 2u);
         EXPECT_EQ(trace[0].kind, uint32_t(DRM_ACC_TRACE_LOAD));
         EXPECT_EQ(trace[0].reason, uint32_t(DRM_ACC_REASON_EMPTY));
@@ -340,7 +351,7 @@ TEST(RegionTrace, TellsWhatWasLoadedOverWhatAndWhy)
         EXPECT_NE(trace[1].client, 0u);
         EXPECT_EQ(trace[1].client, trace[1].victim_client);
         EXPECT_GE(trace[1].time_ns, trace[0].time_ns);
-        EXPECT_EQ(trace[1].sequence, trace[0].sequence + 1);
+        EXPECT_GT(trace[1].sequence, trace[0].sequence);
     }
 }
 
@@ -352,7 +363,7 @@ TEST(RegionTrace, OthersNamesAreNotForEverybody)
     Queue one(*mine.accel), two(*others.accel);
     ASSERT_EQ(mine.run(one), uint32_t(ACC_STATUS_OK));
     ASSERT_EQ(others.run(two), uint32_t(ACC_STATUS_OK));
-    const auto seen = trace_of(*mine.accel), all = trace_of(*root.accel);
+    const auto seen = placements_of(*mine.accel), all = placements_of(*root.accel);
     ASSERT_EQ(seen.size(), 2u);
     ASSERT_EQ(all.size(), 2u);
     EXPECT_STREQ(seen[1].unit, "");
@@ -372,8 +383,9 @@ TEST(RegionTrace, KeepsTheNewest)
         for (unsigned which : {0u, 1u})
             ASSERT_EQ(party.run(queue, which), uint32_t(ACC_STATUS_OK));
     const auto trace = trace_of(*party.accel);
-    EXPECT_EQ(trace.size(), 1024u);
-    EXPECT_EQ(trace.back().sequence, 1040u);
+    ASSERT_EQ(trace.size(), 1024u);
+    EXPECT_GE(trace.back().sequence, 1040u);
+    EXPECT_EQ(trace.back().sequence, trace.front().sequence + 1023);
     drm_acc_dev_query past = {};
     past.type = DRM_ACC_QUERY_TRACE;
     past.index = 1024;
@@ -418,7 +430,7 @@ TEST(RegionPolicy, LooksAheadInTheRing)
     queue.submit({party.works[0]->packet(done), party.works[1]->packet(done)});
     ASSERT_EQ(wait_for(*party.accel, done), 0);
     EXPECT_TRUE(party.works[0]->done_right() && party.works[1]->done_right());
-    const auto trace = trace_of(*party.accel);
+    const auto trace = placements_of(*party.accel);
     ASSERT_EQ(trace.size(), 2u);
     EXPECT_EQ(trace[0].kind, uint32_t(DRM_ACC_TRACE_LOAD));
     EXPECT_EQ(trace[1].kind, uint32_t(DRM_ACC_TRACE_PREFETCH));
