@@ -13,7 +13,7 @@
 // Each packet has a slot of its own: reuse is the publish protocol's matter.
 #include "protocol.h"
 
-namespace acc::model
+namespace acc::model::kick_model
 {
 namespace
 {
@@ -235,4 +235,4 @@ INSTANTIATE_TEST_SUITE_P(
     variant_name);
 
 } // namespace
-} // namespace acc::model
+} // namespace acc::model::kick_model

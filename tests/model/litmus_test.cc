@@ -4,7 +4,7 @@
 // A variant "breaks" when the outcome it forbids can be reached.
 #include "protocol.h"
 
-namespace acc::model
+namespace acc::model::litmus_model
 {
 namespace
 {
@@ -254,4 +254,4 @@ INSTANTIATE_TEST_SUITE_P(
     variant_name);
 
 } // namespace
-} // namespace acc::model
+} // namespace acc::model::litmus_model

@@ -13,7 +13,7 @@
 // sleepers of its kind.
 #include "protocol.h"
 
-namespace acc::model
+namespace acc::model::notify_model
 {
 namespace
 {
@@ -324,4 +324,4 @@ INSTANTIATE_TEST_SUITE_P(
     variant_name);
 
 } // namespace
-} // namespace acc::model
+} // namespace acc::model::notify_model

@@ -7,7 +7,7 @@
 // packets lost, doubled, overwritten too early and seen half-written.
 #include "protocol.h"
 
-namespace acc::model
+namespace acc::model::publish_model
 {
 namespace
 {
@@ -161,4 +161,4 @@ INSTANTIATE_TEST_SUITE_P(
     variant_name);
 
 } // namespace
-} // namespace acc::model
+} // namespace acc::model::publish_model

@@ -10,7 +10,7 @@
 // queue.cc and queue_packets.cc do it. The pseudo-code is in docs/protocols.md.
 #include "protocol.h"
 
-namespace acc::model
+namespace acc::model::relay_model
 {
 namespace
 {
@@ -432,4 +432,4 @@ INSTANTIATE_TEST_SUITE_P(
     variant_name);
 
 } // namespace
-} // namespace acc::model
+} // namespace acc::model::relay_model

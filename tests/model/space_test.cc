@@ -16,7 +16,7 @@
 //   look: if (space_wanted.load(relaxed) && space_wanted.exchange(0)) fire every sleeper
 #include "protocol.h"
 
-namespace acc::model
+namespace acc::model::space_model
 {
 namespace
 {
@@ -334,4 +334,4 @@ INSTANTIATE_TEST_SUITE_P(
     variant_name);
 
 } // namespace
-} // namespace acc::model
+} // namespace acc::model::space_model

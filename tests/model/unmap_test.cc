@@ -15,7 +15,7 @@
 // access after unmap returned.
 #include "protocol.h"
 
-namespace acc::model
+namespace acc::model::unmap_model
 {
 namespace
 {
@@ -173,4 +173,4 @@ INSTANTIATE_TEST_SUITE_P(
     variant_name);
 
 } // namespace
-} // namespace acc::model
+} // namespace acc::model::unmap_model

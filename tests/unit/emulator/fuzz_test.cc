@@ -2,6 +2,7 @@
 //
 // The fuzz targets of the device on random inputs, where there is no libFuzzer. A failure
 // says which seed: ACC_TEST_SEED=N repeats it.
+#include "tests/effort.h"
 #include "tests/fuzz/ioctl.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/packets.h"
@@ -41,12 +42,12 @@ void smoke(void (*target)(std::span<const std::byte>),
 
 TEST(Fuzz, PacketsOfAHostileClient)
 {
-    smoke(try_packets, packets_seeds(), 1000);
+    smoke(try_packets, packets_seeds(), effort(1000));
 }
 
 TEST(Fuzz, IoctlsOfAHostileClient)
 {
-    smoke(try_ioctls, ioctl_seeds(), 2000);
+    smoke(try_ioctls, ioctl_seeds(), effort(2000));
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 // ADCs of too few bits: what comes out is what a machine of cells gives, clipped conversion
 // for clipped conversion.
 #include "crossbar_case.h"
+#include "tests/effort.h"
 
 #include <iostream>
 
@@ -29,7 +30,7 @@ TEST(CrossbarClip, RandomMachines)
         return least + static_cast<uint32_t>(random() % (most - least + 1));
     };
     uint64_t clipped = 0;
-    for (int i = 0; i < 400 && !testing::Test::HasFailure(); i++) {
+    for (unsigned i = 0; i < effort(400) && !testing::Test::HasFailure(); i++) {
         MvmCase c;
         constexpr uint32_t sides[] = {3, 16, 64, 70, 128};
         c.machine = {.rows = sides[between(0, 4)],
@@ -47,7 +48,7 @@ TEST(CrossbarClip, RandomMachines)
         expect_same(c, seed);
         clipped += cell_by_cell(c).saturations != 0;
     }
-    EXPECT_GT(clipped, 100u); // the test is about these
+    EXPECT_GT(clipped, effort(100)); // the test is about these
 }
 
 TEST(CrossbarClip, EveryResolution)

@@ -3,6 +3,7 @@
 // Ideal cells: the integer product where the converters have enough bits, and with a bit
 // less exactly the clipping that the arithmetic predicts, on every kind of processor.
 #include "emulator/crossbar/simd.h"
+#include "tests/effort.h"
 #include "unit_case.h"
 
 #include <gtest/gtest.h>
@@ -55,6 +56,7 @@ TEST_F(UnitExact, Matrix)
             for (const uint32_t dac_bits : {1, 2, 3, 4, 7})
                 for (const double g_off : {0.0, 1.0, 10.0 / 3}) // the last: a tie in each code
                     for (uint32_t style = 0; style < kOperands; style++) {
+                        if (sanitized && random() % 10) continue;
                         UnitCase c;
                         c.config = machine(random() % 2 ? 24 : 33, cell_bits, dac_bits, sign,
                                            cell_bits == 1 || g_off < 2 ? g_off : 1);
@@ -79,7 +81,7 @@ TEST_F(UnitExact, Matrix)
                         cases++;
                         clipping += model.counts.clipped != 0;
                     }
-    EXPECT_EQ(cases, 5u * 3 * 5 * 3 * kOperands);
+    if (!sanitized) EXPECT_EQ(cases, 5u * 3 * 5 * 3 * kOperands);
     EXPECT_GT(clipping, cases / 10);
 }
 
