@@ -121,6 +121,7 @@ int Device::unload_program(Space &space, uint32_t id)
         if (!space.programs.erase(program->base)) return -ENOENT; // somebody was faster
         space.program_generation.fetch_add(1, std::memory_order_release);
     }
+    engine_->leave(space.asid); // what follows a ring does not see the generation
     // Queues hold references of their own, so a dispatch that had begun just now ends well.
     residency_.forget(*program);
     return 0;

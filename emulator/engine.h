@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -102,6 +103,38 @@ struct Dispatch {
 
     // True when the engine must return now: ask at least every millisecond of work.
     bool should_stop() const;
+};
+
+// A queue whose next packets whatever executes them may take from the ring itself, for as long as
+// they are dispatches of one kernel.
+struct Following {
+    uint32_t client = 0; // asid
+    uint32_t slot = 0;
+    uint32_t kernel = 0;            // index in the engine's program
+    uint64_t kernel_object = 0;     // as packets name it
+    uint64_t ring = 0, control = 0; // device addresses
+    uint32_t packets = 0;           // of the ring
+    uint64_t index = 0;             // of the next packet
+    uint64_t model_ns = 0;          // the model's clock before it
+    uint64_t linger_ns = 0;         // for a packet, when there is none
+    uint64_t session_ns = 0;        // no packet is begun later
+    uint64_t timeout_ns = 0;        // of one packet
+    Memory *memory = nullptr;
+    const std::atomic<bool> *stop = nullptr; // set: stop before the next packet
+    // Asked once before the first packet, when Engine::leave() is heeded already.
+    std::function<bool()> still;
+
+    // out
+    bool lingered = false;                   // it ended because nothing came
+    bool tried = false;                      // false: it could not begin
+    uint64_t served = 0;                     // packets that are over and retired
+    uint64_t modelled_ns = 0, energy_pj = 0; // of these
+    uint32_t notified = 0;        // ACC_NOTIFY_* of the last one's signal: an event is to be raised
+    uint64_t notified_signal = 0; // its address
+    acc_status status = ACC_STATUS_OK; // of the packet behind them, which is not retired
+    uint64_t address = 0;              // of a memory fault
+    std::string text;
+    bool slot_fault = false;
 };
 
 // By enum drm_acc_resource: what a region of an FPGA has and a unit takes of it. The first is
@@ -219,6 +252,13 @@ public:
 
     // Executes one kernel in a slot where its unit is resident.
     virtual enum acc_status execute(const EngineProgram &program, Dispatch &dispatch) = 0;
+
+    // Whether it takes packets of this kernel from a ring itself, and that. For one slot as
+    // execute(). A client's memory stays mapped meanwhile.
+    virtual bool follows(const EngineProgram &, uint32_t /*kernel*/) const { return false; }
+    virtual void follow(const EngineProgram &, Following &) {}
+    // Who follows a queue of this client stops before the next packet. Any thread.
+    virtual void leave(uint32_t /*client*/) {}
 
     // Rough real time of a dispatch: short ones (< 2000 ns) run on the packet processor
     // without waking a second worker.

@@ -97,7 +97,8 @@ void Queue::request_stop(acc_status code)
 {
     uint32_t none = 0;
     stop_code_.compare_exchange_strong(none, code, std::memory_order_relaxed);
-    stop_.store(true, std::memory_order_release);
+    stop_.store(true, std::memory_order_seq_cst);
+    device_.engine_->leave(space_->asid);
 }
 
 void Queue::slot_available()
@@ -130,7 +131,8 @@ Scheduler::Finish Queue::run()
     service_from_ns_ = now_ns();
 
     for (unsigned done = 0;;) {
-        const Step taken = step();
+        const Followed followed = follow();
+        const Step taken = followed == Followed::Served ? Step::Consumed : step();
         switch (taken) {
         case Step::Consumed:
             if (lease_ && turn_is_over()) share_lease();
@@ -165,7 +167,7 @@ Scheduler::Finish Queue::run()
             // A hint while awake; before sleeping it is asked with a fence.
             if (shared(control_->space_wanted).load(std::memory_order_relaxed)) check_space();
             guard.leave();
-            if (!spin_for_packet()) {
+            if (followed == Followed::Lingered || !spin_for_packet()) {
                 release_lease();
                 // Announce, fence, look once more, sleep (docs/protocols.md, "kick").
                 sleeping.store(1, std::memory_order_relaxed);

@@ -55,7 +55,7 @@ public:
     // Any thread: Error with this code at the next packet; a running dispatch is stopped.
     void request_stop(acc_status code);
     // A program that a dispatch executes now, or null.
-    const LoadedProgram *executing() const { return executing_.load(std::memory_order_seq_cst); }
+    const LoadedProgram *executing() const;
 
     // The scheduler's side, under its lock.
     Scheduler::QueueState sched_state = Scheduler::QueueState::Idle;
@@ -96,6 +96,12 @@ private:
     bool fetch();
     Step step();
     bool spin_for_packet();
+    enum class Followed { Not, Lingered, Served };
+    Followed follow();
+    void count_run(uint64_t kernel_object);
+    void skip(uint64_t packets);
+    void account(const Following &following, const SpaceMemory &memory, uint64_t start_ns);
+    void fail(Following &following);
     void check_space();
     Step finish_packet(const Outcome &outcome);
     void complete_signal(const Outcome &outcome);
@@ -109,6 +115,7 @@ private:
     Step do_barrier(Outcome &outcome);
     Step do_dispatch(Outcome &outcome);
     void execute(const LoadedProgram &program, uint32_t kernel, Outcome &outcome);
+    void explain_stop(Outcome &outcome, bool late);
     bool lease_slot(const std::shared_ptr<LoadedProgram> &program, uint32_t unit, Step &step,
                     Outcome &outcome);
     void release_lease();
@@ -150,10 +157,13 @@ private:
     uint64_t lease_load_ns_ = 0;  // modelled, of the load that the lease caused
     uint64_t lease_ready_ns_ = 0; // with pace=real: when that load is over
     std::vector<std::byte> kernargs_;
+    uint64_t run_object_ = 0; // the kernel of the last dispatches,
+    unsigned run_ = 0;        // so many of them, as far as it matters
+    unsigned follow_after_ = 2;
 
     std::atomic<bool> stop_{false};
     std::atomic<uint32_t> stop_code_{0};
-    std::atomic<const LoadedProgram *> executing_{nullptr};
+    std::atomic<const LoadedProgram *> executing_{nullptr}, following_{nullptr};
     bool error_ = false;
 
     mutable std::mutex state_mutex_; // of state_

@@ -85,6 +85,7 @@ bool Queue::barrier_holds(Outcome &outcome, bool &bad, bool arm)
 
 Queue::Step Queue::do_barrier(Outcome &outcome)
 {
+    run_ = 0;
     bool bad = false;
     uint64_t spin_end = 0;
     while (!barrier_holds(outcome, bad, false)) {
@@ -365,6 +366,7 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
     QueueCounters::add(counters_.mvms, dispatch.mvms);
     if (status == ACC_STATUS_OK) [[likely]] {
         QueueCounters::add(counters_.dispatches, 1);
+        count_run(packet_.dispatch.kernel_object);
         return;
     }
     outcome.fault = true;
@@ -376,6 +378,12 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
         lease_after_ = Residency::After::Broken;
     else if (begun && status == ACC_STATUS_TIMEOUT)
         lease_after_ = Residency::After::CutShort;
+    explain_stop(outcome, late);
+}
+
+// Of a dispatch that failed. `late`: it had its time.
+void Queue::explain_stop(Outcome &outcome, bool late)
+{
     if (stop_.load(std::memory_order_acquire)) {
         outcome.status = acc_status(stop_code_.load(std::memory_order_relaxed));
         outcome.text = "the queue was stopped while the kernel ran";
@@ -391,6 +399,7 @@ void Queue::execute(const LoadedProgram &program, uint32_t index, Outcome &outco
 
 void Queue::do_vendor(Outcome &outcome)
 {
+    run_ = 0;
     outcome.start_ns = now_ns();
     switch (packet_.barrier_value.format) {
     case ACC_VENDOR_COPY:

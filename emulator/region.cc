@@ -15,7 +15,7 @@ constexpr uint32_t bit(uint32_t state)
 }
 
 // From a state (the row) to those (the bits).
-constexpr std::array<uint32_t, region_states> table = [] {
+constexpr std::array<uint32_t, region_states> arrows = [] {
     std::array<uint32_t, region_states> to = {};
     to[DRM_ACC_SLOT_EMPTY] = bit(DRM_ACC_SLOT_DECOUPLED) | bit(DRM_ACC_SLOT_DRAINING);
     to[DRM_ACC_SLOT_DECOUPLED] =
@@ -34,7 +34,7 @@ constexpr std::array<uint32_t, region_states> table = [] {
 
 bool region_may_go(uint32_t from, uint32_t to)
 {
-    return from < region_states && to < region_states && (table[from] & bit(to));
+    return from < region_states && to < region_states && (arrows[from] & bit(to));
 }
 
 std::string_view region_state_name(uint32_t state)

@@ -112,10 +112,4 @@ uint64_t Config::load_pj(uint64_t load_ns) const
         std::llround(std::min(static_cast<double>(load_ns) * kConfigurePjPerNs, 1e18)));
 }
 
-uint64_t Config::busy_ns(uint64_t cycles) const
-{
-    const double ns = static_cast<double>(cycles) * 1e3 / clock_mhz;
-    return static_cast<uint64_t>(std::llround(std::min(ns, 1e18)));
-}
-
 } // namespace acc::emu::fpga

@@ -5,6 +5,7 @@
 
 #include "common/result.h"
 #include "emulator/engine.h"
+#include "emulator/fpga/rates.h"
 
 #include <cstdint>
 #include <span>
@@ -53,7 +54,8 @@ struct Config {
     std::string check_class(uint32_t class_id) const;
     uint64_t load_ns(uint64_t bitstream_bytes) const;
     uint64_t load_pj(uint64_t load_ns) const;
-    uint64_t busy_ns(uint64_t cycles) const;
+    // Of a role of that many LUTs.
+    Rates rates(double luts) const { return {clock_mhz, luts * kPjPerLutCycle, kPjPerByte}; }
 };
 
 } // namespace acc::emu::fpga

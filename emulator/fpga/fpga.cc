@@ -137,16 +137,36 @@ public:
         if (status != ACC_STATUS_OK) return status;
         const uint64_t moved =
             dispatch.memory->bytes_read() + dispatch.memory->bytes_written() - bytes;
-        dispatch.modelled_ns = config_.busy_ns(busy);
-        dispatch.energy_pj = static_cast<uint64_t>(
-            std::llround(std::min(static_cast<double>(busy) * luts * kPjPerLutCycle +
-                                      static_cast<double>(moved) * kPjPerByte,
-                                  1e18)));
+        const Rates rates = config_.rates(luts);
+        dispatch.modelled_ns = rates.busy_ns(busy);
+        dispatch.energy_pj = rates.energy_pj(busy, moved);
         return ACC_STATUS_OK;
     } catch (const std::bad_alloc &) {
         dispatch.text = "expected memory for the buffers of a pass; found none";
         return ACC_STATUS_ENGINE_ERROR;
     }
+
+    // What has a process of its own.
+    bool follows(const EngineProgram &program, uint32_t) const override
+    {
+        const auto &mine = static_cast<const FpgaProgram &>(program);
+        return (mine.native || isolate_all_) && native_.has_process(image_of(mine));
+    }
+    void follow(const EngineProgram &program, Following &following) override
+    {
+        const auto &mine = static_cast<const FpgaProgram &>(program);
+        const Kernel &kernel = program.kernels[following.kernel];
+        if (mine.native) {
+            const auto luts = static_cast<double>(program.units[kernel.unit].capacity);
+            native_.follow(following, mine.native->image, mine.native->order(following.kernel),
+                           kernel, config_.rates(luts));
+        } else {
+            const Role &role = *mine.roles[following.kernel];
+            native_.follow(following, behavioural_, {role.name, {}, {}, {}}, kernel,
+                           config_.rates(static_cast<double>(role.size[0])));
+        }
+    }
+    void leave(uint32_t client) override { native_.leave(client); }
 
     uint64_t estimate_ns(const EngineProgram &program, const Dispatch &dispatch) const override
     {

@@ -136,11 +136,43 @@ acc_status NativeRegions::run(Dispatch &dispatch, const Image &image, const RunO
     return status;
 }
 
+void NativeRegions::follow(Following &following, const Image &image, const RunOrder &order,
+                           const Kernel &kernel, const Rates &rates)
+{
+    Slot &slot = slots_[following.slot];
+    std::unique_lock lock(slot.mutex);
+    drop_marked(slot);
+    if (!slot.process || slot.process->broken() || slot.client != following.client ||
+        std::memcmp(slot.digest, image.digest, sizeof slot.digest))
+        return; // run() knows what to do
+    RegionProcess &process = *slot.process;
+    process.may_follow();
+    slot.running = slot.following = true;
+    lock.unlock();
+    if (following.still()) process.follow(following, order, kernel, rates);
+    lock.lock();
+    slot.running = slot.following = false;
+    if (process.broken()) {
+        following.slot_fault = true;
+        slot.process.reset();
+    }
+}
+
+void NativeRegions::leave(uint32_t client)
+{
+    for (Slot &slot : slots_) {
+        std::lock_guard lock(slot.mutex);
+        if (slot.following && slot.client == client) slot.process->leave();
+    }
+}
+
 void NativeRegions::unmapping(uint32_t client, uint64_t address, uint64_t bytes)
 {
     for (Slot &slot : slots_) {
         std::lock_guard lock(slot.mutex);
-        if (slot.process && slot.client == client) slot.marks.push_back({address, bytes});
+        if (!slot.process || slot.client != client) continue;
+        slot.marks.push_back({address, bytes});
+        if (slot.following) slot.process->leave(); // whose section is waited for
     }
 }
 

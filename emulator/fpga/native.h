@@ -38,6 +38,14 @@ public:
     // dispatch.slot_fault when the process is gone or was ended.
     acc_status run(Dispatch &dispatch, const Image &image, const RunOrder &order, uint64_t &cycles);
 
+    // Whether the image runs in a process.
+    bool has_process(const Image &image) const { return !is_local(image); }
+    // Lets the slot's process take packets of a kernel from a ring, if it is the one that run()
+    // would take; see Engine.
+    void follow(Following &following, const Image &image, const RunOrder &order,
+                const Kernel &kernel, const Rates &rates);
+    void leave(uint32_t client);
+
     // See Engine.
     void unmapping(uint32_t client, uint64_t address, uint64_t bytes);
     void unmapped(uint32_t client);
@@ -49,7 +57,7 @@ private:
     };
     struct Slot {
         std::mutex mutex; // of all that follows; the process is its runner's while `running`
-        bool running = false;
+        bool running = false, following = false;
         std::unique_ptr<RegionProcess> process;
         std::unique_ptr<LocalRoles> local; // instead of a process
         uint32_t client = 0;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "emulator/fpga/process/bell.h"
+#include "emulator/fpga/rates.h"
 
 #include <atomic>
 #include <cstddef>
@@ -40,6 +41,7 @@ enum class Order : uint32_t {
     Run,      // a dispatch
     Window,   // the answer to Answer::Window: it comes over the socket
     NoWindow, // ditto: nothing is bound there
+    Follow,   // dispatches, from a queue's ring, until there is something else to do
     Forget,   // drop every window that meets [address, address + bytes)
     Reset,    // the roles' reset lines
 };
@@ -49,6 +51,7 @@ enum class Answer : uint32_t {
     Ready = 1, // has done what was asked
     Refused,   // could not, `text` says why
     Done,      // a dispatch has ended with `status`
+    Followed,  // packets of a ring, `why` not more of them
     Window,    // in the middle of a dispatch: what is bound at `address`?
     Fault,     // foreign code did what it may not; `fault`, `address`. Nothing more is to come
 };
@@ -60,6 +63,29 @@ enum class Fault : uint32_t {
     System,  // the system call `number`
     Barrier, // work-items of a group came to different barriers
     Stack,   // a work-item's stack overflowed at `address`
+};
+
+// Why a process follows a ring no longer.
+enum class FollowEnd : uint32_t {
+    Never = 0, // it could not begin
+    Idle,      // nothing came
+    Asked,     // by `leave`, or its time is over
+    Other,     // the next packet, or somebody who waits for space, is the device's to deal with
+    Notify,    // somebody sleeps who waits for the signal of the last one
+    Failed,    // the next packet failed with `status`; it is not retired
+};
+
+// A ring to follow. Packets that are dispatches of `kernel_object` in every way right are executed
+// and completed; anything else is left to the device, which says what is wrong with it.
+struct FollowOrder {
+    uint64_t kernel_object = 0;
+    uint64_t ring = 0, control = 0; // device addresses
+    uint64_t index = 0;             // of the next packet
+    uint32_t packets = 0;           // of the ring
+    uint32_t kernarg_bytes = 0, group_bytes = 0, private_bytes = 0;
+    uint64_t model_ns = 0; // before it, on the model's clock
+    uint64_t linger_ns = 0, session_ns = 0;
+    Rates rates;
 };
 
 // Registers that carry a kernel's arguments.
@@ -82,6 +108,11 @@ inline constexpr size_t kMaxStages = 32, kMaxEdges = 64;
 
 struct alignas(64) Control {
     std::atomic<uint32_t> turn{kTurnProcess};
+    // Packets of this Follow that are over; written by the process, release.
+    std::atomic<uint64_t> followed{0};
+    // 1: no further packet is to be begun. Written by the device; seen by who acquired something
+    // that was published after it.
+    std::atomic<uint32_t> leave{0};
     // Of a long run, for a timeout's text; written by the process at any time.
     std::atomic<uint64_t> cycle{0};
     char waits_for[kTextBytes] = {};
@@ -95,7 +126,8 @@ struct alignas(64) Control {
         uint32_t group[3] = {};
         uint32_t registers = 0;
         uint64_t address = 0, bytes = 0; // Forget
-        char role[kNameBytes] = {};      // Run: which of the library
+        FollowOrder follow;
+        char role[kNameBytes] = {}; // Run: which of the library
         Register map[kMaxRegisters] = {};
         uint32_t stages = 0, edges = 0; // Run: of a graph
         GraphStage stage[kMaxStages] = {};
@@ -112,6 +144,10 @@ struct alignas(64) Control {
         uint32_t write = 0;
         uint64_t cycles = 0;
         uint64_t bytes_read = 0, bytes_written = 0;
+        FollowEnd why = {};
+        uint32_t notified = 0; // ACC_NOTIFY_* of the last one's signal
+        uint64_t notified_signal = 0;
+        uint64_t modelled_ns = 0, energy_pj = 0; // Followed: of them all
         char text[kTextBytes] = {};
     } to_device;
 };

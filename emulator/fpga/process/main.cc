@@ -4,6 +4,7 @@
 // control page, knows nothing else, and never comes back out of its sandbox.
 #include "acc/program.h"
 #include "emulator/fpga/behavioural.h"
+#include "emulator/fpga/process/follow.h"
 #include "emulator/fpga/process/graph.h"
 #include "emulator/fpga/process/runner.h"
 #include "emulator/fpga/process/sandbox.h"
@@ -55,6 +56,7 @@ private:
         case Order::Load:
             return load();
         case Order::Run:
+        case Order::Follow:
             return run();
         case Order::Forget:
             windows.forget(control_.to_process.address, control_.to_process.bytes);
@@ -130,18 +132,24 @@ private:
             return false; // who gives up ends the process
         };
         const uint64_t read = windows.bytes_read(), written = windows.bytes_written();
-        const RunResult result =
-            order.stages
-                ? Graph(*runner_, {order.stage, std::min<size_t>(order.stages, kMaxStages)},
-                        {order.edge, std::min<size_t>(order.edges, kMaxEdges)})
-                      .run(request)
-                : runner_->run(request);
-        out.status = result.status;
-        out.cycles = result.cycles;
-        out.address = windows.fault_address();
+        const auto dispatch = [&](const RunRequest &one) {
+            return order.stages
+                       ? Graph(*runner_, {order.stage, std::min<size_t>(order.stages, kMaxStages)},
+                               {order.edge, std::min<size_t>(order.edges, kMaxEdges)})
+                             .run(one)
+                       : runner_->run(one);
+        };
+        if (order.order == Order::Follow) {
+            answer(Answer::Followed, follow_ring(control_, windows, request, dispatch));
+        } else {
+            const RunResult result = dispatch(request);
+            out.status = result.status;
+            out.cycles = result.cycles;
+            out.address = windows.fault_address();
+            answer(Answer::Done, result.text);
+        }
         out.bytes_read = windows.bytes_read() - read;
         out.bytes_written = windows.bytes_written() - written;
-        answer(Answer::Done, result.text);
     }
 
     Control &control_;

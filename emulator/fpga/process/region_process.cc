@@ -31,7 +31,8 @@ constexpr uint64_t kForgetNs = 100'000'000; // before a process that doesn't ans
 constexpr uint64_t kSpinNs = 20'000;        // worth it where processors are to spare
 constexpr int kFirstNapMs = 1;              // between looks at who wants it to stop
 constexpr int kLongestNapMs = 4;
-constexpr int kEndMs = 1000; // from the end of its pipe to its own
+constexpr int kEndMs = 1000;                          // from the end of its pipe to its own
+constexpr uint64_t kMostModelled = uint64_t{1} << 60; // of what a process says
 
 // At most one spinner for two processors, and the client that waits is one already: on two
 // processors three that spin starve each other.
@@ -157,9 +158,7 @@ int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
               " s; found it busy";
         error = -ETIME;
     } else if (it_.control->to_device.answer == Answer::Fault) {
-        Dispatch unused;
-        (void)fault(unused);
-        why = "on loading: " + unused.text;
+        why = "on loading: " + fault(nullptr).text;
     } else {
         why = text_of(it_.control->to_device.text);
         error = -EINVAL;
@@ -169,12 +168,11 @@ int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
 }
 
 // The answer to "what is bound at `address`?". False: its socket is gone.
-bool RegionProcess::serve_window(Dispatch &dispatch)
+bool RegionProcess::serve_window(Memory &memory)
 {
     const uint64_t address = it_.control->to_device.address;
     const bool write = it_.control->to_device.write != 0;
-    Backing found =
-        dispatch.memory->backing(address, write ? Memory::Access::Write : Memory::Access::Read);
+    Backing found = memory.backing(address, write ? Memory::Access::Write : Memory::Access::Read);
     it_.control->to_process.order = Order::NoWindow;
     if (!found.fd) return true;
     WindowMessage message;
@@ -187,13 +185,9 @@ bool RegionProcess::serve_window(Dispatch &dispatch)
     return send_message(it_.socket.get(), {bytes_of(message)}, found.fd.get(), MSG_DONTWAIT) == 0;
 }
 
-acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles)
+void RegionProcess::describe(const RunOrder &order)
 {
     auto &to = it_.control->to_process;
-    to.kernarg_bytes =
-        static_cast<uint32_t>(std::min(dispatch.kernargs.size(), sizeof to.kernargs));
-    std::copy_n(dispatch.kernargs.data(), to.kernarg_bytes, to.kernargs);
-    std::memcpy(to.grid, dispatch.grid, sizeof to.grid);
     std::memset(to.role, 0, sizeof to.role);
     std::memcpy(to.role, order.role.data(), std::min(order.role.size(), sizeof to.role - 1));
     to.registers = static_cast<uint32_t>(std::min(order.registers.size(), kMaxRegisters));
@@ -204,104 +198,172 @@ acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_
     std::copy_n(order.edges.data(), to.edges, to.edge);
     it_.control->cycle.store(0, std::memory_order_relaxed);
     it_.control->waits_for[0] = 0;
+}
 
-    Order next = Order::Run;
+RegionProcess::Failure RegionProcess::obey(Order order, Memory &memory,
+                                           const std::function<bool()> &stop)
+{
+    const auto end = [&](acc_status status, std::string text) {
+        kill();
+        return Failure{status, std::move(text)};
+    };
     for (;;) {
-        const Waited waited = give(next, [&] { return dispatch.should_stop(); });
+        const Waited waited = give(order, stop);
         if (waited == Waited::Stopped) {
             // What it waits for first: the log keeps 63 bytes.
-            dispatch.text = text_of(it_.control->waits_for);
-            dispatch.text += (dispatch.text.empty() ? "stopped after " : "; stopped after ") +
-                             std::to_string(it_.control->cycle.load(std::memory_order_relaxed)) +
-                             " cycles";
-            kill();
-            return ACC_STATUS_TIMEOUT;
+            std::string text = text_of(it_.control->waits_for);
+            text += (text.empty() ? "stopped after " : "; stopped after ") +
+                    std::to_string(it_.control->cycle.load(std::memory_order_relaxed)) + " cycles";
+            return end(ACC_STATUS_TIMEOUT, std::move(text));
         }
-        if (waited == Waited::Ended) {
-            dispatch.text = "the role ended its process: " + how_it_ended();
-            kill();
-            return ACC_STATUS_ENGINE_ERROR;
-        }
+        if (waited == Waited::Ended)
+            return end(ACC_STATUS_ENGINE_ERROR, "the role ended its process: " + how_it_ended());
         const Answer answer = it_.control->to_device.answer;
         if (answer == Answer::Window) {
-            if (!serve_window(dispatch)) {
-                kill();
-                dispatch.text = "the region's process took no window";
-                return ACC_STATUS_ENGINE_ERROR;
-            }
-            next = it_.control->to_process.order;
+            if (!serve_window(memory))
+                return end(ACC_STATUS_ENGINE_ERROR, "the region's process took no window");
+            order = it_.control->to_process.order;
             continue;
         }
         if (answer == Answer::Fault) {
-            const acc_status status = fault(dispatch);
-            kill();
-            return status;
+            const Failure failure = fault(&memory);
+            return end(failure.status, failure.text);
         }
-        if (answer != Answer::Done) {
-            dispatch.text = text_of(it_.control->to_device.text);
-            kill();
-            return ACC_STATUS_ENGINE_ERROR;
-        }
-        break;
-    }
-    const auto &from = it_.control->to_device;
-    const uint32_t status = from.status;
-    cycles = std::min<uint64_t>(from.cycles, uint64_t{1} << 60);
-    dispatch.memory->account(from.bytes_read, from.bytes_written);
-    if (status == ACC_STATUS_OK) return ACC_STATUS_OK;
-    dispatch.text = text_of(from.text);
-    switch (status) {
-    case ACC_STATUS_INVALID_ADDRESS:
-        // The device's own table says whether it is so, and remembers where.
-        (void)dispatch.memory->span(from.address, 1, Memory::Access::Write);
-        if (dispatch.text.empty())
-            dispatch.text = "expected memory of this client; found address " + hex(from.address);
-        return ACC_STATUS_INVALID_ADDRESS;
-    case ACC_STATUS_INVALID_KERNARG:
-    case ACC_STATUS_INVALID_DIMENSIONS:
-    case ACC_STATUS_MISALIGNED:
-        return static_cast<acc_status>(status);
-    default:
-        if (dispatch.text.empty()) dispatch.text = "the role failed without a reason";
-        return ACC_STATUS_ENGINE_ERROR;
+        if (answer != Answer::Done && answer != Answer::Followed)
+            return end(ACC_STATUS_ENGINE_ERROR, text_of(it_.control->to_device.text));
+        return {};
     }
 }
 
+RegionProcess::Failure RegionProcess::outcome(Memory &memory)
+{
+    const auto &from = it_.control->to_device;
+    memory.account(from.bytes_read, from.bytes_written);
+    const uint32_t status = from.status;
+    if (status == ACC_STATUS_OK) return {};
+    std::string text = text_of(from.text);
+    switch (status) {
+    case ACC_STATUS_INVALID_ADDRESS:
+        // The device's own table says whether it is so, and remembers where.
+        (void)memory.span(from.address, 1, Memory::Access::Write);
+        if (text.empty())
+            text = "expected memory of this client; found address " + hex(from.address);
+        return {ACC_STATUS_INVALID_ADDRESS, std::move(text)};
+    case ACC_STATUS_INVALID_KERNARG:
+    case ACC_STATUS_INVALID_DIMENSIONS:
+    case ACC_STATUS_MISALIGNED:
+        return {static_cast<acc_status>(status), std::move(text)};
+    default:
+        if (text.empty()) text = "the role failed without a reason";
+        return {ACC_STATUS_ENGINE_ERROR, std::move(text)};
+    }
+}
+
+acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles)
+{
+    auto &to = it_.control->to_process;
+    to.kernarg_bytes =
+        static_cast<uint32_t>(std::min(dispatch.kernargs.size(), sizeof to.kernargs));
+    std::copy_n(dispatch.kernargs.data(), to.kernarg_bytes, to.kernargs);
+    std::memcpy(to.grid, dispatch.grid, sizeof to.grid);
+    describe(order);
+    Failure failure = obey(Order::Run, *dispatch.memory, [&] { return dispatch.should_stop(); });
+    if (failure.status == ACC_STATUS_OK) {
+        cycles = std::min<uint64_t>(it_.control->to_device.cycles, kMostModelled);
+        failure = outcome(*dispatch.memory);
+    }
+    dispatch.text = std::move(failure.text);
+    return failure.status;
+}
+
+void RegionProcess::follow(Following &following, const RunOrder &order, const Kernel &kernel,
+                           const Rates &rates)
+{
+    Control &control = *it_.control;
+    describe(order);
+    FollowOrder &to = control.to_process.follow;
+    to = {.kernel_object = following.kernel_object,
+          .ring = following.ring,
+          .control = following.control,
+          .index = following.index,
+          .packets = following.packets,
+          .kernarg_bytes = kernel.kernarg_bytes,
+          .group_bytes = kernel.group_bytes,
+          .private_bytes = kernel.private_bytes,
+          .model_ns = following.model_ns,
+          .linger_ns = following.linger_ns,
+          .session_ns = following.session_ns,
+          .rates = rates};
+    control.followed.store(0, std::memory_order_relaxed);
+    following.tried = true;
+    // It is patient as long as packets come to their end, and with a stop until the next one's.
+    uint64_t before = 0, since = now_ns(), asked = 0;
+    const auto stop = [&] {
+        const uint64_t now = now_ns(), over = control.followed.load(std::memory_order_relaxed);
+        if (over != before) {
+            before = over;
+            since = now;
+        }
+        if (!asked && following.stop->load(std::memory_order_relaxed)) {
+            asked = now;
+            leave();
+        }
+        return now - since >= following.timeout_ns + kForgetNs ||
+               (asked && now - asked >= kForgetNs);
+    };
+    Failure failure = obey(Order::Follow, *following.memory, stop);
+    following.served =
+        std::min<uint64_t>(control.followed.load(std::memory_order_acquire), kMostModelled);
+    if (failure.status == ACC_STATUS_OK) {
+        const auto &from = control.to_device;
+        const FollowEnd why = from.why;
+        following.modelled_ns = std::min<uint64_t>(from.modelled_ns, kMostModelled);
+        following.energy_pj = std::min<uint64_t>(from.energy_pj, kMostModelled);
+        following.lingered = why == FollowEnd::Idle;
+        following.tried = why != FollowEnd::Never;
+        if (why == FollowEnd::Notify) {
+            following.notified = from.notified;
+            following.notified_signal = from.notified_signal;
+        }
+        failure = outcome(*following.memory);
+        if (why != FollowEnd::Failed) return;
+    }
+    following.status = failure.status;
+    following.text = std::move(failure.text);
+    following.address = following.memory->fault_address();
+}
+
 // What Answer::Fault says.
-acc_status RegionProcess::fault(Dispatch &dispatch)
+RegionProcess::Failure RegionProcess::fault(Memory *memory)
 {
     const auto &from = it_.control->to_device;
     const Fault fault = from.fault;
     const uint64_t address = from.address;
     const int number = from.number;
+    const auto crash = [](std::string text) {
+        return Failure{ACC_STATUS_ENGINE_ERROR, std::move(text)};
+    };
     switch (fault) {
     case Fault::Memory:
-        if (address >= arena_start && address < arena_end && dispatch.memory) {
-            (void)dispatch.memory->span(address, 1,
-                                        number ? Memory::Access::Write : Memory::Access::Read);
-            dispatch.text = std::string("the role ") + (number ? "wrote" : "read") +
-                            " out of its windows at " + hex(address);
-            return ACC_STATUS_INVALID_ADDRESS;
+        if (address >= arena_start && address < arena_end && memory) {
+            (void)memory->span(address, 1, number ? Memory::Access::Write : Memory::Access::Read);
+            return {ACC_STATUS_INVALID_ADDRESS, std::string("the role ") +
+                                                    (number ? "wrote" : "read") +
+                                                    " out of its windows at " + hex(address)};
         }
-        dispatch.text = "the role crashed: segmentation fault at " + hex(address);
-        return ACC_STATUS_ENGINE_ERROR;
+        return crash("the role crashed: segmentation fault at " + hex(address));
     case Fault::Stack:
-        dispatch.text = "the role crashed: a work-item's stack overflowed at " + hex(address);
-        return ACC_STATUS_ENGINE_ERROR;
+        return crash("the role crashed: a work-item's stack overflowed at " + hex(address));
     case Fault::Illegal:
-        dispatch.text = std::string("the role crashed: ") +
-                        (number == SIGFPE ? "arithmetic" : "illegal instruction") + " at " +
-                        hex(address);
-        return ACC_STATUS_ENGINE_ERROR;
+        return crash(std::string("the role crashed: ") +
+                     (number == SIGFPE ? "arithmetic" : "illegal instruction") + " at " +
+                     hex(address));
     case Fault::System:
-        dispatch.text = "the role tried a refused system call: " + system_call_name(number);
-        return ACC_STATUS_ENGINE_ERROR;
+        return crash("the role tried a refused system call: " + system_call_name(number));
     case Fault::Barrier:
-        dispatch.text = "divergent barrier: work-items of a group came to different barriers";
-        return ACC_STATUS_ENGINE_ERROR;
+        return crash("divergent barrier: work-items of a group came to different barriers");
     default:
-        dispatch.text = "the role crashed";
-        return ACC_STATUS_ENGINE_ERROR;
+        return crash("the role crashed");
     }
 }
 

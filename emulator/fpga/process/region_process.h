@@ -75,6 +75,13 @@ public:
     // the client's memory is mapped on the way. dispatch.slot_fault... see `broken()`.
     acc_status run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles);
 
+    // Packets of one kernel from a ring, until there is something else to do.
+    void follow(Following &following, const RunOrder &order, const Kernel &kernel,
+                const Rates &rates);
+    // Before it; and, from any thread during it: stop before the next packet.
+    void may_follow() { it_.control->leave.store(0, std::memory_order_relaxed); }
+    void leave() { it_.control->leave.store(1, std::memory_order_seq_cst); }
+
     // Drops its mappings of a range. False: it did not answer in time; it is to be ended.
     bool forget(uint64_t address, uint64_t bytes);
     bool reset();
@@ -89,9 +96,19 @@ private:
     enum class Waited { Answered, Stopped, Ended };
     Waited give(Order order, const std::function<bool()> &stop);
     bool give_for(Order order, uint64_t ns);
-    bool serve_window(Dispatch &dispatch);
+    // Why a dispatch did not come to its end.
+    struct Failure {
+        acc_status status = ACC_STATUS_OK;
+        std::string text;
+    };
+    // An order that runs roles, and the windows that they ask for. No failure: it was answered.
+    Failure obey(Order order, Memory &memory, const std::function<bool()> &stop);
+    void describe(const RunOrder &order);
+    // Of Answer::Done and Followed.
+    Failure outcome(Memory &memory);
+    bool serve_window(Memory &memory);
     std::string how_it_ended();
-    acc_status fault(Dispatch &dispatch);
+    Failure fault(Memory *memory);
 
     Started it_;
     bool broken_ = false;

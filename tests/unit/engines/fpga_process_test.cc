@@ -287,6 +287,76 @@ TEST_F(ProcessTest, NothingItSaysIsBelieved)
     EXPECT_TRUE(process->broken());
 }
 
+// Of a ring that it follows: numbers are cut, a failure is its packet's.
+TEST_F(ProcessTest, NothingItSaysOfARingIsBelieved)
+{
+    auto why = static_cast<FollowEnd>(77);
+    playing([&](Peer &it) {
+        auto &out = it.control->to_device;
+        EXPECT_EQ(it.control->to_process.order, Order::Follow);
+        EXPECT_EQ(it.control->to_process.follow.kernel_object, 5u);
+        it.control->followed = ~0ull;
+        out.modelled_ns = out.energy_pj = ~0ull;
+        out.notified = ~0u;
+        out.status = 999;
+        out.why = why;
+        it.give(Answer::Followed);
+    });
+    std::atomic<bool> stop{false};
+    const auto follow = [&] {
+        Following following;
+        following.kernel_object = 5;
+        following.memory = &memory;
+        following.stop = &stop;
+        following.timeout_ns = 60'000'000'000;
+        process->follow(following, {"role", {}, {}, {}}, {}, {});
+        return following;
+    };
+    Following found = follow();
+    EXPECT_TRUE(found.tried);
+    EXPECT_FALSE(found.lingered);
+    EXPECT_EQ(found.served, uint64_t{1} << 60);
+    EXPECT_EQ(found.modelled_ns, uint64_t{1} << 60);
+    EXPECT_EQ(found.energy_pj, uint64_t{1} << 60);
+    EXPECT_EQ(found.notified, 0u);
+    EXPECT_EQ(found.status, ACC_STATUS_OK);
+    why = FollowEnd::Failed;
+    found = follow();
+    EXPECT_EQ(found.status, ACC_STATUS_ENGINE_ERROR);
+    EXPECT_FALSE(process->broken());
+    why = FollowEnd::Never;
+    EXPECT_FALSE(follow().tried);
+}
+
+// A stop is asked for, and is not waited for without end.
+TEST_F(ProcessTest, ARingIsLeftWhenItsQueueIsStopped)
+{
+    std::atomic<bool> stop{false};
+    playing([&](Peer &it) {
+        it.control->followed = 3;
+        stop = true;
+        while (!silent && !it.control->leave)
+            std::this_thread::yield();
+        it.control->to_device.why = FollowEnd::Asked;
+        if (!silent) it.give(Answer::Followed);
+        while (silent && !over && take_rings(it.order.get())) {
+        }
+    });
+    Following following;
+    following.memory = &memory;
+    following.stop = &stop;
+    following.timeout_ns = 60'000'000'000;
+    process->may_follow();
+    process->follow(following, {"role", {}, {}, {}}, {}, {});
+    EXPECT_EQ(following.served, 3u);
+    EXPECT_EQ(following.status, ACC_STATUS_OK);
+    silent = true;
+    process->follow(following, {"role", {}, {}, {}}, {}, {});
+    EXPECT_EQ(following.served, 3u);
+    EXPECT_EQ(following.status, ACC_STATUS_TIMEOUT);
+    EXPECT_TRUE(process->broken());
+}
+
 TEST_F(ProcessTest, ForgetsOnlyWhatItIsTold)
 {
     uint64_t told = 0;

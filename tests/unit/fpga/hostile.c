@@ -126,6 +126,21 @@ static int copy(struct acc_role *role)
     return 0;
 }
 
+/* Well, or one of these. */
+static int whim(struct acc_role *role)
+{
+    switch (argument(role, 0)) {
+    case 1:
+        return fault(role);
+    case 2:
+        return spin(role);
+    case 3:
+        return leave(role);
+    default:
+        return 0;
+    }
+}
+
 /* What the last dispatch left: in a static, on the heap, anywhere. */
 static uint64_t residue;
 static int remember(struct acc_role *role)
@@ -243,6 +258,7 @@ static void destroy(struct acc_role *role)
     X(divide)                                                                                      \
     X(peek)                                                                                        \
     X(copy)                                                                                        \
+    X(whim)                                                                                        \
     X(remember)                                                                                    \
     X(waits)                                                                                       \
     X(never_ready)
