@@ -81,7 +81,8 @@ TEST_F(UnitExact, Matrix)
                         cases++;
                         clipping += model.counts.clipped != 0;
                     }
-    if (!sanitized) EXPECT_EQ(cases, 5u * 3 * 5 * 3 * kOperands);
+    const uint64_t all = 5u * 3 * 5 * 3 * kOperands;
+    EXPECT_GE(cases, sanitized ? all / 20 : all);
     EXPECT_GT(clipping, cases / 10);
 }
 
