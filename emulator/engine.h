@@ -126,6 +126,7 @@ struct Following {
 
     // out
     bool lingered = false;                   // it ended because nothing came
+    bool unable = false;                     // it can't reach the ring, and never will
     bool tried = false;                      // false: it could not begin
     uint64_t served = 0;                     // packets that are over and retired
     uint64_t modelled_ns = 0, energy_pj = 0; // of these

@@ -85,7 +85,7 @@ Queue::Followed Queue::follow()
     following_.store(nullptr, std::memory_order_release);
     device_.scheduler_.end_spin();
     if (!following.tried) {
-        follow_after_ = most_run; // its memory is not of the kind
+        if (following.unable) follow_after_ = ~0u;
         if (following.slot_fault) lease_after_ = Residency::After::Broken;
         return Followed::Not;
     }

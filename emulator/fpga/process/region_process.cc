@@ -320,7 +320,8 @@ void RegionProcess::follow(Following &following, const RunOrder &order, const Ke
         following.modelled_ns = std::min<uint64_t>(from.modelled_ns, kMostModelled);
         following.energy_pj = std::min<uint64_t>(from.energy_pj, kMostModelled);
         following.lingered = why == FollowEnd::Idle;
-        following.tried = why != FollowEnd::Never;
+        following.unable = why == FollowEnd::Never;
+        following.tried = !following.unable;
         if (why == FollowEnd::Notify) {
             following.notified = from.notified;
             following.notified_signal = from.notified_signal;
