@@ -22,6 +22,9 @@ namespace acc::ocl
 
 class Pump;
 
+// At least 1.
+unsigned processors();
+
 class Lane
 {
 public:

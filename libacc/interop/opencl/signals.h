@@ -27,6 +27,11 @@ struct Signal {
     void unref();
 };
 
+inline bool is_over(const Signal &signal)
+{
+    return acc_signal_load(signal.handle) <= 0;
+}
+
 // Ended after all refs, on a thread that is none of libacc's.
 class SignalPool
 {
