@@ -114,6 +114,7 @@ std::vector<std::string> front_end(const CompileOptions &options)
                                     "-Xclang",
                                     "-disable-llvm-passes",
                                     "-cl-kernel-arg-info",
+                                    "-D__OPENCL_VERSION__=300",
                                     "-Xclang",
                                     "-cl-ext=-all,+cl_khr_byte_addressable_store,"
                                     "+cl_khr_global_int32_base_atomics,"

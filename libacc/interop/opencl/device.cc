@@ -44,9 +44,10 @@ _cl_device_id *custom_device()
     return made;
 }
 
+// A quarter of it, which a buffer must be allowed to have, is a whole number of MiB.
 uint64_t global_bytes()
 {
-    return hardware()->memory_bytes / 2 / kMiB * kMiB;
+    return hardware()->memory_bytes / 2 / (4 * kMiB) * (4 * kMiB);
 }
 
 uint64_t max_allocation()
@@ -97,7 +98,8 @@ try {
         if (properties[1] <= 0 || properties[2] != 0) return CL_INVALID_VALUE;
         const auto each =
             static_cast<cl_uint>(std::min<cl_device_partition_property>(properties[1], CL_INT_MAX));
-        if (each > device->units) return CL_DEVICE_PARTITION_FAILED;
+        if (each > device->units) return CL_INVALID_DEVICE_PARTITION_COUNT;
+        if (each == device->units) return CL_DEVICE_PARTITION_FAILED; // the whole is no part
         parts.assign(device->units / each, each);
         how.assign(properties, properties + 3);
     } else if (properties[0] == CL_DEVICE_PARTITION_BY_COUNTS) {

@@ -215,13 +215,16 @@ try {
     case CL_DEVICE_ILS_WITH_VERSION:
         return info.nothing();
     case CL_DEVICE_IL_VERSION:
-    case CL_DEVICE_LATEST_CONFORMANCE_VERSION_PASSED:
         return info.text("");
+    case CL_DEVICE_LATEST_CONFORMANCE_VERSION_PASSED:
+        // None; but programs (and Khronos' tests) want a version.
+        return info.text("v0000-01-01-00");
     case CL_DEVICE_PRINTF_BUFFER_SIZE:
         return info.as<size_t>(kPrintfBytes);
     case CL_DEVICE_PARENT_DEVICE:
         return info.value<cl_device_id>(device->parent.get());
     case CL_DEVICE_PARTITION_PROPERTIES:
+        if (device->units < 2) return info.value<cl_device_partition_property>(0);
         return info.list(std::vector<cl_device_partition_property>{CL_DEVICE_PARTITION_EQUALLY,
                                                                    CL_DEVICE_PARTITION_BY_COUNTS});
     case CL_DEVICE_PARTITION_AFFINITY_DOMAIN:

@@ -154,7 +154,7 @@ try {
     std::vector<char> kept(static_cast<const char *>(arguments),
                            static_cast<const char *>(arguments) + bytes);
     for (cl_uint i = 0; i < objects; i++) {
-        if (memory[i] && !valid(memory[i])) return CL_INVALID_MEM_OBJECT;
+        if (memory[i]) OCL_TRY(check_memory(*queue->context, memory[i]));
         const auto at = static_cast<size_t>(static_cast<const char *>(places[i]) -
                                             static_cast<const char *>(arguments));
         if (at > bytes || bytes - at < sizeof(void *)) return CL_INVALID_VALUE;

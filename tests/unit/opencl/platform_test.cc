@@ -60,7 +60,7 @@ TEST(OpenClDevice, HasWhatAFullProfileNeeds)
     EXPECT_GE(value_of<cl_uint>(clGetDeviceInfo, device, CL_DEVICE_MAX_WORK_ITEM_DIMENSIONS), 3u);
     const auto all = value_of<cl_ulong>(clGetDeviceInfo, device, CL_DEVICE_GLOBAL_MEM_SIZE);
     const auto one = value_of<cl_ulong>(clGetDeviceInfo, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
-    EXPECT_GE(one, std::max<cl_ulong>(all / 4, 128u << 20) >> 20 << 20);
+    EXPECT_GE(one, std::max<cl_ulong>(std::min<cl_ulong>(all / 4, 1u << 30), 32u << 20));
     const auto fp =
         value_of<cl_device_fp_config>(clGetDeviceInfo, device, CL_DEVICE_SINGLE_FP_CONFIG);
     EXPECT_EQ(fp & (CL_FP_ROUND_TO_NEAREST | CL_FP_INF_NAN),
@@ -69,6 +69,9 @@ TEST(OpenClDevice, HasWhatAFullProfileNeeds)
         value_of<cl_device_svm_capabilities>(clGetDeviceInfo, device, CL_DEVICE_SVM_CAPABILITIES);
     EXPECT_TRUE(svm & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER);
     EXPECT_EQ(clGetDeviceInfo(device, CL_PLATFORM_NAME, 0, nullptr, nullptr), CL_INVALID_VALUE);
+    // A version, year, month, day and number: none was passed.
+    EXPECT_EQ(text_of(clGetDeviceInfo, device, CL_DEVICE_LATEST_CONFORMANCE_VERSION_PASSED),
+              "v0000-01-01-00");
     cl_ulong host = 0, there = 0;
     EXPECT_EQ(clGetDeviceAndHostTimer(device, &there, &host), CL_SUCCESS);
     EXPECT_EQ(clGetDeviceAndHostTimer(device, nullptr, &host), CL_INVALID_VALUE);
@@ -108,8 +111,11 @@ TEST(OpenClDevice, IsPartitioned)
                                                  CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
     EXPECT_EQ(clCreateSubDevices(device, many, 2, parts, &count),
               CL_INVALID_DEVICE_PARTITION_COUNT);
+    // Into parts of more units than there are, and into one part.
     const cl_device_partition_property big[] = {CL_DEVICE_PARTITION_EQUALLY, 1000, 0};
-    EXPECT_EQ(clCreateSubDevices(device, big, 2, parts, &count), CL_DEVICE_PARTITION_FAILED);
+    EXPECT_EQ(clCreateSubDevices(device, big, 2, parts, &count), CL_INVALID_DEVICE_PARTITION_COUNT);
+    const cl_device_partition_property whole[] = {CL_DEVICE_PARTITION_EQUALLY, units, 0};
+    EXPECT_EQ(clCreateSubDevices(device, whole, 2, parts, &count), CL_DEVICE_PARTITION_FAILED);
     const cl_device_partition_property near[] = {CL_DEVICE_PARTITION_BY_AFFINITY_DOMAIN,
                                                  CL_DEVICE_AFFINITY_DOMAIN_NUMA, 0};
     EXPECT_EQ(clCreateSubDevices(device, near, 2, parts, &count), CL_INVALID_VALUE);

@@ -149,12 +149,12 @@ TEST_F(OpenClWork, Prints)
 
 TEST_F(OpenClWork, RunsSourceOfThree)
 {
-    const cl_kernel k =
-        kernel(build("#if __OPENCL_C_VERSION__ != 300\n#error\n#endif\n"
-                     "__kernel void k(__global long *o) { o[0] = get_global_linear_id() + 7; "
-                     "work_group_barrier(CLK_GLOBAL_MEM_FENCE); }",
-                     "-cl-std=CL3.0"),
-               "k");
+    const cl_kernel k = kernel(
+        build("#if __OPENCL_C_VERSION__ != 300 || __OPENCL_VERSION__ != 300\n#error\n#endif\n"
+              "__kernel void k(__global long *o) { o[0] = get_global_linear_id() + 7; "
+              "work_group_barrier(CLK_GLOBAL_MEM_FENCE); }",
+              "-cl-std=CL3.0"),
+        "k");
     const cl_mem out = buffer(8);
     set_args(k, 0, out);
     ASSERT_EQ(run(k, {1}), CL_SUCCESS);
