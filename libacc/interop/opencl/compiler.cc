@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <unistd.h>
 
 // What is linked to every program, and included before every source; as the build embedded it.
@@ -133,6 +134,24 @@ std::vector<std::string> front_end(const CompileOptions &options)
     return out;
 }
 
+// Lines `#define NAME _cl_NAME` of PoCL's header.
+const Renames &renames()
+{
+    static const Renames found = [] {
+        Renames out;
+        std::ifstream in(kRenames);
+        for (std::string line; std::getline(in, line);) {
+            std::istringstream words(line);
+            std::string define, name, other;
+            if (words >> define >> name >> other && define == "#define" &&
+                other == std::string(kRenamedBy) + name)
+                out.insert(std::move(name));
+        }
+        return out;
+    }();
+    return found;
+}
+
 void add_builtins(std::vector<std::string> &to)
 {
     for (const char *word : {"-Xclang", "-mlink-builtin-bitcode", "-Xclang", level().bitcode})
@@ -162,7 +181,8 @@ Compiled finish(const Folder &folder, bool argument_info, std::string log)
     if (!read_file(folder / "module.ll", text)) return failed(log + "no module was written\n");
     Compiled out;
     IrModule module;
-    if (!module.read(text, why) || !make_signatures(module, argument_info, out.signatures, why))
+    if (!module.read(text, why) ||
+        !make_signatures(module, renames(), argument_info, out.signatures, why))
         return failed(log + "error: " + why + '\n');
     if (!write_file(folder / "whole.ll", add_thunks(text, module, out.signatures)) ||
         !write_file(folder / "runtime.o", embedded(acc_ocl_runtime, acc_ocl_runtime_end)))

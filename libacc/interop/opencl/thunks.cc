@@ -91,11 +91,20 @@ std::string vector_hint(const IrKernel &kernel)
     return "vec_type_hint(" + element + count + ")";
 }
 
-bool make_argument(const IrKernel &kernel, size_t index, Signature &to, std::string &why)
+std::string given_name(std::string name, const Renames &renames)
+{
+    if (!name.starts_with(kRenamedBy) ||
+        !renames.contains(std::string_view(name).substr(kRenamedBy.size())))
+        return name;
+    return name.substr(kRenamedBy.size());
+}
+
+bool make_argument(const IrKernel &kernel, size_t index, const Renames &renames, Signature &to,
+                   std::string &why)
 {
     const IrParameter &parameter = kernel.parameters[index];
     Argument a;
-    a.name = entry(kernel, "kernel_arg_name", index);
+    a.name = given_name(entry(kernel, "kernel_arg_name", index), renames);
     a.type = entry(kernel, "kernel_arg_type", index);
     const std::string space = entry(kernel, "kernel_arg_addr_space", index);
     a.bytes = parameter.size.bytes;
@@ -333,16 +342,16 @@ void write_tables(Writer &w, const std::vector<Signature> &signatures)
 
 } // namespace
 
-bool make_signatures(const IrModule &module, bool argument_info, std::vector<Signature> &out,
-                     std::string &why)
+bool make_signatures(const IrModule &module, const Renames &renames, bool argument_info,
+                     std::vector<Signature> &out, std::string &why)
 {
     out.clear();
     for (const IrKernel &kernel : module.kernels()) {
         Signature s;
-        s.name = kernel.name;
+        s.name = given_name(kernel.name, renames);
         s.has_argument_info = argument_info;
         for (size_t i = 0; i < kernel.parameters.size(); i++)
-            if (!make_argument(kernel, i, s, why)) return false;
+            if (!make_argument(kernel, i, renames, s, why)) return false;
         read_sizes(kernel, "reqd_work_group_size", "reqd_work_group_size", s.required_group,
                    s.attributes);
         read_sizes(kernel, "work_group_size_hint", "work_group_size_hint", s.group_hint,

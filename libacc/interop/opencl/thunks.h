@@ -8,6 +8,7 @@
 #include "libacc/interop/opencl/ir.h"
 #include "libacc/interop/opencl/signature.h"
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,14 @@ namespace acc::ocl
 inline constexpr std::string_view kSignaturesBegin = "\n@acc-opencl-begin@\n";
 inline constexpr std::string_view kSignaturesEnd = "\n@acc-opencl-end@\n";
 
+// Names that PoCL's header defines as others (kRenamedBy and themselves) before a source is read:
+// its kernels and arguments with such names are told with those that the source has.
+using Renames = std::set<std::string, std::less<>>;
+inline constexpr std::string_view kRenamedBy = "_cl_";
+
 // False, and `why`: a kernel that can't be enqueued.
-bool make_signatures(const IrModule &module, bool argument_info, std::vector<Signature> &out,
-                     std::string &why);
+bool make_signatures(const IrModule &module, const Renames &renames, bool argument_info,
+                     std::vector<Signature> &out, std::string &why);
 // The whole module: `text` and what is added.
 std::string add_thunks(std::string_view text, const IrModule &module,
                        const std::vector<Signature> &signatures);

@@ -253,6 +253,33 @@ TEST_F(OpenClProgram, TellsOfArguments)
               CL_OUT_OF_RESOURCES);
 }
 
+// A program may name its own things like functions that are built in.
+TEST_F(OpenClProgram, MayNameThingsLikeBuiltInFunctions)
+{
+    const cl_program program =
+        build("__kernel void step(__global int *length, int max) { length[0] += max; }\n"
+              "__kernel void sign(__global int *o, int clamp) { o[0] *= clamp; }\n",
+              "-cl-kernel-arg-info");
+    EXPECT_EQ(text_of(clGetProgramInfo, program, CL_PROGRAM_KERNEL_NAMES), "step;sign");
+    const cl_kernel step = kernel(program, "step"), sign = kernel(program, "sign");
+    EXPECT_EQ(text_of(clGetKernelInfo, step, CL_KERNEL_FUNCTION_NAME), "step");
+    char name[16] = "";
+    EXPECT_EQ(clGetKernelArgInfo(step, 0, CL_KERNEL_ARG_NAME, sizeof name, name, nullptr),
+              CL_SUCCESS);
+    EXPECT_STREQ(name, "length");
+    EXPECT_EQ(clGetKernelArgInfo(sign, 1, CL_KERNEL_ARG_NAME, sizeof name, name, nullptr),
+              CL_SUCCESS);
+    EXPECT_STREQ(name, "clamp");
+    const cl_mem memory = buffer_of(std::vector<int>{3});
+    set_args(step, 0, memory, 4);
+    set_args(sign, 0, memory, 6);
+    for (const cl_kernel each : {step, sign})
+        ASSERT_EQ(
+            clEnqueueNDRangeKernel(queue, each, 1, nullptr, &one, nullptr, 0, nullptr, nullptr),
+            CL_SUCCESS);
+    EXPECT_EQ(contents<int>(memory, 1)[0], 42);
+}
+
 TEST_F(OpenClProgram, RefusesRanges)
 {
     const cl_kernel twice = kernel(kTwice, "twice");
