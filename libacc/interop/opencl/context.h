@@ -5,6 +5,7 @@
 #pragma once
 
 #include "libacc/interop/opencl/device.h"
+#include "libacc/interop/opencl/prints.h"
 #include "libacc/interop/opencl/ring.h"
 #include "libacc/interop/opencl/signals.h"
 #include "libacc/interop/opencl/svm.h"
@@ -43,5 +44,6 @@ struct _cl_context final : acc::ocl::Object<_cl_context> {
 
     acc::ocl::SignalPool signals;
     acc::ocl::RingPool rings;
+    acc::ocl::PrintPool prints;
     acc::ocl::SvmBlocks svm;
 };

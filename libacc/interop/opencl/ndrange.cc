@@ -49,18 +49,25 @@ private:
 class LaunchWork final : public Work
 {
 public:
-    LaunchWork(Launch launch, Memory memory, acc_buffer *prints)
-        : launch_(std::move(launch)), memory_(std::move(memory)), prints_(prints)
+    // `prints` is of the context's pool, or null.
+    LaunchWork(_cl_context *context, Launch launch, Memory memory, acc_buffer *prints)
+        : context_(context), launch_(std::move(launch)), memory_(std::move(memory)), prints_(prints)
     {
     }
     ~LaunchWork() override
     {
-        if (prints_) (void)acc_buffer_destroy(prints_);
+        // A core that went wrong may still write: what it has stays until the pool ends.
+        if (prints_ && !at_large_) context_->prints.give_back(prints_);
     }
     bool on_device() const override { return true; }
-    const Launch *launch() const override { return &launch_; }
+    const Launch *launch() const override
+    {
+        at_large_ = true;
+        return &launch_;
+    }
     void finish() override
     {
+        at_large_ = false;
         if (!prints_) return;
         const auto *const data = static_cast<const char *>(acc_buffer_data(prints_));
         uint32_t bytes;
@@ -74,9 +81,11 @@ public:
     }
 
 private:
+    const Ref<_cl_context> context_;
     const Launch launch_;
     const Memory memory_;
     acc_buffer *const prints_;
+    mutable bool at_large_ = false; // a core may have it
 };
 
 // A compiled network on samples in buffers: libacc's model orders both engines.
@@ -245,7 +254,7 @@ std::unique_ptr<Work> kernel_work(const _cl_kernel &kernel, const Range &range, 
     launch.arguments = static_cast<uint32_t>(kernel.block.size());
     acc_buffer *prints = nullptr;
     if (kernel.signature().prints) {
-        prints = make_buffer(sizeof(uint32_t) + kPrintfBytes);
+        prints = kernel.program->context->prints.take();
         if (!prints) {
             error = CL_OUT_OF_RESOURCES;
             return nullptr;
@@ -253,7 +262,8 @@ std::unique_ptr<Work> kernel_work(const _cl_kernel &kernel, const Range &range, 
         launch.printf_buffer = reinterpret_cast<uintptr_t>(acc_buffer_data(prints));
         launch.printf_bytes = kPrintfBytes;
     }
-    return std::make_unique<LaunchWork>(std::move(whole), std::move(memory), prints);
+    return std::make_unique<LaunchWork>(kernel.program->context.get(), std::move(whole),
+                                        std::move(memory), prints);
 }
 
 namespace api

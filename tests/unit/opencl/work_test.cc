@@ -147,6 +147,24 @@ TEST_F(OpenClWork, Prints)
     EXPECT_EQ(testing::internal::GetCapturedStdout(), "item 42 of one: 1.50\n");
 }
 
+// More than a ring holds, each with text of its own that comes in their order.
+TEST_F(OpenClWork, PrintsOften)
+{
+    const cl_kernel k = kernel("__kernel void k(int n) { printf(\"%d\\n\", n); }", "k");
+    std::string expected;
+    testing::internal::CaptureStdout();
+    for (int i = 0; i < 600; i++) {
+        set_args(k, 0, i);
+        ASSERT_EQ(run(k, {1}), CL_SUCCESS);
+        expected += std::to_string(i) + "\n";
+        if (i % 100 == 0) {
+            EXPECT_EQ(clFinish(queue), CL_SUCCESS);
+        }
+    }
+    EXPECT_EQ(clFinish(queue), CL_SUCCESS);
+    EXPECT_EQ(testing::internal::GetCapturedStdout(), expected);
+}
+
 TEST_F(OpenClWork, RunsSourceOfThree)
 {
     const cl_kernel k = kernel(
