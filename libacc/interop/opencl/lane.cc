@@ -175,6 +175,7 @@ int Lane::attend()
     if (const int error = dispatch(packet)) return error;
     packets_.push_back(std::move(signal));
     told_ = false;
+    ring_.charged();
     return 0;
 }
 
@@ -190,7 +191,7 @@ Lane::Pushed Lane::push_launch(Pump &pump, const Ref<_cl_event> &event, const La
     if (event->timed) event->submitted_ns = clock_ns();
     bool charge = false;
     event->ring_at = ring_.put(launch, event->timed, charge);
-    if (charge) {
+    if (charge || packets_.empty()) { // a kernel that wrote to the ring may have said otherwise
         if (const int error = attend()) {
             if (packets_.empty()) {
                 ring_.close(); // nothing but this one is in it
@@ -357,6 +358,10 @@ void Lane::retire(Pump &pump)
 {
     look_at_packets();
     take_out(pump);
+    if (!broken_ && packets_.empty() && ring_.is_spoilt()) {
+        fault_ = ACC_STATUS_ENGINE_ERROR;
+        take_out(pump);
+    }
     renew(pump);
     if (!broken_ && packets_.empty()) {
         if (!ring_.left()) {

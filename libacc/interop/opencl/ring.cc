@@ -64,6 +64,7 @@ bool Ring::open()
     if (ring_) return true;
     ring_ = pool_.take();
     tail_ = head_ = 0;
+    charged_at_ = UINT64_MAX;
     return ring_ != nullptr;
 }
 
@@ -71,6 +72,7 @@ void Ring::abandon()
 {
     ring_ = nullptr;
     tail_ = head_ = 0;
+    charged_at_ = UINT64_MAX;
 }
 
 void Ring::close()

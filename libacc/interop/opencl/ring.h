@@ -75,6 +75,10 @@ public:
     uint64_t put(const Launch &launch, bool timed, bool &charge);
     // How many are over: what the core says, if that can be.
     uint64_t look();
+    // A dispatch for what is left has been sent: it executes one of them at the least.
+    void charged() { charged_at_ = head_; }
+    // None was over when a dispatch had ended well: a kernel wrote to the ring.
+    bool is_spoilt() const { return left() && charged_at_ == head_; }
     // Precondition: `launch` is over and its slot was not put again.
     void times(uint64_t launch, uint64_t &start_ns, uint64_t &end_ns) const;
     // The dispatch shall end once `launches` are over; whoever asks looks when it has.
@@ -97,6 +101,7 @@ private:
     RingPool &pool_;
     acc_cl_ring *ring_ = nullptr;
     uint64_t tail_ = 0, head_ = 0;
+    uint64_t charged_at_ = UINT64_MAX;
 };
 
 } // namespace acc::ocl

@@ -17,19 +17,35 @@ namespace acc::test
 namespace
 {
 
-// A process of this program that does `what`; its exit status, or -1 for a crash.
-int run_self(const char *what)
+// Launches that each take what the one before gave: 0 if the last gave what it should.
+int compute()
 {
-    const std::string word = std::string("--life=") + what;
-    char *const arguments[] = {const_cast<char *>("life"), const_cast<char *>(word.c_str()),
-                               nullptr};
-    pid_t pid = -1;
-    setenv("ASAN_OPTIONS", "detect_leaks=0", 1); // it is about them
-    EXPECT_EQ(posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, arguments, environ), 0);
-    unsetenv("ASAN_OPTIONS");
-    int status = 0;
-    EXPECT_EQ(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    cl_int error = CL_SUCCESS;
+    const cl_device_id device = the_accelerator();
+    const cl_context context = clCreateContext(nullptr, 1, &device, nullptr, nullptr, &error);
+    const cl_command_queue queue =
+        clCreateCommandQueueWithProperties(context, device, nullptr, &error);
+    const char *source = "__kernel void k(__global uint *o, uint i) { o[0] = o[0] * 31 + i; }";
+    const cl_program program = clCreateProgramWithSource(context, 1, &source, nullptr, &error);
+    error = clBuildProgram(program, 1, &device, "", nullptr, nullptr);
+    const cl_kernel roll = clCreateKernel(program, "k", &error);
+    cl_uint expected = 1, found = 0;
+    const cl_mem memory =
+        clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, sizeof expected, &expected, &error);
+    clSetKernelArg(roll, 0, sizeof memory, &memory);
+    for (cl_uint i = 0; i < 20'000; i++) {
+        clSetKernelArg(roll, 1, sizeof i, &i);
+        if (clEnqueueNDRangeKernel(queue, roll, 1, nullptr, &one, nullptr, 0, nullptr, nullptr))
+            return 1;
+        expected = expected * 31 + i;
+    }
+    clEnqueueReadBuffer(queue, memory, CL_TRUE, 0, sizeof found, &found, 0, nullptr, nullptr);
+    clReleaseMemObject(memory);
+    clReleaseKernel(roll);
+    clReleaseProgram(program);
+    clReleaseCommandQueue(queue);
+    clReleaseContext(context);
+    return found == expected ? 0 : 1;
 }
 
 // Commands in flight, held back, and of every kind of object one.
@@ -117,8 +133,23 @@ TEST_F(OpenCl, ForkedChildrenAreRefused)
 
 } // namespace
 
+int run_self(const char *what)
+{
+    const std::string word = std::string("--life=") + what;
+    char *const arguments[] = {const_cast<char *>("life"), const_cast<char *>(word.c_str()),
+                               nullptr};
+    pid_t pid = -1;
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1); // it is about them
+    EXPECT_EQ(posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, arguments, environ), 0);
+    unsetenv("ASAN_OPTIONS");
+    int status = 0;
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 int live(const std::string &how)
 {
+    if (how == "compute") return compute();
     if (how == "leave") {
         leave_things();
         return 0;

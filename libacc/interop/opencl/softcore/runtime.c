@@ -86,6 +86,12 @@ static uint32_t refuse(struct acc_role *role, const char *text)
     return ACC_STATUS_INVALID_KERNARG;
 }
 
+static uint32_t spoilt(struct acc_role *role)
+{
+    role->host->explain(role->host->context, "a ring of launches that a kernel wrote to");
+    return ACC_STATUS_ENGINE_ERROR;
+}
+
 /* Sizes in the block become addresses of local memory. */
 static int place_locals(const struct acc_cl_kernel *kernel, char *arguments)
 {
@@ -214,12 +220,14 @@ static uint32_t run(struct acc_role *role)
         if (tail == head || asked || late) tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
         const uint64_t left = tail - head;
         if (left) {
-            if (left > ACC_CL_RING_SLOTS) return refuse(role, "a ring that a kernel wrote to");
+            if (left > ACC_CL_RING_SLOTS) return spoilt(role);
             /* Who asked sees to the rest; so does a client that has put in two ahead. */
             if (asked || (late && left > 1)) return ACC_STATUS_OK;
             if (left > 1) prefetch(&ring->slots[(head + 1) % ACC_CL_RING_SLOTS]);
             const uint32_t status = run_launch(role, &ring->slots[head % ACC_CL_RING_SLOTS]);
             if (status != ACC_STATUS_OK) return status;
+            /* Nobody else writes it: found out here, the launch that did so has the error. */
+            if (__atomic_load_n(&ring->head, __ATOMIC_RELAXED) != head) return spoilt(role);
             __atomic_store_n(&ring->head, ++head, __ATOMIC_SEQ_CST);
             const uint64_t wake = __atomic_load_n(&ring->wake, __ATOMIC_SEQ_CST);
             if (wake && head >= wake) wake_sleepers(ring);
