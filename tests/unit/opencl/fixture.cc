@@ -82,6 +82,8 @@ void OpenCl::TearDown()
         EXPECT_EQ(clReleaseKernel(kernel), CL_SUCCESS);
     for (const cl_program program : programs_)
         EXPECT_EQ(clReleaseProgram(program), CL_SUCCESS);
+    for (const cl_command_queue one : queues_)
+        EXPECT_EQ(clReleaseCommandQueue(one), CL_SUCCESS);
     EXPECT_EQ(clReleaseCommandQueue(queue), CL_SUCCESS);
     EXPECT_EQ(clReleaseCommandQueue(unordered), CL_SUCCESS);
     EXPECT_EQ(clReleaseContext(context), CL_SUCCESS);
@@ -137,7 +139,30 @@ cl_event OpenCl::user_event()
     cl_int error = CL_SUCCESS;
     const cl_event made = clCreateUserEvent(context, &error);
     EXPECT_EQ(error, CL_SUCCESS);
-    events_.push_back(made);
+    return keep(made);
+}
+
+cl_event OpenCl::keep(cl_event event)
+{
+    events_.push_back(event);
+    return event;
+}
+
+cl_mem OpenCl::keep(cl_mem memory)
+{
+    buffers_.push_back(memory);
+    return memory;
+}
+
+cl_program OpenCl::keep(cl_program program)
+{
+    programs_.push_back(program);
+    return program;
+}
+
+cl_command_queue OpenCl::keep(cl_command_queue made)
+{
+    queues_.push_back(made);
     return made;
 }
 

@@ -72,6 +72,11 @@ protected:
         return kernel(build(source), name);
     }
     cl_event user_event();
+    // Released with the test.
+    cl_event keep(cl_event event);
+    cl_mem keep(cl_mem memory);
+    cl_program keep(cl_program program);
+    cl_command_queue keep(cl_command_queue queue);
 
     cl_device_id device = nullptr;
     cl_context context = nullptr;
@@ -82,6 +87,7 @@ private:
     std::vector<cl_kernel> kernels_;
     std::vector<cl_program> programs_;
     std::vector<cl_event> events_;
+    std::vector<cl_command_queue> queues_;
 };
 
 inline void set_args(cl_kernel, cl_uint) {}
