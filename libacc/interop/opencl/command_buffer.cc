@@ -14,6 +14,8 @@
 #include "libacc/interop/opencl/transfer.h"
 
 #include <algorithm>
+#include <iterator>
+#include <new>
 
 using namespace acc::ocl;
 
@@ -374,10 +376,20 @@ try {
     }
     std::vector<Ref<_cl_event>> all;
     Ref<_cl_event> last;
-    OCL_TRY(queue->in_order()
+    all.reserve(buffer->commands.size());
+    buffer->in_flight.reserve(buffer->in_flight.size() + buffer->commands.size() + 1);
+    cl_int error = CL_OUT_OF_HOST_MEMORY;
+    try {
+        error =
+            queue->in_order()
                 ? enqueue_in_order(*queue, buffer->commands, std::move(works), list, last)
-                : enqueue_unordered(*queue, buffer->commands, std::move(works), list, all, last));
-    buffer->in_flight.push_back(last);
+                : enqueue_unordered(*queue, buffer->commands, std::move(works), list, all, last);
+    } catch (const std::bad_alloc &) {
+    }
+    // What was sent before something failed is under way.
+    if (error) std::move(all.begin(), all.end(), std::back_inserter(buffer->in_flight));
+    if (last) buffer->in_flight.push_back(last);
+    if (error) return error;
     if (out) {
         last->retain();
         last->ref();
