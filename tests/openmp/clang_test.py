@@ -120,6 +120,20 @@ class Versions(Programs):
                 result = self.omp(name, device=device, environment={"OMP_TARGET_OFFLOAD": policy})
                 self.assertEqual((result.stdout, result.stderr), (f"{where}\n", ""))
 
+    def test_unified_shared_memory_is_for_others(self):
+        """No region has it: clang's own plugin, if there is one, runs the program."""
+        source = self.path("unified.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write("#include <stdio.h>\n#include <stdlib.h>\n"
+                       "#pragma omp requires unified_shared_memory\n"
+                       "int main(void) { int *a = malloc(sizeof *a);\n#pragma omp target\n*a = 5;\n"
+                       "printf(\"%d\\n\", *a); }\n")
+        self.make("unified", source)
+        result = self.omp("unified", environment={"OMP_TARGET_OFFLOAD": "DEFAULT"})
+        self.assertEqual((result.returncode, result.stdout), (0, "5\n"))
+        self.assertEqual(result.stderr.count("requires unified shared memory, which regions of an "
+                                             "FPGA do not have"), 1, result.stderr)
+
     def test_without_a_device(self):
         result = self.omp("regions", "structs", device="unix:/nonexistent#0")
         self.assertEqual(result.returncode, 1)

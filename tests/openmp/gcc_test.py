@@ -19,6 +19,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 GCC = os.environ.get("ACC_TEST_GCC") or shutil.which("gcc-12") or shutil.which("gcc")
 RIGHT = ["empty", "maps", "reduction", "structs", "pointers", "tasks", "memory", "calls", "threads",
          "library"]
+# Of constructs.c.
+CONSTRUCTS = ["globals", "links", "task_reductions", "doacross", "detached", "allocators", "scans",
+              "loops", "associated", "lifetimes", "limits"]
 # Loads that cost nothing: not what is under test.
 FPGA = "inproc:fpga:preset=fast"
 
@@ -50,6 +53,13 @@ class Programs:
                 result = self.omp(name, case, **more)
                 self.assertEqual((result.returncode, result.stdout, result.stderr),
                                  (0, f"done {case}\n", ""))
+
+    def test_constructs(self):
+        """What of the language is neither a loop nor a map."""
+        self.make("constructs", "constructs.c")
+        result = self.omp("constructs", "all")
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (0, "".join(f"done {case}\n" for case in CONSTRUCTS), ""))
 
 
 class Gcc(Programs, harness.Case):

@@ -83,7 +83,7 @@ TEST_F(Regions, RunAndComplete)
     still_works();
     std::promise<std::string> done;
     ASSERT_EQ(offload->start(
-                  reinterpret_cast<void *>(acc_test_add), values,
+                  reinterpret_cast<void *>(acc_test_add), values, 0,
                   [](void *user, const std::string &error) {
                       static_cast<std::promise<std::string> *>(user)->set_value(error);
                   },

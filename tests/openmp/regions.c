@@ -3,6 +3,7 @@
  * An OpenMP program as anybody would write it: target regions, each checked against what the host
  * computes. `regions CASE` runs one; exit code 0: right results, 1: wrong ones (printed).
  */
+#include "expect.h"
 #include "library.h"
 
 #include <omp.h>
@@ -13,18 +14,6 @@
 #include <unistd.h>
 
 #define N 10000
-
-static int failures;
-
-#define EXPECT(what, expected)                                                                     \
-    do {                                                                                           \
-        const long long found_ = (long long)(what), expected_ = (long long)(expected);             \
-        if (found_ != expected_) {                                                                 \
-            printf("%s:%d: %s: expected %lld; found %lld\n", __func__, __LINE__, #what, expected_, \
-                   found_);                                                                        \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
 
 /* In another process than the host's, and told that it is no host. */
 static void empty(void)
@@ -332,10 +321,7 @@ static void system_call(void)
     }
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
     {"empty", empty},
     {"maps", maps},
     {"reduction", reduction},
@@ -357,12 +343,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (argc != 2 || strcmp(argv[1], cases[i].name) != 0) continue;
-        cases[i].run();
-        if (!failures) printf("done %s\n", argv[1]);
-        return failures != 0;
-    }
-    fprintf(stderr, "usage: regions CASE\n");
-    return 2;
+    return run_case(cases, sizeof cases / sizeof *cases, argc, argv);
 }

@@ -272,7 +272,8 @@ bool ElfObject::left_out(Part part, const Elf64_Rela &relocation) const
         index && symbols_ && type != R_X86_64_RELATIVE &&
         inside(static_cast<uint64_t>(reinterpret_cast<const std::byte *>(symbols_ + index) - base_),
                sizeof(Elf64_Sym));
-    const bool others = named && symbols_[index].st_shndx == SHN_UNDEF;
+    // A copied variable is a library's, and the object's copy of it each process's own.
+    const bool others = named && (symbols_[index].st_shndx == SHN_UNDEF || type == R_X86_64_COPY);
     return others != (part == Part::Others);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "images.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -69,6 +70,16 @@ bool is_ours(const __tgt_device_image &image)
     return copy_at(bytes, 0, header) && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
            header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64 &&
            (claims_all() || has_section(bytes, kMarker));
+}
+
+bool requires_too_much(int64_t flags)
+{
+    static std::atomic<bool> told{false};
+    if (!(flags & kRequiresUnifiedSharedMemory)) return false;
+    if (!told.exchange(true, std::memory_order_relaxed))
+        complain("the program requires unified shared memory, which regions of an FPGA do not "
+                 "have: its target regions are left to other devices");
+    return true;
 }
 
 std::string load_entries(Offload &offload, const __tgt_device_image &image,

@@ -38,6 +38,10 @@ namespace acc::openmp
 
 // OMP_TARGET_OFFLOAD says that regions run on a device or not at all.
 bool is_mandatory();
+// What `requires` directives of the program say, of LLVM's enum OpenMPOffloadingRequiresDirFlags.
+constexpr int64_t kRequiresUnifiedSharedMemory = 8;
+// Regions see what is mapped, and nothing else of the program's memory. True: says so, once.
+bool requires_too_much(int64_t flags);
 // A shared library for x86-64 that says that it is for us, by a section; or any, if ACC_DEVICE
 // names a device or offloading is mandatory: there is a plugin for the host, too, that takes any.
 bool is_ours(const __tgt_device_image &image);

@@ -72,14 +72,15 @@ void *DeviceMemory::allocate(size_t bytes)
     return piece;
 }
 
-bool DeviceMemory::free(void *pointer)
+size_t DeviceMemory::free(void *pointer)
 {
     std::lock_guard lock(mutex_);
     const auto found = sizes_.find(pointer);
-    if (found == sizes_.end()) return false;
-    unused_[found->second].push_back(pointer);
+    if (found == sizes_.end()) return 0;
+    const size_t bytes = found->second;
+    unused_[bytes].push_back(pointer);
     sizes_.erase(found);
-    return true;
+    return bytes;
 }
 
 DeviceMemory::Ranges DeviceMemory::ranges()

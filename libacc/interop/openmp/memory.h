@@ -32,8 +32,8 @@ public:
     // Aligned to 64 bytes, of unspecified contents, at one address on host and device. Null:
     // acc_error_text() says why.
     void *allocate(size_t bytes);
-    // False: not from allocate(), or freed already.
-    bool free(void *pointer);
+    // How many bytes there were; 0: not from allocate(), or freed already.
+    size_t free(void *pointer);
 
     // What regions may touch, for a launch: as of now, or later.
     struct Ranges {

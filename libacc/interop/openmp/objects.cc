@@ -21,7 +21,6 @@ namespace
 {
 
 constexpr size_t kMostFileBytes = size_t{1} << 30;
-constexpr const char *kSelf = "/proc/self/exe";
 
 // What the dynamic linker knows of the object that holds an address.
 struct Mapped {
@@ -44,7 +43,7 @@ int look(dl_phdr_info *info, size_t, void *user)
         if (segment.p_type != PT_LOAD || address < start || address - start >= segment.p_filesz)
             continue;
         mapped.found = true;
-        mapped.path = info->dlpi_name && *info->dlpi_name ? info->dlpi_name : kSelf;
+        mapped.path = info->dlpi_name && *info->dlpi_name ? info->dlpi_name : Objects::kSelf;
         mapped.entry = address - info->dlpi_addr;
         mapped.code = reinterpret_cast<const std::byte *>(address);
         mapped.offset = segment.p_offset + (address - start);
@@ -140,6 +139,23 @@ Objects::~Objects()
         end(*image);
 }
 
+// Its variables then have one address on both sides, and outlive the region's process.
+std::string Objects::lay_out(Object &object)
+{
+    std::string why;
+    const auto *file = static_cast<const std::byte *>(acc_buffer_data(object.buffer));
+    const size_t extent = ElfObject::extent(file, object.bytes, why);
+    if (!extent) return why;
+    // A word behind it is the role's.
+    if (acc_buffer_create(device_, extent + 8, nullptr, &object.place) < 0) return acc_error_text();
+    object.placed = ElfObject::place(file, object.bytes,
+                                     static_cast<std::byte *>(acc_buffer_data(object.place)), why);
+    if (object.placed) return {};
+    (void)acc_buffer_destroy(object.place);
+    object.place = nullptr;
+    return why;
+}
+
 // Under the lock.
 const Objects::Object *Objects::add_file(const std::string &path, std::string &why)
 {
@@ -167,8 +183,18 @@ const Objects::Object *Objects::add_file(const std::string &path, std::string &w
         if (object->buffer) (void)acc_buffer_destroy(object->buffer);
         return nullptr;
     }
+    // A program at fixed addresses can't be, and what is no good is refused by its first region.
+    (void)lay_out(*object);
     object->id = ++last_id_;
     return (objects_[path] = std::move(object)).get();
+}
+
+const Objects::Object *Objects::of_file(const std::string &path, std::string &why)
+{
+    why.clear();
+    std::unique_lock lock(mutex_);
+    const auto known = objects_.find(path);
+    return known != objects_.end() ? known->second.get() : add_file(path, why);
 }
 
 const Objects::Function *Objects::find(const void *address, std::string &why)
@@ -207,24 +233,18 @@ const Objects::Object *Objects::add_image(const std::string &name, const void *f
     auto image = std::make_unique<Object>();
     image->path = name;
     image->bytes = bytes;
-    const auto *from = static_cast<const std::byte *>(file);
-    const size_t extent = ElfObject::extent(from, bytes, why);
     acc_buffer_options options = ACC_INIT(acc_buffer_options);
     options.flags = ACC_BUFFER_READ_ONLY;
-    // A word behind it is the role's.
-    if (extent && (acc_buffer_create(device_, bytes, &options, &image->buffer) < 0 ||
-                   acc_buffer_create(device_, extent + 8, nullptr, &image->place) < 0))
+    why.clear();
+    if (acc_buffer_create(device_, std::max<size_t>(bytes, 1), &options, &image->buffer) < 0) {
         why = acc_error_text();
-    if (why.empty()) {
-        auto *copy = static_cast<std::byte *>(acc_buffer_data(image->buffer));
-        std::memcpy(copy, from, bytes);
-        image->placed = ElfObject::place(
-            copy, bytes, static_cast<std::byte *>(acc_buffer_data(image->place)), why);
+    } else {
+        std::memcpy(acc_buffer_data(image->buffer), file, bytes);
+        why = lay_out(*image);
     }
     if (!why.empty()) {
         why = name + ": " + why;
         if (image->buffer) (void)acc_buffer_destroy(image->buffer);
-        if (image->place) (void)acc_buffer_destroy(image->place);
         return nullptr;
     }
     std::unique_lock lock(mutex_);
@@ -249,6 +269,11 @@ void *Objects::find_variable(const Object &image, const char *name, size_t bytes
     const auto symbol = symbol_named({file, image.bytes}, name, STT_OBJECT);
     return symbol && symbol->st_size == bytes ? image.placed->data(symbol->st_value, bytes)
                                               : nullptr;
+}
+
+void *Objects::find_placed(const Object &object, uint64_t address, size_t bytes)
+{
+    return object.placed ? object.placed->data(address, bytes) : nullptr;
 }
 
 std::string Objects::name_of(const Function &function)

@@ -30,7 +30,7 @@ public:
         std::string path; // or what it is called
         acc_buffer *buffer = nullptr;
         size_t bytes = 0;            // of the file
-        acc_buffer *place = nullptr; // where an image is laid out
+        acc_buffer *place = nullptr; // where it is laid out; null: in each region's own memory
         std::unique_ptr<ElfObject> placed;
     };
     // A function of one.
@@ -46,17 +46,26 @@ public:
 
     // The object of this process that holds the code at `address`. Null: `why`.
     const Function *find(const void *address, std::string &why);
+    // The object of a file that this process has mapped. Null: `why`.
+    const Object *of_file(const std::string &path, std::string &why);
     // A shared library in memory, of which a copy is made; `name` is for errors. Null: `why`.
     const Object *add_image(const std::string &name, const void *file, size_t bytes,
                             std::string &why);
     // Of an image. Null: it defines none of that name and size.
     const Function *find_function(const Object &image, const char *name);
     void *find_variable(const Object &image, const char *name, size_t bytes) const;
+    // Of any object: where the device has the `bytes` bytes at this virtual address of its own.
+    // Null: it is not placed, or has no such.
+    static void *find_placed(const Object &object, uint64_t address, size_t bytes);
     // "main._omp_fn.0 of a.out", or as near as the object's symbols come.
     static std::string name_of(const Function &function);
 
+    // What the dynamic linker calls the program.
+    static constexpr const char *kSelf = "/proc/self/exe";
+
 private:
     const Object *add_file(const std::string &path, std::string &why);
+    std::string lay_out(Object &object);
 
     acc_device *const device_;
     std::shared_mutex mutex_; // of all that follows

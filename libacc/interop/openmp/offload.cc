@@ -145,6 +145,7 @@ std::string Offload::launch(Flight &flight, void *argument, std::optional<uint32
     launch.arguments = reinterpret_cast<uint64_t>(count ? flight.list : argument);
     launch.argument_count = count.value_or(0);
     launch.place = object.place ? reinterpret_cast<uint64_t>(acc_buffer_data(object.place)) : 0;
+    launch.thread_limit = flight.thread_limit;
     launch.ranges = ranges.count;
     launch.range_table = ranges.table;
     launch.range_generation = ranges.generation;
@@ -201,7 +202,7 @@ std::string Offload::finish(Flight &flight)
     return text;
 }
 
-std::string Offload::run(const void *function, void *argument)
+std::string Offload::run(const void *function, void *argument, uint32_t thread_limit)
 {
     std::string why;
     const Objects::Function *found = objects_.find(function, why);
@@ -209,6 +210,7 @@ std::string Offload::run(const void *function, void *argument)
     Flight *flight = take_flight(why);
     if (!flight) return why;
     flight->function = found;
+    flight->thread_limit = thread_limit;
     why = launch(*flight, argument);
     if (why.empty()) why = wait(*flight);
     give_back(flight);
@@ -224,7 +226,7 @@ std::string Offload::wait(Flight &flight)
 }
 
 std::string Offload::run_list(const Objects::Function &function, const uint64_t *list,
-                              uint32_t count)
+                              uint32_t count, uint32_t thread_limit)
 {
     if (count > ACC_OMP_MAX_ARGUMENTS)
         return "target region " + Objects::name_of(function) + ": expected at most " +
@@ -233,6 +235,7 @@ std::string Offload::run_list(const Objects::Function &function, const uint64_t 
     Flight *flight = take_flight(why);
     if (!flight) return why;
     flight->function = &function;
+    flight->thread_limit = thread_limit;
     std::copy_n(list, count, flight->list);
     why = launch(*flight, nullptr, count);
     if (why.empty()) why = wait(*flight);
@@ -240,7 +243,8 @@ std::string Offload::run_list(const Objects::Function &function, const uint64_t 
     return why;
 }
 
-std::string Offload::start(const void *function, void *argument, Done done, void *user)
+std::string Offload::start(const void *function, void *argument, uint32_t thread_limit, Done done,
+                           void *user)
 {
     std::string why;
     const Objects::Function *found = objects_.find(function, why);
@@ -248,6 +252,7 @@ std::string Offload::start(const void *function, void *argument, Done done, void
     Flight *flight = take_flight(why);
     if (!flight) return why;
     flight->function = found;
+    flight->thread_limit = thread_limit;
     flight->done = done;
     flight->user = user;
     why = launch(*flight, argument);

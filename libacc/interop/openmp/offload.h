@@ -46,17 +46,20 @@ public:
 
     // function(argument) in a region, where `function` is code of this process's program or
     // libraries, and `argument` points to device memory or is null. Returns when it has run.
-    std::string run(const void *function, void *argument);
+    // `thread_limit`: of its parallel regions; 0: none.
+    std::string run(const void *function, void *argument, uint32_t thread_limit = 0);
 
     // An image that a runtime hands over (objects.h), and what it defines.
     Objects &objects() { return objects_; }
     // f(list[0], ..., list[count - 1]) of an image's function, at most ACC_OMP_MAX_ARGUMENTS.
-    std::string run_list(const Objects::Function &function, const uint64_t *list, uint32_t count);
+    std::string run_list(const Objects::Function &function, const uint64_t *list, uint32_t count,
+                         uint32_t thread_limit = 0);
 
     // The same as run(), without waiting. `done` is called once, on a thread of libacc's, if the
     // result is empty; else never.
     using Done = void (*)(void *user, const std::string &error);
-    std::string start(const void *function, void *argument, Done done, void *user);
+    std::string start(const void *function, void *argument, uint32_t thread_limit, Done done,
+                      void *user);
 
 private:
     // One launch.
@@ -66,6 +69,7 @@ private:
         acc_omp_output *output = nullptr;
         uint64_t *list = nullptr; // [ACC_OMP_MAX_ARGUMENTS]
         const Objects::Function *function = nullptr;
+        uint32_t thread_limit = 0;
         uint32_t queue = 0; // its id
         Done done = nullptr;
         void *user = nullptr;

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -54,6 +55,7 @@ using acc::openmp::Objects;
 using acc::openmp::Offload;
 
 constexpr int64_t kDevice = 0, kHost = 1;
+constexpr int32_t kEntryRequires = 0x10; // from version 18 on: an entry that is flags
 constexpr uint32_t kWithEnvironment = 3; // the version whose regions have one more parameter
 
 void *next(const char *name)
@@ -74,6 +76,7 @@ struct State {
     std::mutex mutex;                                                      // of what follows
     std::unordered_map<const void *, const Objects::Function *> functions; // by the host's
 };
+std::atomic<int64_t> required{0};    // flags of `requires` directives
 std::atomic<State *> state{nullptr}; // written once; its release publishes it
 
 State *ours()
@@ -159,7 +162,12 @@ int run(State &state, void *host, const KernelArgsTy &kernel)
     if (kernel.version >= kWithEnvironment) list.push_back(0); // a GPU's, and null
     check(state.mapping->begin(arguments));
     check(state.mapping->parameters(arguments, list, temporaries));
-    check(state.offload->run_list(*function, list.data(), static_cast<uint32_t>(list.size())));
+    // Of this thread's target task: what a `thread_limit` clause says has been set there.
+    static const auto limit_of_task =
+        reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_thread_limit"));
+    const int limit = limit_of_task ? limit_of_task() : INT_MAX;
+    check(state.offload->run_list(*function, list.data(), static_cast<uint32_t>(list.size()),
+                                  limit < INT_MAX ? static_cast<uint32_t>(limit) : 0));
     check(state.mapping->end(arguments));
     for (void *piece : temporaries)
         state.offload->memory().free(piece);
@@ -168,11 +176,27 @@ int run(State &state, void *host, const KernelArgsTy &kernel)
 
 } // namespace
 
+// Before images are registered. For the plugin, too, if that is what the runtime loads.
+EXPORT int64_t acc_omp_requires(void)
+{
+    return required.load(std::memory_order_relaxed);
+}
+
+EXPORT void __tgt_register_requires(int64_t flags)
+{
+    required.fetch_or(flags, std::memory_order_relaxed);
+    NEXT(__tgt_register_requires)(flags);
+}
+
 EXPORT void __tgt_register_lib(__tgt_bin_desc *description)
 {
     bool taken = false;
+    for (const auto *one = description->begin; one != description->end; one++)
+        if (one->flags & kEntryRequires)
+            required.fetch_or(one->reserved, std::memory_order_relaxed);
     for (int32_t i = 0; i < description->count; i++) {
         if (!has_no_plugins() || !acc::openmp::is_ours(description->images[i])) continue;
+        if (acc::openmp::requires_too_much(acc_omp_requires())) break;
         State *const state = open();
         if (!state) break;
         take_image(*state, description->images[i]);

@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <dlfcn.h>
 #include <mutex>
 #include <string>
 #include <unistd.h>
@@ -88,7 +89,18 @@ EXPORT int32_t __tgt_rtl_number_of_devices(void)
 
 EXPORT int32_t __tgt_rtl_is_valid_binary(__tgt_device_image *image)
 {
-    return is_ours(*image);
+    // Known before images are, if the library is preloaded that sees it said.
+    using Requires = int64_t();
+    auto *const said = reinterpret_cast<Requires *>(dlsym(RTLD_DEFAULT, "acc_omp_requires"));
+    return is_ours(*image) && !(said && acc::openmp::requires_too_much(said()));
+}
+
+EXPORT int64_t __tgt_rtl_init_requires(int64_t flags)
+{
+    if (flags & acc::openmp::kRequiresUnifiedSharedMemory)
+        acc_log(ACC_LOG_WARN, "openmp",
+                "the program requires unified shared memory, which regions do not have");
+    return flags;
 }
 
 EXPORT int32_t __tgt_rtl_init_device(int32_t)

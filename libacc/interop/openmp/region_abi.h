@@ -55,7 +55,9 @@ struct acc_omp_launch {
     acc_u64 range_table;      /* struct acc_omp_range[ranges] */
     acc_u64 range_generation; /* another number when the table has changed */
     acc_u64 output;           /* struct acc_omp_output, or 0 */
-    acc_u64 place;            /* where a shared library has been laid out, and 8 bytes more; or 0 */
+    acc_u64 place;            /* where the object has been laid out, and 8 bytes more; or 0 */
+    __u32 thread_limit;       /* of the target construct; 0: none */
+    __u32 reserved;
 };
 
 /* Memory that the function may reach: mapped before it starts, since any of its threads may be
@@ -85,7 +87,7 @@ struct acc_omp_output {
 #define ACC_OMP_OFFSET(type, member, at)                                                           \
     ACC_OMP_ASSERT(__builtin_offsetof(struct type, member) == (at), #type "." #member)
 
-ACC_OMP_ASSERT(sizeof(struct acc_omp_launch) == 88, "acc_omp_launch");
+ACC_OMP_ASSERT(sizeof(struct acc_omp_launch) == 96, "acc_omp_launch");
 ACC_OMP_OFFSET(acc_omp_launch, call, 4);
 ACC_OMP_OFFSET(acc_omp_launch, object, 8);
 ACC_OMP_OFFSET(acc_omp_launch, object_bytes, 16);
@@ -98,6 +100,7 @@ ACC_OMP_OFFSET(acc_omp_launch, range_table, 56);
 ACC_OMP_OFFSET(acc_omp_launch, range_generation, 64);
 ACC_OMP_OFFSET(acc_omp_launch, output, 72);
 ACC_OMP_OFFSET(acc_omp_launch, place, 80);
+ACC_OMP_OFFSET(acc_omp_launch, thread_limit, 88);
 ACC_OMP_ASSERT(sizeof(struct acc_omp_range) == 16, "acc_omp_range");
 ACC_OMP_ASSERT(sizeof(struct acc_omp_output) == 16, "acc_omp_output");
 ACC_OMP_ASSERT(sizeof(ACC_OMP_NONCE) <= ACC_OMP_NONCE_BYTES, "acc_omp nonce");

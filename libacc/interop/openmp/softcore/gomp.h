@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 extern "C" {
 #define ACC_GOMP __attribute__((weak))
@@ -13,6 +14,7 @@ ACC_GOMP void GOMP_parallel_start(void (*)(void *), void *, unsigned threads);
 ACC_GOMP void GOMP_parallel_end(void);
 ACC_GOMP void GOMP_teams_reg(void (*)(void *), void *, unsigned teams, unsigned limit,
                              unsigned flags);
+ACC_GOMP bool GOMP_teams4(unsigned teams, unsigned most_teams, unsigned limit, bool first);
 ACC_GOMP void GOMP_barrier(void);
 ACC_GOMP bool GOMP_single_start(void);
 ACC_GOMP void GOMP_critical_name_start(void **);
@@ -39,12 +41,21 @@ ACC_GOMP GompNext GOMP_loop_ull_static_next, GOMP_loop_ull_dynamic_next, GOMP_lo
 ACC_GOMP void GOMP_loop_end_nowait(void);
 
 ACC_GOMP void GOMP_task(void (*)(void *), void *data, void (*copy)(void *, void *), long bytes,
-                        long align, bool deferred, unsigned flags, void **depend, int priority);
+                        long align, bool deferred, unsigned flags, void **depend, int priority,
+                        void *detach);
 ACC_GOMP void GOMP_taskwait(void);
 ACC_GOMP void GOMP_taskwait_depend(void **depend);
 ACC_GOMP void GOMP_taskyield(void);
 ACC_GOMP void GOMP_taskgroup_start(void);
 ACC_GOMP void GOMP_taskgroup_end(void);
+
+ACC_GOMP void omp_fulfill_event(uintptr_t event);
+ACC_GOMP void *omp_alloc(size_t bytes, uintptr_t allocator);
+ACC_GOMP void *omp_aligned_alloc(size_t align, size_t bytes, uintptr_t allocator);
+ACC_GOMP void *omp_calloc(size_t count, size_t bytes, uintptr_t allocator);
+ACC_GOMP void omp_free(void *piece, uintptr_t allocator);
+ACC_GOMP uintptr_t omp_init_allocator(uintptr_t space, int count, const void *traits);
+ACC_GOMP void omp_destroy_allocator(uintptr_t allocator);
 
 ACC_GOMP int omp_get_thread_num(void);
 ACC_GOMP int omp_get_num_threads(void);

@@ -2,12 +2,16 @@
 #include "kmpc.h"
 
 #include "gomp.h"
+#include "kmpc_doacross.h"
+#include "kmpc_groups.h"
 #include "runtime.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 
 namespace acc::openmp
 {
@@ -24,6 +28,7 @@ struct Fork {
     int32_t count = 0;
     const uint64_t *arguments = nullptr;
     std::atomic<void *> copy{nullptr}; // of a `single copyprivate`
+    DoacrossesOfTeam doacrosses = {};
 };
 
 thread_local Fork *team;            // that this thread works in
@@ -37,6 +42,8 @@ void call_microtask(void *fork)
     Fork *const before = team;
     team = mine;
     const LoopsOfThread loops;
+    const InGroup no_group(nullptr);
+    const InDoacrosses doacrosses(&mine->doacrosses);
     int32_t thread = omp_get_thread_num(), zero = 0;
     uint64_t list[2 + kMostArguments] = {reinterpret_cast<uint64_t>(&thread),
                                          reinterpret_cast<uint64_t>(&zero)};
@@ -102,9 +109,10 @@ void push_num_teams_51(void *loc, int32_t thread, int32_t, int32_t most, int32_t
     push_num_teams(loc, thread, most, limit);
 }
 
-void push_thread_limit(void *, int32_t, int32_t limit)
+// Of the target region that calls this.
+void set_thread_limit(void *, int32_t, int32_t limit)
 {
-    next_limit = limit > 0 ? static_cast<unsigned>(limit) : 0;
+    if (GOMP_teams4 && limit > 0) GOMP_teams4(1, 1, static_cast<unsigned>(limit), true);
 }
 
 // The thread goes on itself, as the only one of a parallel region.
@@ -224,21 +232,54 @@ void copyprivate(void *, int32_t, size_t, void *data, void (*copy)(void *, void 
     GOMP_barrier();
 }
 
-void *allocate(int32_t, size_t bytes, void *)
+// Numbers up to 8 are allocators that libgomp has under the same; LLVM has more.
+bool is_llvms(uintptr_t allocator)
 {
-    return malloc(bytes);
+    return !omp_alloc || (allocator > 8 && allocator < 4096);
 }
 
-void *allocate_aligned(int32_t, size_t align, size_t bytes, void *)
+void *allocate(int32_t, size_t bytes, uintptr_t allocator)
 {
+    return is_llvms(allocator) ? malloc(bytes) : omp_alloc(bytes, allocator);
+}
+
+void *allocate_aligned(int32_t, size_t align, size_t bytes, uintptr_t allocator)
+{
+    if (!is_llvms(allocator)) return omp_aligned_alloc(align, bytes, allocator);
     void *piece = nullptr;
-    return posix_memalign(&piece, align < sizeof piece ? sizeof piece : align, bytes) ? nullptr
-                                                                                      : piece;
+    return posix_memalign(&piece, std::max(align, sizeof piece), bytes) ? nullptr : piece;
 }
 
-void release(int32_t, void *piece, void *)
+void *allocate_zeroed(int32_t, size_t count, size_t bytes, uintptr_t allocator)
 {
-    free(piece);
+    return is_llvms(allocator) ? calloc(count, bytes) : omp_calloc(count, bytes, allocator);
+}
+
+void release(int32_t, void *piece, uintptr_t allocator)
+{
+    if (is_llvms(allocator))
+        free(piece);
+    else
+        omp_free(piece, allocator);
+}
+
+uintptr_t init_allocator(int32_t, uintptr_t space, int32_t count, const void *traits)
+{
+    return omp_init_allocator ? omp_init_allocator(space, count, traits) : 1;
+}
+
+void destroy_allocator(int32_t, uintptr_t allocator)
+{
+    if (omp_destroy_allocator) omp_destroy_allocator(allocator);
+}
+
+// Where the compiler has no thread-local variables: a copy for each thread of a region's process.
+void *threadprivate_cached(void *, int32_t, void *data, size_t bytes, void ***)
+{
+    static thread_local std::map<void *, std::vector<char>> copies;
+    if (omp_get_thread_num() == 0) return data;
+    const auto *original = static_cast<const char *>(data);
+    return copies.try_emplace(data, original, original + bytes).first->second.data();
 }
 
 } // namespace
@@ -253,7 +294,7 @@ void add_kmpc(std::vector<Override> &to, void (*fail)(const char *text))
     add_function(to, "__kmpc_push_proc_bind", push_proc_bind);
     add_function(to, "__kmpc_push_num_teams", push_num_teams);
     add_function(to, "__kmpc_push_num_teams_51", push_num_teams_51);
-    add_function(to, "__kmpc_set_thread_limit", push_thread_limit);
+    add_function(to, "__kmpc_set_thread_limit", set_thread_limit);
     add_function(to, "__kmpc_serialized_parallel", serialized_parallel);
     add_function(to, "__kmpc_end_serialized_parallel", end_serialized_parallel);
     add_function(to, "__kmpc_global_thread_num", global_thread_num);
@@ -284,6 +325,13 @@ void add_kmpc(std::vector<Override> &to, void (*fail)(const char *text))
     add_function(to, "__kmpc_alloc", allocate);
     add_function(to, "__kmpc_aligned_alloc", allocate_aligned);
     add_function(to, "__kmpc_free", release);
+    add_function(to, "__kmpc_calloc", allocate_zeroed);
+    add_function(to, "__kmpc_init_allocator", init_allocator);
+    add_function(to, "__kmpc_destroy_allocator", destroy_allocator);
+    add_function(to, "__kmpc_threadprivate_cached", threadprivate_cached);
+    add_function(to, "__kmpc_push_target_tripcount_mapper", nothing);
+    add_kmpc_doacross(to);
+    add_kmpc_groups(to);
     add_kmpc_loops(to);
     add_kmpc_tasks(to);
 }

@@ -4,13 +4,18 @@
 // kmp_depend_info_t (kmp.h).
 #include "gomp.h"
 #include "kmpc.h"
+#include "kmpc_groups.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
+#include <sched.h>
+#include <set>
 
 namespace acc::openmp
 {
@@ -35,7 +40,8 @@ struct KmpTaskLoop : KmpTask {
 static_assert(sizeof(KmpTask) == 40 && offsetof(KmpTask, data1) == 24);
 
 constexpr int32_t kTied = 1 << 0, kFinal = 1 << 1, kDestructors = 1 << 3, kHasPriority = 1 << 5;
-constexpr unsigned kGompUntied = 1, kGompFinal = 2, kGompDepend = 8, kGompPriority = 16;
+constexpr unsigned kGompUntied = 1, kGompFinal = 2, kGompDepend = 8, kGompPriority = 16,
+                   kGompDetach = 1 << 13;
 
 struct KmpDepend {
     uint64_t address;
@@ -44,10 +50,23 @@ struct KmpDepend {
 };
 static_assert(sizeof(KmpDepend) == 24);
 
+// Of a `detach` clause: the program has its address, and libgomp's is known when the task is.
+struct Event {
+    std::atomic<uintptr_t> inner{0}; // libgomp's; a release, once
+};
+
 // In front of each, for our part of it.
 struct alignas(64) Header {
     int32_t flags;
     size_t task_bytes, bytes; // without and with what is shared
+    Group *group;             // in which it was made
+    Event *event;
+};
+
+// What a task of libgomp's is given. It writes to the first word if there is an event.
+struct TaskData {
+    void *inner;
+    KmpTask *task;
 };
 
 Header *header_of(KmpTask *task)
@@ -59,7 +78,7 @@ KmpTask *make(size_t task_bytes, size_t bytes, int32_t flags)
 {
     void *memory = nullptr;
     if (posix_memalign(&memory, alignof(Header), sizeof(Header) + bytes)) abort();
-    auto *header = new (memory) Header{flags, task_bytes, bytes};
+    auto *header = new (memory) Header{flags, task_bytes, bytes, current_group(), nullptr};
     return reinterpret_cast<KmpTask *>(header + 1);
 }
 
@@ -84,8 +103,8 @@ void end_task(KmpTask *task)
 
 void run_task(void *argument)
 {
-    KmpTask *task;
-    std::memcpy(static_cast<void *>(&task), argument, sizeof task);
+    KmpTask *const task = static_cast<TaskData *>(argument)->task;
+    const InGroup group(header_of(task)->group);
     task->routine(omp_get_thread_num(), task);
     end_task(task);
 }
@@ -110,13 +129,54 @@ std::vector<void *> depends(int32_t count, const KmpDepend *list, int32_t more_c
 
 int32_t submit(KmpTask *task, void **depend)
 {
-    const int32_t flags = header_of(task)->flags;
-    const int priority = flags & kHasPriority ? task->data2.priority : 0;
-    GOMP_task(run_task, static_cast<void *>(&task), nullptr, sizeof task, alignof(KmpTask *), true,
-              (flags & kTied ? 0 : kGompUntied) | (flags & kFinal ? kGompFinal : 0) |
-                  (depend ? kGompDepend : 0) | (priority ? kGompPriority : 0),
-              depend, priority);
+    const Header &header = *header_of(task);
+    Event *const event = header.event;
+    const int priority = header.flags & kHasPriority ? task->data2.priority : 0;
+    TaskData data = {nullptr, task};
+    GOMP_task(run_task, &data, nullptr, sizeof data, alignof(TaskData), true,
+              (header.flags & kTied ? 0 : kGompUntied) | (header.flags & kFinal ? kGompFinal : 0) |
+                  (depend ? kGompDepend : 0) | (priority ? kGompPriority : 0) |
+                  (event ? kGompDetach : 0),
+              depend, priority, event ? static_cast<void *>(&event->inner) : nullptr);
     return 0;
+}
+
+// Those that are not fulfilled yet: others are events of gcc's code.
+std::mutex events_mutex;
+std::set<uintptr_t> events;
+
+void *allow_completion_event(void *, int32_t, KmpTask *task)
+{
+    auto *event = new Event;
+    header_of(task)->event = event;
+    std::lock_guard lock(events_mutex);
+    events.insert(reinterpret_cast<uintptr_t>(event));
+    return event;
+}
+
+void fulfill_event(uintptr_t handle)
+{
+    {
+        std::lock_guard lock(events_mutex);
+        if (!events.erase(handle)) return omp_fulfill_event(handle);
+    }
+    auto *event = reinterpret_cast<Event *>(handle);
+    uintptr_t inner = 0;
+    while (!(inner = event->inner.load(std::memory_order_acquire)))
+        sched_yield(); // another thread is about to submit the task
+    delete event;
+    omp_fulfill_event(inner);
+}
+
+KmpTask *target_task_alloc(void *loc, int32_t thread, int32_t flags, size_t task_bytes,
+                           size_t shared_bytes, int32_t (*routine)(int32_t, KmpTask *), int64_t)
+{
+    return task_alloc(loc, thread, flags, task_bytes, shared_bytes, routine);
+}
+
+int32_t with_affinity(void *, int32_t, KmpTask *, int32_t, void *)
+{
+    return 0; // a hint
 }
 
 int32_t task(void *, int32_t, KmpTask *task)
@@ -158,16 +218,6 @@ int32_t taskyield(void *, int32_t, int32_t)
     return 0;
 }
 
-void taskgroup(void *, int32_t)
-{
-    GOMP_taskgroup_start();
-}
-
-void end_taskgroup(void *, int32_t)
-{
-    GOMP_taskgroup_end();
-}
-
 using Duplicate = void (*)(KmpTask *to, KmpTask *from, int32_t last);
 
 // A piece of a loop: a copy with bounds of its own.
@@ -176,6 +226,7 @@ KmpTask *piece_of(KmpTaskLoop *whole, uint64_t lower, uint64_t upper, bool last,
 {
     const Header *header = header_of(whole);
     KmpTask *piece = make(header->task_bytes, header->bytes, header->flags);
+    header_of(piece)->group = header->group;
     std::memcpy(static_cast<void *>(piece), static_cast<void *>(whole), header->bytes);
     if (whole->shareds) piece->shareds = reinterpret_cast<std::byte *>(piece) + header->task_bytes;
     auto *loop = static_cast<KmpTaskLoop *>(piece);
@@ -214,10 +265,11 @@ void taskloop(void *, int32_t, KmpTask *task, int32_t deferred, uint64_t *, uint
         KmpTask *piece =
             piece_of(whole, at(first), at(first + mine - 1), i + 1 == pieces, duplicate);
         first += mine;
+        TaskData data = {nullptr, piece};
         if (deferred)
             submit(piece, nullptr);
         else
-            run_task(static_cast<void *>(&piece));
+            run_task(&data);
     }
     end_task(task);
     if (!no_group) GOMP_taskgroup_end();
@@ -243,8 +295,10 @@ void add_kmpc_tasks(std::vector<Override> &to)
     add_function(to, "__kmpc_omp_task_complete_if0", complete_if0);
     add_function(to, "__kmpc_omp_taskwait", taskwait);
     add_function(to, "__kmpc_omp_taskyield", taskyield);
-    add_function(to, "__kmpc_taskgroup", taskgroup);
-    add_function(to, "__kmpc_end_taskgroup", end_taskgroup);
+    add_function(to, "__kmpc_task_allow_completion_event", allow_completion_event);
+    add_function(to, "omp_fulfill_event", fulfill_event);
+    add_function(to, "__kmpc_omp_target_task_alloc", target_task_alloc);
+    add_function(to, "__kmpc_omp_reg_task_with_affinity", with_affinity);
     add_function(to, "__kmpc_taskloop", taskloop);
     add_function(to, "__kmpc_taskloop_5", taskloop_5);
 }

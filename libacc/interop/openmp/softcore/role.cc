@@ -214,7 +214,7 @@ uint32_t acc_role::run(const acc_omp_launch &launch)
                                                       std::to_string(launch.entry));
     if (!begin_output(*host, launch.output))
         return refuse(ACC_STATUS_INVALID_ADDRESS, "expected room for output; found none");
-    prepare_runtime();
+    prepare_runtime(launch.thread_limit);
     error = call(launch, function);
     end_output();
     return error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "runtime.h"
 
+#include "gomp.h"
 #include "kmpc.h"
 
 #include <algorithm>
@@ -94,7 +95,7 @@ const Override *overrides(void (*fail)(const char *text))
     return table.data();
 }
 
-void prepare_runtime()
+void prepare_runtime(uint32_t thread_limit)
 {
     static const auto set_threads = symbol<void(int)>("omp_set_num_threads");
     static const auto set_dynamic = symbol<void(int)>("omp_set_dynamic");
@@ -102,6 +103,8 @@ void prepare_runtime()
     static const int threads = most_threads ? most_threads() : 1; // as the process began
     if (set_threads) set_threads(threads);
     if (set_dynamic) set_dynamic(0);
+    // One team, with that limit to its threads: libgomp has no other call that sets one.
+    if (GOMP_teams4) GOMP_teams4(1, 1, thread_limit ? thread_limit : UINT32_MAX, true);
 }
 
 void call_list(void *function, const uint64_t *list, uint32_t count)
