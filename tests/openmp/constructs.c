@@ -159,31 +159,31 @@ static void task_reductions(void)
 /* Iterations that wait for others: in one dimension and in two, up and down. */
 static void doacross(void)
 {
-    static int path[32][32], chain[100];
+    static int path[16][16], chain[30];
     memset(path, 0, sizeof path);
     memset(chain, 0, sizeof chain);
 #pragma omp target map(tofrom : path, chain)
 #pragma omp parallel num_threads(3)
     {
 #pragma omp for ordered(1) schedule(static, 1) nowait
-        for (int i = 1; i < 100; i++) {
+        for (int i = 1; i < 30; i++) {
 #pragma omp ordered depend(sink : i - 1)
             chain[i] = chain[i - 1] + 1;
 #pragma omp ordered depend(source)
         }
 #pragma omp for ordered(2) schedule(dynamic)
-        for (int i = 31; i > 0; i -= 2)
-            for (int j = 1; j < 32; j++) {
+        for (int i = 15; i > 0; i -= 2)
+            for (int j = 1; j < 16; j++) {
 #pragma omp ordered depend(sink : i + 2, j) depend(sink : i, j - 1)
-                path[i][j] = path[i][j - 1] + (i + 2 < 32 ? path[i + 2][j] : 1);
+                path[i][j] = path[i][j - 1] + (i + 2 < 16 ? path[i + 2][j] : 1);
 #pragma omp ordered depend(source)
             }
     }
-    int again[32][32] = {{0}};
-    for (int i = 31; i > 0; i -= 2)
-        for (int j = 1; j < 32; j++)
-            again[i][j] = again[i][j - 1] + (i + 2 < 32 ? again[i + 2][j] : 1);
-    EXPECT(chain[99], 99);
+    int again[16][16] = {{0}};
+    for (int i = 15; i > 0; i -= 2)
+        for (int j = 1; j < 16; j++)
+            again[i][j] = again[i][j - 1] + (i + 2 < 16 ? again[i + 2][j] : 1);
+    EXPECT(chain[29], 29);
     EXPECT(memcmp(path, again, sizeof path), 0);
 }
 
@@ -312,8 +312,8 @@ static void loops(void)
 #endif
 #pragma omp target teams distribute parallel for simd num_teams(2) map(tofrom                      \
                                                                        : out)                      \
-    dist_schedule(static, 3) schedule(simd                                                         \
-                                      : static, 5)
+    dist_schedule(static, 300) schedule(simd                                                       \
+                                        : static, 5)
     for (int i = 0; i < N; i++)
         out[4][i]++;
 #pragma omp target parallel map(tofrom : out)

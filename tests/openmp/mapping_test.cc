@@ -237,7 +237,7 @@ TEST_F(Maps, BecomeParameters)
         .add(&own, &own, sizeof own, kMapPrivate | kMapTo | kMapTargetParam)
         .add(x, &x[2], 4, kMapTo | kMapTargetParam)
         .add(x, &x[1], 4, kMapTo)
-        .add(&own, &own, 0, kMapTargetParam);
+        .add(&own, &own, 0, kMapTargetParam | kMapImplicit);
     std::vector<uint64_t> list;
     std::vector<void *> temporaries;
     ASSERT_EQ(mapping->parameters(arguments.get(), list, temporaries), "");
@@ -247,9 +247,40 @@ TEST_F(Maps, BecomeParameters)
     EXPECT_EQ(*copy, 5);
     EXPECT_NE(copy, &own);
     EXPECT_EQ(list[2], reinterpret_cast<uint64_t>(there(&x[0]))) << "the base of x[2:1]";
-    EXPECT_EQ(list[3], 0u) << "not mapped";
+    EXPECT_EQ(list[3], reinterpret_cast<uint64_t>(&own)) << "not mapped: it keeps its value";
     ASSERT_EQ(temporaries.size(), 1u);
     EXPECT_TRUE(memory->free(temporaries[0]));
+}
+
+TEST_F(Maps, FindWhatAnArrayHasMapped)
+{
+    ASSERT_EQ(begin(Arguments().add(x, &x[4], 8, kMapTo)), "");
+    std::vector<uint64_t> list;
+    std::vector<void *> temporaries;
+    Arguments implicit = one(x, 0, kMapTargetParam | kMapImplicit);
+    ASSERT_EQ(mapping->parameters(implicit.get(), list, temporaries), "");
+    EXPECT_EQ(list[0], reinterpret_cast<uint64_t>(there(&x[4])) - 16) << "x, with x[4:2] mapped";
+    // An implicit map of all of it takes what there is.
+    EXPECT_EQ(begin(one(x, sizeof x, kToFrom | kMapImplicit)), "");
+    EXPECT_EQ(end(one(x, sizeof x, kToFrom | kMapImplicit)), "");
+    EXPECT_EQ(there(&x[0]), nullptr);
+    EXPECT_NE(there(&x[5]), nullptr);
+}
+
+TEST_F(Maps, SetWhatALambdaHasCaptured)
+{
+    struct {
+        int *captured;
+    } lambda = {x};
+    ASSERT_EQ(begin(one(x, sizeof x, kMapTo)), "");
+    Arguments arguments;
+    arguments.add(&lambda, &lambda, sizeof lambda, kMapTo | kMapPrivate | kMapTargetParam)
+        .add(&lambda.captured, x, 8, kMapPtrAndObj | kMapLiteral | kMapImplicit | member_of(0));
+    std::vector<uint64_t> list;
+    std::vector<void *> temporaries;
+    ASSERT_EQ(mapping->parameters(arguments.get(), list, temporaries), "");
+    ASSERT_EQ(list.size(), 1u);
+    EXPECT_EQ(reinterpret_cast<decltype(lambda) *>(list[0])->captured, there(&x[0]));
 }
 
 // As clang's mappers do, for a pointer's two halves.

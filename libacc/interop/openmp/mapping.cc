@@ -42,24 +42,30 @@ void each_run(const Dimension *dimensions, size_t count, size_t at, uint64_t bas
 
 } // namespace
 
-Mapping::Entry *Mapping::lookup(uint64_t host, uint64_t bytes)
+Mapping::Entry *Mapping::lookup(uint64_t host, uint64_t bytes, bool any)
 {
-    auto found = entries_.upper_bound(host);
-    if (found == entries_.begin()) return nullptr;
-    Entry &entry = std::prev(found)->second;
-    const uint64_t offset = host - entry.host;
-    if (offset > entry.bytes || (offset == entry.bytes && bytes)) return nullptr;
-    return &entry;
+    const auto after = entries_.upper_bound(host);
+    if (after != entries_.begin()) {
+        Entry &entry = std::prev(after)->second;
+        const uint64_t offset = host - entry.host;
+        if (offset < entry.bytes || (!bytes && (offset == entry.bytes || host < entry.base)))
+            return &entry;
+    }
+    if (after == entries_.end()) return nullptr;
+    Entry &entry = after->second;
+    // A pointer to an array of which a later part is mapped stands for that part.
+    if (bytes ? any && entry.host - host < bytes : host >= entry.base) return &entry;
+    return nullptr;
 }
 
 // Aligned as on the host.
-std::string Mapping::create(uint64_t host, uint64_t bytes, Entry *&entry)
+std::string Mapping::create(uint64_t host, uint64_t bytes, uint64_t base, Entry *&entry)
 {
     const uint64_t shift = host % 64;
     auto *piece = static_cast<std::byte *>(memory_.allocate(bytes + shift));
     if (!piece) return std::to_string(bytes) + " bytes of device memory: " + acc_error_text();
     entry = &entries_[host];
-    *entry = {host, bytes, piece + shift, piece, 1};
+    *entry = {host, bytes, base, piece + shift, piece, 1};
     return {};
 }
 
@@ -97,14 +103,15 @@ std::string Mapping::begin_one(const MapArguments &arguments, int32_t i, bool fr
         if (pointer && counts && pointer->count != kForGood)
             pointer->count++;
         else if (!pointer)
-            if (std::string why = create(pointer_host, 8, pointer); !why.empty()) return why;
+            if (std::string why = create(pointer_host, 8, pointer_host, pointer); !why.empty())
+                return why;
         base = *static_cast<void **>(base);
         counts = !first;
     }
-    Entry *entry = lookup(host, bytes);
+    Entry *entry = lookup(host, bytes, type & kMapImplicit);
     bool fresh = false;
     if (entry) {
-        if (bytes && host + bytes > entry->host + entry->bytes)
+        if (bytes && host + bytes > entry->host + entry->bytes && !(type & kMapImplicit))
             return "expected memory that is mapped as a whole or not at all; found " +
                    std::to_string(bytes) + " bytes at " + in_hex(host) + ", of which " +
                    std::to_string(entry->host + entry->bytes - host) + " are mapped";
@@ -115,12 +122,15 @@ std::string Mapping::begin_one(const MapArguments &arguments, int32_t i, bool fr
         return "expected " + std::to_string(bytes) + " bytes at " + in_hex(host) +
                " to be mapped (present); found them not";
     } else if (bytes) {
-        if (std::string why = create(host, bytes, entry); !why.empty()) return why;
+        if (std::string why = create(host, bytes, std::min(address(base), host), entry);
+            !why.empty())
+            return why;
         fresh = true;
     }
     if (entry && bytes && (type & kMapTo) && (fresh || (type & kMapAlways)))
         copy_in(*entry, host, bytes);
-    std::byte *const device = entry ? entry->device + (host - entry->host) : nullptr;
+    std::byte *const device =
+        entry ? entry->device + static_cast<int64_t>(host - entry->host) : nullptr;
     const auto device_base =
         device ? device + (static_cast<int64_t>(address(base)) - static_cast<int64_t>(host))
                : nullptr;
@@ -140,7 +150,7 @@ std::string Mapping::end_one(const MapArguments &arguments, int32_t i, bool from
     const uint64_t host = address(arguments.begins[i]);
     const bool counts =
         (!(type & kMapMemberOf) || (type & kMapPtrAndObj)) && !(from_mapper && i == 0);
-    Entry *entry = lookup(host, bytes);
+    Entry *entry = lookup(host, bytes, type & kMapImplicit);
     if (!entry) {
         if (type & kMapPresent)
             return "expected " + std::to_string(bytes) + " bytes at " + in_hex(host) +
@@ -155,8 +165,10 @@ std::string Mapping::end_one(const MapArguments &arguments, int32_t i, bool from
     }
     // A member's structure goes after it.
     const bool last = entry->count == 0 || (!counts && entry->count == 1);
-    if (bytes && (type & kMapFrom) && (last || (type & kMapAlways)))
-        copy_out(*entry, host, std::min(bytes, entry->host + entry->bytes - host));
+    const uint64_t first = std::max(host, entry->host),
+                   behind = std::min(host + bytes, entry->host + entry->bytes);
+    if (first < behind && (type & kMapFrom) && (last || (type & kMapAlways)))
+        copy_out(*entry, first, behind - first);
     return {};
 }
 
@@ -251,8 +263,8 @@ std::string Mapping::update(const MapArguments &arguments)
 void Mapping::add_global(void *host, void *device, size_t bytes)
 {
     std::lock_guard lock(mutex_);
-    entries_[address(host)] = {address(host), bytes, static_cast<std::byte *>(device), nullptr,
-                               kForGood};
+    entries_[address(host)] = {
+        address(host), bytes, address(host), static_cast<std::byte *>(device), nullptr, kForGood};
 }
 
 void *Mapping::find(const void *host, size_t bytes)
@@ -266,8 +278,8 @@ bool Mapping::associate(const void *host, void *device, size_t bytes)
 {
     std::lock_guard lock(mutex_);
     if (lookup(address(host), bytes)) return false;
-    entries_[address(host)] = {address(host), bytes, static_cast<std::byte *>(device), nullptr,
-                               kForGood};
+    entries_[address(host)] = {
+        address(host), bytes, address(host), static_cast<std::byte *>(device), nullptr, kForGood};
     return true;
 }
 
@@ -280,15 +292,39 @@ bool Mapping::disassociate(const void *host)
     return true;
 }
 
+// What a lambda has captured by reference, in the copy of it that is at `parent` on the device.
+void Mapping::set_captured(const MapArguments &arguments, int32_t i, uint64_t parent)
+{
+    const int64_t index = ((arguments.types[i] & kMapMemberOf) >> 48 & 0xffff) - 1;
+    const uint64_t value = address(arguments.begins[i]);
+    const Entry *entry = lookup(value, static_cast<uint64_t>(arguments.sizes[i]));
+    if (!entry) return;
+    const uint64_t member =
+        parent + (address(arguments.bases[i]) - address(arguments.begins[index]));
+    std::byte *const there = entry->device + (value - entry->host);
+    std::memcpy(reinterpret_cast<void *>(member), static_cast<const void *>(&there), 8);
+}
+
 std::string Mapping::parameters(const MapArguments &arguments, std::vector<uint64_t> &list,
                                 std::vector<void *> &temporaries)
 {
     std::lock_guard lock(mutex_);
+    std::vector<uint64_t> values(static_cast<size_t>(arguments.count)); // by argument
+    const auto push = [&](int32_t i, uint64_t value) {
+        values[static_cast<size_t>(i)] = value;
+        list.push_back(value);
+    };
     for (int32_t i = 0; i < arguments.count; i++) {
         const int64_t type = arguments.types[i];
-        if (!(type & kMapTargetParam)) continue;
+        const int64_t parent = ((type & kMapMemberOf) >> 48 & 0xffff) - 1;
+        if (!(type & kMapTargetParam)) {
+            constexpr int64_t captured = kMapPtrAndObj | kMapLiteral | kMapImplicit;
+            if ((type & captured) == captured && parent >= 0 && parent < i)
+                set_captured(arguments, i, values[static_cast<size_t>(parent)]);
+            continue;
+        }
         if (type & kMapLiteral) {
-            list.push_back(address(arguments.bases[i]));
+            push(i, address(arguments.bases[i]));
             continue;
         }
         const auto bytes = static_cast<uint64_t>(arguments.sizes[i]);
@@ -304,10 +340,11 @@ std::string Mapping::parameters(const MapArguments &arguments, std::vector<uint6
             temporaries.push_back(piece);
             device = piece + shift;
             if (type & kMapTo) std::memcpy(device, arguments.begins[i], bytes);
-        } else if (const Entry *entry = lookup(host, bytes)) {
-            device = entry->device + (host - entry->host);
+        } else if (const Entry *entry = lookup(host, bytes, type & kMapImplicit)) {
+            device = entry->device + static_cast<int64_t>(host - entry->host);
         }
-        list.push_back(device ? address(device) + (base - host) : 0);
+        // A pointer to what is not mapped keeps its value.
+        push(i, (device ? address(device) : host) + (base - host));
     }
     return {};
 }

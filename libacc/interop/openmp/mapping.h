@@ -32,6 +32,7 @@ enum MapType : int64_t {
     kMapReturnParam = 0x40,
     kMapPrivate = 0x80,
     kMapLiteral = 0x100,
+    kMapImplicit = 0x200,
     kMapPresent = 0x1000,
     kMapNonContiguous = 0x100000000000,
 };
@@ -81,6 +82,7 @@ private:
     static constexpr uint64_t kForGood = UINT64_MAX;
     struct Entry {
         uint64_t host = 0, bytes = 0;
+        uint64_t base = 0; // what the section was one of
         std::byte *device = nullptr;
         void *piece = nullptr; // what is freed; null: not ours
         uint64_t count = 0;
@@ -89,12 +91,14 @@ private:
         void *host_value = nullptr, *device_value = nullptr;
     };
 
-    Entry *lookup(uint64_t host, uint64_t bytes);
-    std::string create(uint64_t host, uint64_t bytes, Entry *&entry);
+    // That the first byte is in; or any, of an implicit map; or, of no bytes, whose array it is of.
+    Entry *lookup(uint64_t host, uint64_t bytes, bool any = false);
+    std::string create(uint64_t host, uint64_t bytes, uint64_t base, Entry *&entry);
     std::string step(Step step, const MapArguments &arguments, bool from_mapper);
     std::string begin_one(const MapArguments &arguments, int32_t i, bool from_mapper);
     std::string end_one(const MapArguments &arguments, int32_t i, bool from_mapper);
     std::string update_one(const MapArguments &arguments, int32_t i);
+    void set_captured(const MapArguments &arguments, int32_t i, uint64_t parent);
     void copy_in(const Entry &entry, uint64_t host, uint64_t bytes);
     void copy_out(const Entry &entry, uint64_t host, uint64_t bytes);
 

@@ -309,6 +309,35 @@ EXPORT void omp_target_free(void *pointer, int device)
         free(pointer);
 }
 
+// LLVM's own kinds of memory: ours is all of them.
+#define ALLOCATE(name)                                                                             \
+    EXPORT void *llvm_omp_target_alloc_##name(size_t bytes, int device)                            \
+    {                                                                                              \
+        return ours() ? omp_target_alloc(bytes, device)                                            \
+                      : NEXT(llvm_omp_target_alloc_##name)(bytes, device);                         \
+    }                                                                                              \
+    EXPORT void llvm_omp_target_free_##name(void *pointer, int device)                             \
+    {                                                                                              \
+        if (ours())                                                                                \
+            omp_target_free(pointer, device);                                                      \
+        else                                                                                       \
+            NEXT(llvm_omp_target_free_##name)(pointer, device);                                    \
+    }
+ALLOCATE(device)
+ALLOCATE(host)
+ALLOCATE(shared)
+
+// Memory that is not paged out: a hint, here.
+EXPORT void *llvm_omp_target_lock_mem(void *pointer, size_t bytes, int device)
+{
+    return ours() ? pointer : NEXT(llvm_omp_target_lock_mem)(pointer, bytes, device);
+}
+
+EXPORT void llvm_omp_target_unlock_mem(void *pointer, int device)
+{
+    if (!ours()) NEXT(llvm_omp_target_unlock_mem)(pointer, device);
+}
+
 EXPORT int omp_target_is_present(const void *pointer, int device)
 {
     State *const state = ours();
