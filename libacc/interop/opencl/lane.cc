@@ -43,6 +43,16 @@ uint32_t status_of(const Signal &signal)
     return result.status;
 }
 
+// Others than those behind it in its in-order queue, whose owner will wait, count on being told.
+bool is_urgent(const _cl_event &event)
+{
+    const auto is_elsewhere = [&](const _cl_event::Dependent &one) {
+        return !event.queue->in_order() || one.event->queue.get() != event.queue.get();
+    };
+    return !event.callbacks.empty() || !event.queue->users() ||
+           std::any_of(event.dependents.begin(), event.dependents.end(), is_elsewhere);
+}
+
 } // namespace
 
 Lane::Lane(_cl_context &context, uint64_t timeout_ns)
@@ -134,9 +144,12 @@ Lane::Pushed Lane::push(Pump &pump, const Ref<_cl_event> &event, bool ordered)
     const Pushed pushed =
         launch ? push_launch(pump, event, *launch) : push_packet(pump, event, ordered);
     // Who came before it was here counts on being told.
-    if (pushed == Pushed::Done && event->lane &&
-        (!event->dependents.empty() || !event->callbacks.empty() || !event->queue->users()))
-        watch(*event);
+    if (pushed == Pushed::Done && event->lane) {
+        if (is_urgent(*event))
+            watch(*event);
+        else if (!event->dependents.empty())
+            watch_at_leisure(*event);
+    }
     return pushed;
 }
 
@@ -372,13 +385,15 @@ void Lane::retire(Pump &pump)
             take_out(pump);
             renew(pump);
         } else {
-            for (const Ref<_cl_event> &event : flying_)
-                if (!event->dependents.empty() || !event->callbacks.empty() ||
-                    !event->queue->users()) {
+            bool told = ring_.left() > 1;
+            for (const Ref<_cl_event> &event : flying_) {
+                if (is_urgent(*event)) {
                     watch(*event);
                     break;
                 }
-            if (ring_.left() > 1) tell();
+                told = told || !event->dependents.empty();
+            }
+            if (told) tell();
         }
     }
     push_waiting(pump);

@@ -49,6 +49,8 @@ public:
     int wait(std::unique_lock<std::mutex> &lock, const Ref<_cl_event> &event);
     // retire() shall be called when `event`, which is in it, may be over, though nobody waits.
     void watch(_cl_event &event);
+    // The same, but the core need not leave the ring for it: whoever gave the order will wait.
+    void watch_at_leisure(_cl_event &event);
     void watch_all();
 
 private:

@@ -123,6 +123,13 @@ void Lane::watch(_cl_event &event)
     if (event.signal) Pump::arm(event);
 }
 
+// The core leaves by itself when no launch comes, or others want the region.
+void Lane::watch_at_leisure(_cl_event &event)
+{
+    if (event.in_ring) return tell();
+    watch(event);
+}
+
 void Lane::watch_all()
 {
     for (const Ref<_cl_event> &event : flying_)

@@ -59,7 +59,12 @@ void depend(_cl_event &event, _cl_event &before, bool told, bool blocking)
     before.dependents.push_back({Ref(&event), told});
     event.waits_for.emplace_back(&before);
     event.pending++;
-    if (!blocking) Pump::watch(before);
+    if (blocking) return;
+    // Who puts a command of the host behind a kernel waits for it before long.
+    if (before.queue && before.queue.get() == event.queue.get() && event.queue->in_order())
+        Pump::watch_at_leisure(before);
+    else
+        Pump::watch(before);
 }
 
 } // namespace
@@ -210,6 +215,11 @@ void Pump::work()
 void Pump::watch(_cl_event &event)
 {
     if (event.lane && !event.is_over()) event.queue->lane.watch(event);
+}
+
+void Pump::watch_at_leisure(_cl_event &event)
+{
+    if (event.lane && !event.is_over()) event.queue->lane.watch_at_leisure(event);
 }
 
 void Pump::arm(_cl_event &event)

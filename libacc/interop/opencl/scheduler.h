@@ -40,6 +40,8 @@ public:
     void poll(_cl_event &event);
     // Something will come when it is over, though nobody waits.
     static void watch(_cl_event &event);
+    // It will, but may take its time.
+    static void watch_at_leisure(_cl_event &event);
     // Of a packet's own signal.
     static void arm(_cl_event &event);
 
