@@ -54,6 +54,8 @@ struct Costs {
     uint32_t vector_lanes = 1;
     uint32_t vector_cycles = 1;
     uint32_t transcendental_cycles = 3;
+    uint32_t pair_cycles = 2;           // the same, of sums of 32 bits
+    uint32_t requant_cycles = 6;        // and of what makes words of them
     double add_cycles_per_column = 1.0; // partial sums of a matrix kernel
     double vector_unit_mw = 42.4 - 2 * 19.09;
 

@@ -77,6 +77,16 @@ uint64_t transcendental_cycles(uint32_t words, const Costs &costs)
     return uint64_t{ceil_div(words, costs.vector_lanes)} * costs.transcendental_cycles;
 }
 
+uint64_t pair_cycles(uint32_t pairs, const Costs &costs)
+{
+    return uint64_t{ceil_div(pairs, costs.vector_lanes)} * costs.pair_cycles;
+}
+
+uint64_t requant_cycles(uint32_t words, const Costs &costs)
+{
+    return uint64_t{ceil_div(words, costs.vector_lanes)} * costs.requant_cycles;
+}
+
 uint32_t accesses(uint32_t words, const Costs &costs)
 {
     return ceil_div(words, costs.access_words);

@@ -47,6 +47,8 @@ double program_pj(uint32_t rows, uint32_t cols, const Costs &costs = {});
 
 uint64_t vector_cycles(uint32_t words, const Costs &costs = {});
 uint64_t transcendental_cycles(uint32_t words, const Costs &costs = {});
+uint64_t pair_cycles(uint32_t pairs, const Costs &costs = {});
+uint64_t requant_cycles(uint32_t words, const Costs &costs = {});
 // Accesses of shared memory that `words` words take; each lasts access_cycles.
 uint32_t accesses(uint32_t words, const Costs &costs = {});
 // A message on its way over `hops` routers: until the sender is free, and until it is there.

@@ -133,6 +133,8 @@ void for_each_field(A &a, V &&on)
     on.number({t, "vector_cycles", "cycles", "such a group"}, c.vector_cycles, 1, 10000);
     on.number({t, "transcendental_cycles", "cycles", "the same of sigmoid, tanh, exp, log …"},
               c.transcendental_cycles, 1, 10000);
+    on.number({t, "pair_cycles", "cycles", "the same of addw"}, c.pair_cycles, 1, 10000);
+    on.number({t, "requant_cycles", "cycles", "the same of requant"}, c.requant_cycles, 1, 10000);
     on.real({t, "add_cycles_per_column", "cycles", "partial sums of a matrix kernel"},
             c.add_cycles_per_column, 0, 1e6);
     on.real({t, "vector_unit_mw", "mW", "a core beside its MVM units"}, c.vector_unit_mw, 0, 1e6);

@@ -73,7 +73,7 @@ ACC_ASSERT_SIZE(struct acc_mvm_stats, 128);
 /*
  * A kernel of a crossbar's ISA program (docs/crossbar-isa.md): this header, then one struct
  * acc_xisa_arg per port of the kernel, in their order. Each stream of the kernel runs its code
- * `items` times; words are int16.
+ * `items` times; elements are int16, of int8 ports int8.
  */
 struct acc_xisa_args {
 	acc_u64 items; /* at least 1 */
@@ -82,8 +82,8 @@ struct acc_xisa_args {
 ACC_ASSERT_SIZE(struct acc_xisa_args, 16);
 
 struct acc_xisa_arg {
-	acc_u64 value;	/* input, output: address, 2-byte aligned; scalar: -32768 … 65535 */
-	acc_u64 stride; /* words from one item to the next, at least the port's; scalar: 0 */
+	acc_u64 value;	/* input, output: address, aligned to elements; scalar: -32768 … 65535 */
+	acc_u64 stride; /* elements from one item to the next, at least the port's; scalar: 0 */
 };
 ACC_ASSERT_SIZE(struct acc_xisa_arg, 16);
 

@@ -218,6 +218,10 @@ enum acc_xisa_port_kind {
 	ACC_XISA_PORT_INPUT = 1,  /* of each item, `words` words from memory to shared memory */
 	ACC_XISA_PORT_OUTPUT = 2, /* the other way */
 	ACC_XISA_PORT_SCALAR = 3, /* one word, once a dispatch, that stays valid */
+	/* As the first two; elements are int8 in memory, words of the same value in the tile.
+	 * Of a word that is none the nearest is written. */
+	ACC_XISA_PORT_INPUT_I8 = 4,
+	ACC_XISA_PORT_OUTPUT_I8 = 5,
 };
 
 struct acc_xisa_port {

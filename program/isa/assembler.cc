@@ -230,12 +230,13 @@ private:
             program_.kernels.back().data.push_back(std::move(d));
             use_tile(program_.kernels.back().data.back().tile);
             numbers_ = &program_.kernels.back().data.back().words;
-        } else if (name == ".input" || name == ".output" || name == ".scalar") {
+        } else if (name == ".input" || name == ".output" || name == ".scalar" ||
+                   name == ".input_i8" || name == ".output_i8") {
             port(name);
         } else {
             at_--;
             refuse(".program, .arch, .tiles, .matrix, .kernel, .core, .control, .data, .input, "
-                   ".output or .scalar");
+                   ".output, .input_i8, .output_i8 or .scalar");
         }
     }
 
@@ -271,9 +272,11 @@ private:
     {
         need_kernel();
         Port p;
-        p.kind = kind == ".input"    ? PortKind::Input
-                 : kind == ".output" ? PortKind::Output
-                                     : PortKind::Scalar;
+        p.kind = kind == ".input"       ? PortKind::Input
+                 : kind == ".output"    ? PortKind::Output
+                 : kind == ".input_i8"  ? PortKind::InputBytes
+                 : kind == ".output_i8" ? PortKind::OutputBytes
+                                        : PortKind::Scalar;
         p.name = word("a name");
         need(",");
         p.tile = unsigned_number(4095);
@@ -283,9 +286,8 @@ private:
             need(",");
             p.words = static_cast<uint32_t>(number(1, kMaxAddress));
         }
-        p.count = p.kind == PortKind::Input ? 1 : 0;
-        if (p.kind == PortKind::Input && take(","))
-            p.count = static_cast<uint32_t>(number(1, kSticky));
+        p.count = p.input() ? 1 : 0;
+        if (p.input() && take(",")) p.count = static_cast<uint32_t>(number(1, kSticky));
         if (bad_) return;
         use_tile(p.tile);
         program_.kernels.back().ports.push_back(std::move(p));
@@ -388,6 +390,8 @@ private:
             return elements(i);
         case Syntax::Binary:
         case Syntax::Reduce:
+        case Syntax::PairBinary:
+        case Syntax::PairNarrow:
         case Syntax::Scalar:
             i.d = reg();
             need(",");
@@ -431,6 +435,11 @@ private:
                 need(",");
                 i.b = static_cast<uint16_t>(number(0, 4095));
             }
+            return;
+        case Syntax::MultiplyWide:
+            i.d = reg();
+            need(",");
+            i.flags = static_cast<uint8_t>(number(1, 255));
             return;
         case Syntax::SendWords:
         case Syntax::SendIndirect:
@@ -509,12 +518,13 @@ std::string disassemble(const Program &program, bool weights)
     for (const Kernel &kernel : program.kernels) {
         out += "\n.kernel " + kernel.name + "\n";
         for (const Port &p : kernel.ports) {
-            out += (p.kind == PortKind::Input    ? ".input "
-                    : p.kind == PortKind::Output ? ".output "
-                                                 : ".scalar ") +
-                   p.name + comma + number(p.tile) + comma + number(p.address);
+            out += std::string(p.input()    ? ".input"
+                               : p.output() ? ".output"
+                                            : ".scalar") +
+                   (p.bytes() ? "_i8 " : " ") + p.name + comma + number(p.tile) + comma +
+                   number(p.address);
             if (p.kind != PortKind::Scalar) out += comma + number(p.words);
-            if (p.kind == PortKind::Input) out += comma + number(p.count);
+            if (p.input()) out += comma + number(p.count);
             out += "\n";
         }
         for (const Data &d : kernel.data) {

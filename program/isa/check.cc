@@ -3,6 +3,7 @@
 // Whether a program fits an arch and is well-formed.
 #include "program/isa/program.h"
 
+#include <bit>
 #include <map>
 #include <set>
 #include <tuple>
@@ -84,7 +85,8 @@ private:
     {
         const uint32_t n = i.n, high = i.imm >> 24, address = i.imm & kMaxAddress;
         const bool needs_n = syntax != Syntax::Nothing && syntax != Syntax::Jump &&
-                             syntax != Syntax::Branch && syntax != Syntax::Multiply;
+                             syntax != Syntax::Branch && syntax != Syntax::Multiply &&
+                             syntax != Syntax::MultiplyWide;
         if (needs_n && n == 0) return expected("1 to 4095 elements", 0);
         switch (syntax) {
         case Syntax::Nothing:
@@ -107,6 +109,11 @@ private:
             return first(span("d", i.d, n), span("a", i.a, n), span("b", i.b, n));
         case Syntax::Reduce:
             return first(span("d", i.d, 1), span("a", i.a, n), span("b", i.b, n));
+        case Syntax::PairBinary:
+            return first(span("d", i.d, 2 * n), span("a", i.a, 2 * n), span("b", i.b, 2 * n));
+        case Syntax::PairNarrow:
+            return first(span("d", i.d, n), span("a", i.a, 2 * n),
+                         span("b", i.b, kRequantWords * n));
         case Syntax::LoadWords:
             return first(span("d", i.d, n), memory(i.imm, n));
         case Syntax::LoadIndirect:
@@ -116,13 +123,15 @@ private:
         case Syntax::StoreIndirect:
             return first(span("d", i.d, n), span("a", i.a, 1), count(i.flags));
         case Syntax::Multiply:
-            if (i.flags == 0) return expected("a mask of MVM units", 0);
-            if (i.flags & ~programmed_)
-                return expected("MVM units with weights, mask " + std::to_string(programmed_),
-                                i.flags);
+            if (const std::string why = mask(i.flags); !why.empty()) return why;
             if (i.a > arch_.rows) return expected("a filter of at most the rows", i.a);
             if (i.b && i.b >= i.a) return expected("a stride below the filter", i.b);
             return {};
+        case Syntax::MultiplyWide: {
+            const std::string why = mask(i.flags);
+            const auto units = static_cast<uint32_t>(std::popcount(i.flags));
+            return first(why, span("d", i.d, units * 2 * arch_.cols));
+        }
         case Syntax::SendWords:
             return first(memory(address, n), peer(i, high));
         case Syntax::SendIndirect:
@@ -132,6 +141,13 @@ private:
         case Syntax::RecvIndirect:
             return first(span("a", i.a, 1), count(i.flags), fifo(i.d));
         }
+        return {};
+    }
+    std::string mask(uint32_t units) const
+    {
+        if (units == 0) return expected("a mask of MVM units", 0);
+        if (units & ~programmed_)
+            return expected("MVM units with weights, mask " + std::to_string(programmed_), units);
         return {};
     }
     std::string fifo(uint32_t number) const
@@ -203,7 +219,7 @@ std::string check_kernel(const Program &program, const arch::Arch &arch, const K
     }
     for (const Port &p : kernel.ports) {
         std::string why = range(p.tile, p.address, p.words);
-        if (why.empty() && p.kind == PortKind::Input && (p.count < 1 || p.count > kSticky))
+        if (why.empty() && p.input() && (p.count < 1 || p.count > kSticky))
             why = expected("1 to 255 consumers", p.count);
         if (why.empty() && p.kind == PortKind::Scalar && p.words != 1)
             why = expected("1 word of a scalar", p.words);

@@ -74,7 +74,7 @@ uint64_t add_kernel(Bytes &bytes, const Kernel &kernel)
         port.tile = p.tile;
         port.address = p.address;
         port.words = p.words;
-        port.count = p.kind == PortKind::Input ? p.count : 0;
+        port.count = p.input() ? p.count : 0;
         ports.push_back(port);
     }
     acc_xisa_kernel head{};
@@ -277,8 +277,8 @@ private:
             if (!program::is_name(p.name))
                 return "port " + std::to_string(k) + ": expected a NUL-padded name; found \"" +
                        program::printable(p.name) + "\"";
-            if (p.kind < ACC_XISA_PORT_INPUT || p.kind > ACC_XISA_PORT_SCALAR || p.reserved)
-                return "port " + std::to_string(k) + ": " + text("kind 1, 2 or 3", p.kind);
+            if (p.kind < ACC_XISA_PORT_INPUT || p.kind > ACC_XISA_PORT_OUTPUT_I8 || p.reserved)
+                return "port " + std::to_string(k) + ": " + text("kind 1 to 5", p.kind);
             out.ports.push_back({.name = std::string(program::name_of(p.name)),
                                  .kind = static_cast<PortKind>(p.kind),
                                  .tile = p.tile,

@@ -23,6 +23,7 @@ constexpr OpInfo kOps[] = {
     {Op::Store, "store", Format::I, Syntax::StoreWords, true, false},
     {Op::StoreR, "storer", Format::R, Syntax::StoreIndirect, true, false},
     {Op::Mvm, "mvm", Format::R, Syntax::Multiply, true, false},
+    {Op::MvmW, "mvmw", Format::R, Syntax::MultiplyWide, true, false},
     {Op::Send, "send", Format::I, Syntax::SendWords, false, true},
     {Op::SendR, "sendr", Format::R, Syntax::SendIndirect, false, true},
     {Op::Recv, "recv", Format::I, Syntax::RecvWords, false, true},
@@ -70,6 +71,8 @@ constexpr OpInfo kOps[] = {
     {Op::Irem, "irem", Format::R, Syntax::Scalar, true, true},
     {Op::Iaddi, "iaddi", Format::RI, Syntax::ScalarImmediate, true, true},
     {Op::Imuli, "imuli", Format::RI, Syntax::ScalarImmediate, true, true},
+    {Op::AddW, "addw", Format::R, Syntax::PairBinary, true, false},
+    {Op::Requant, "requant", Format::R, Syntax::PairNarrow, true, false},
 };
 
 constexpr std::array<uint8_t, 256> index_by_code()
@@ -179,6 +182,8 @@ bool decode(uint64_t word, Instruction &i, std::string &why)
             return i.b || i.flags;
         case Syntax::Binary:
         case Syntax::Reduce:
+        case Syntax::PairBinary:
+        case Syntax::PairNarrow:
             return i.flags;
         case Syntax::Scalar:
             return i.flags || i.n != 1;
@@ -190,6 +195,8 @@ bool decode(uint64_t word, Instruction &i, std::string &why)
             return i.flags;
         case Syntax::Multiply:
             return i.n || i.d;
+        case Syntax::MultiplyWide:
+            return i.n || i.a || i.b;
         default:
             return false;
         }
@@ -222,6 +229,8 @@ std::string text_of(const Instruction &i)
         return head + r(i.d) + comma + r(i.a) + comma + number(i.n);
     case Syntax::Binary:
     case Syntax::Reduce:
+    case Syntax::PairBinary:
+    case Syntax::PairNarrow:
         return head + r(i.d) + comma + r(i.a) + comma + r(i.b) + comma + number(i.n);
     case Syntax::Immediate:
         return head + r(i.d) + comma + r(i.a) + comma + number(i.signed_imm()) + comma +
@@ -241,6 +250,8 @@ std::string text_of(const Instruction &i)
     case Syntax::Multiply:
         return head + number(i.flags) +
                (i.a || i.b ? comma + number(i.a) + comma + number(i.b) : "");
+    case Syntax::MultiplyWide:
+        return head + r(i.d) + comma + number(i.flags);
     case Syntax::SendWords:
         return head + direct() + comma + number(i.n) + comma + number(i.d) + comma +
                number(i.imm >> 24);

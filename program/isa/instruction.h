@@ -27,6 +27,8 @@ inline constexpr uint32_t kMaxAddress = (1u << 24) - 1; // of a word of shared m
 inline constexpr uint32_t kMaxTarget = (1u << 24) - 1;  // of an instruction
 // A word stored with this many consumers stays valid however often it is read.
 inline constexpr uint32_t kSticky = 255;
+// What requant reads of each element: bias and multiplier, a pair each, and the shift.
+inline constexpr uint32_t kRequantWords = 5;
 
 enum class Op : uint8_t {
     // control
@@ -45,6 +47,7 @@ enum class Op : uint8_t {
     Store = 0x14,
     StoreR = 0x15,
     Mvm = 0x18,
+    MvmW = 0x19,
     // tiles
     Send = 0x1a,
     SendR = 0x1b,
@@ -97,6 +100,9 @@ enum class Op : uint8_t {
     Irem,
     Iaddi = 0x68,
     Imuli,
+    // sums of 32 bits, in pairs of words
+    AddW = 0x70,
+    Requant,
 };
 
 struct Instruction {
@@ -128,8 +134,11 @@ enum class Syntax : uint8_t {
     LoadIndirect,    // loadr rd, [ra + offset], n
     StoreWords,      // store [address], rd, n, count
     StoreIndirect,
-    Multiply,  // mvm mask or mvm mask, filter, stride
-    SendWords, // send [address], n, tile, fifo
+    Multiply,     // mvm mask or mvm mask, filter, stride
+    MultiplyWide, // mvmw rd, mask
+    PairBinary,   // addw rd, ra, rb, n         n pairs each
+    PairNarrow,   // requant rd, ra, rb, n      n words, n pairs, n of kRequantWords
+    SendWords,    // send [address], n, tile, fifo
     SendIndirect,
     RecvWords, // recv [address], n, fifo, count
     RecvIndirect,
@@ -189,6 +198,10 @@ inline Instruction store(uint32_t address, uint32_t d, uint32_t n, uint32_t coun
 inline Instruction mvm(uint32_t mask, uint32_t filter = 0, uint32_t stride = 0)
 {
     return {.op = Op::Mvm, .flags = uint8_t(mask), .a = uint16_t(filter), .b = uint16_t(stride)};
+}
+inline Instruction mvmw(uint32_t d, uint32_t mask)
+{
+    return {.op = Op::MvmW, .flags = uint8_t(mask), .d = uint16_t(d)};
 }
 inline Instruction send(uint32_t address, uint32_t n, uint32_t tile, uint32_t fifo)
 {

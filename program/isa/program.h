@@ -45,6 +45,9 @@ enum class PortKind : uint32_t {
     Input = ACC_XISA_PORT_INPUT,
     Output = ACC_XISA_PORT_OUTPUT,
     Scalar = ACC_XISA_PORT_SCALAR,
+    // Whose elements are int8 in the client's memory.
+    InputBytes = ACC_XISA_PORT_INPUT_I8,
+    OutputBytes = ACC_XISA_PORT_OUTPUT_I8,
 };
 
 struct Port {
@@ -52,6 +55,12 @@ struct Port {
     PortKind kind = PortKind::Input;
     uint32_t tile = 0, address = 0, words = 1;
     uint32_t count = 1; // of consumers, of an input
+
+    bool input() const { return kind == PortKind::Input || kind == PortKind::InputBytes; }
+    bool output() const { return kind == PortKind::Output || kind == PortKind::OutputBytes; }
+    bool bytes() const { return kind == PortKind::InputBytes || kind == PortKind::OutputBytes; }
+    // Of an element in the client's memory.
+    uint32_t element() const { return bytes() ? 1 : 2; }
 };
 
 struct Kernel {

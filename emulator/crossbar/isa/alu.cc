@@ -84,6 +84,34 @@ double function(Op op, double x)
     }
 }
 
+// 32 bits in two registers, the low word first.
+int32_t pair(const int16_t *r)
+{
+    return static_cast<int32_t>(static_cast<uint16_t>(r[0]) |
+                                static_cast<uint32_t>(static_cast<uint16_t>(r[1])) << 16);
+}
+void put_pair(int16_t *r, uint32_t value)
+{
+    r[0] = static_cast<int16_t>(value);
+    r[1] = static_cast<int16_t>(value >> 16);
+}
+
+// (sum + bias) * multiplier / 2^shift, to the nearest, ties towards +infinity: `requant` of
+// docs/quantisation.md. Sums of 33 bits times 31 fit 64, what rounding adds need not.
+const char *requantize(const Instruction &i, int16_t *r)
+{
+    for (uint32_t k = 0; k < i.n; k++) {
+        const int16_t *b = r + i.b + isa::kRequantWords * k;
+        const int64_t sum = int64_t{pair(r + i.a + 2 * k)} + pair(b);
+        const int32_t multiplier = pair(b + 2);
+        if (multiplier < 0) return "expected a multiplier of at least 0; found one below";
+        if (b[4] < 1 || b[4] > 62) return "expected a shift of 1 to 62; found another";
+        const int64_t scaled = ((sum * multiplier >> (b[4] - 1)) + 1) >> 1;
+        r[i.d + k] = fit<Overflow::Saturate>(scaled);
+    }
+    return nullptr;
+}
+
 } // namespace
 
 Alu::Alu(const arch::Arch &arch)
@@ -122,6 +150,12 @@ const int16_t *Alu::table(Op op)
     return table.get();
 }
 
+void Alu::split(const int64_t *sums, int16_t *words, uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++)
+        put_pair(words + 2 * k, static_cast<uint32_t>(sums[k]));
+}
+
 void Alu::narrow(const int64_t *sums, int16_t *words, uint32_t n) const
 {
     with_policy(rounding_, overflow_, [&](auto policy) {
@@ -131,8 +165,9 @@ void Alu::narrow(const int64_t *sums, int16_t *words, uint32_t n) const
     });
 }
 
-bool Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
+const char *Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
 {
+    constexpr const char *by_zero = "division by zero";
     const int16_t one = one_;
     const double scale = std::ldexp(1.0, static_cast<int>(frac_bits_));
     const auto truth = [one](auto compare) {
@@ -144,46 +179,46 @@ bool Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
     switch (i.op) {
     case Op::Copy:
         std::memmove(r + i.d, r + i.a, size_t{i.n} * 2);
-        return true;
+        return nullptr;
     case Op::And:
         each(i, r, [&](int16_t a, int16_t b) { return word(a & b); });
-        return true;
+        return nullptr;
     case Op::Or:
         each(i, r, [&](int16_t a, int16_t b) { return word(a | b); });
-        return true;
+        return nullptr;
     case Op::Not:
         each(i, r, [&](int16_t a, int16_t) { return word(~a); });
-        return true;
+        return nullptr;
     case Op::Eq:
         each(i, r, truth([](int16_t a, int16_t b) { return a == b; }));
-        return true;
+        return nullptr;
     case Op::Neq:
         each(i, r, truth([](int16_t a, int16_t b) { return a != b; }));
-        return true;
+        return nullptr;
     case Op::Lt:
         each(i, r, truth([](int16_t a, int16_t b) { return a < b; }));
-        return true;
+        return nullptr;
     case Op::Leq:
         each(i, r, truth([](int16_t a, int16_t b) { return a <= b; }));
-        return true;
+        return nullptr;
     case Op::Gt:
         each(i, r, truth([](int16_t a, int16_t b) { return a > b; }));
-        return true;
+        return nullptr;
     case Op::Geq:
         each(i, r, truth([](int16_t a, int16_t b) { return a >= b; }));
-        return true;
+        return nullptr;
     case Op::Min:
         each(i, r, [](int16_t a, int16_t b) { return std::min(a, b); });
-        return true;
+        return nullptr;
     case Op::Max:
         each(i, r, [](int16_t a, int16_t b) { return std::max(a, b); });
-        return true;
+        return nullptr;
     case Op::Relu:
         each(i, r, [](int16_t a, int16_t) { return std::max<int16_t>(a, 0); });
-        return true;
+        return nullptr;
     case Op::Relud:
         each(i, r, [](int16_t a, int16_t b) { return a > 0 ? b : int16_t{0}; });
-        return true;
+        return nullptr;
     case Op::Rndcmp: {
         // 1 with the probability that the word is, of [0, 1).
         int16_t *d = r + i.d;
@@ -191,63 +226,70 @@ bool Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
         const uint32_t mask = (1u << frac_bits_) - 1;
         for (uint32_t k = 0; k < i.n; k++)
             d[k] = static_cast<int64_t>(mix(draw_key + k) & mask) < a[k] ? one : int16_t{0};
-        return true;
+        return nullptr;
     }
     case Op::Andi:
         each_immediate(i, r, [&](int16_t a, int16_t b) { return word(a & b); });
-        return true;
+        return nullptr;
     case Op::Ori:
         each_immediate(i, r, [&](int16_t a, int16_t b) { return word(a | b); });
-        return true;
+        return nullptr;
     case Op::Mini:
         each_immediate(i, r, [](int16_t a, int16_t b) { return std::min(a, b); });
-        return true;
+        return nullptr;
     case Op::Maxi:
         each_immediate(i, r, [](int16_t a, int16_t b) { return std::max(a, b); });
-        return true;
+        return nullptr;
     case Op::Srai:
         each_immediate(i, r, [&](int16_t a, int16_t b) { return word(a >> b); });
-        return true;
+        return nullptr;
     case Op::Srli:
         each_immediate(i, r,
                        [&](int16_t a, int16_t b) { return word(static_cast<uint16_t>(a) >> b); });
-        return true;
+        return nullptr;
     case Op::Sigmoid:
     case Op::Tanh:
     case Op::Exp:
     case Op::Log: {
         const int16_t *values = table(i.op);
         each(i, r, [values](int16_t a, int16_t) { return values[static_cast<uint16_t>(a)]; });
-        return true;
+        return nullptr;
     }
     case Op::Iadd:
         r[i.d] = word(r[i.a] + r[i.b]);
-        return true;
+        return nullptr;
     case Op::Isub:
         r[i.d] = word(r[i.a] - r[i.b]);
-        return true;
+        return nullptr;
     case Op::Imul:
         r[i.d] = word(r[i.a] * r[i.b]);
-        return true;
+        return nullptr;
     case Op::Idiv:
-        if (r[i.b] == 0) return false;
+        if (r[i.b] == 0) return by_zero;
         r[i.d] = word(r[i.a] / r[i.b]);
-        return true;
+        return nullptr;
     case Op::Irem:
-        if (r[i.b] == 0) return false;
+        if (r[i.b] == 0) return by_zero;
         r[i.d] = word(r[i.a] % r[i.b]);
-        return true;
+        return nullptr;
     case Op::Iaddi:
         r[i.d] = word(r[i.a] + i.signed_imm());
-        return true;
+        return nullptr;
     case Op::Imuli:
         r[i.d] = word(r[i.a] * i.signed_imm());
-        return true;
+        return nullptr;
+    case Op::AddW:
+        for (uint32_t k = 0; k < i.n; k++)
+            put_pair(r + i.d + 2 * k, static_cast<uint32_t>(pair(r + i.a + 2 * k)) +
+                                          static_cast<uint32_t>(pair(r + i.b + 2 * k)));
+        return nullptr;
+    case Op::Requant:
+        return requantize(i, r);
     default:
         break;
     }
     // What rounds or overflows.
-    return with_policy(rounding_, overflow_, [&](auto policy) {
+    return with_policy(rounding_, overflow_, [&](auto policy) -> const char * {
         using P = decltype(policy);
         const Arithmetic<P> m{frac_bits_};
         const auto to_word = [&](double value) {
@@ -256,37 +298,37 @@ bool Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
         switch (i.op) {
         case Op::Add:
             each(i, r, m.add);
-            return true;
+            return nullptr;
         case Op::Sub:
             each(i, r, m.sub);
-            return true;
+            return nullptr;
         case Op::Mul:
             each(i, r, [m](int16_t a, int16_t b) { return m.mul(a, b); });
-            return true;
+            return nullptr;
         case Op::Div:
             for (uint32_t k = 0; k < i.n; k++)
-                if (r[i.b + k] == 0) return false;
+                if (r[i.b + k] == 0) return by_zero;
             // A divisor that the instruction itself overwrites may still become 0.
             for (uint32_t k = 0; k < i.n; k++) {
-                if (r[i.b + k] == 0) return false;
+                if (r[i.b + k] == 0) return by_zero;
                 r[i.d + k] = m.div(r[i.a + k], r[i.b + k]);
             }
-            return true;
+            return nullptr;
         case Op::Addi:
             each_immediate(i, r, m.add);
-            return true;
+            return nullptr;
         case Op::Subi:
             each_immediate(i, r, m.sub);
-            return true;
+            return nullptr;
         case Op::Muli:
             each_immediate(i, r, [m](int16_t a, int16_t b) { return m.mul(a, b); });
-            return true;
+            return nullptr;
         case Op::Divi:
             each_immediate(i, r, [m](int16_t a, int16_t b) { return m.div(a, b); });
-            return true;
+            return nullptr;
         case Op::Slli:
             each_immediate(i, r, [m](int16_t a, int16_t b) { return m.shl(a, b); });
-            return true;
+            return nullptr;
         case Op::Mse: {
             double sum = 0;
             for (uint32_t k = 0; k < i.n; k++) {
@@ -294,7 +336,7 @@ bool Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
                 sum += difference * difference;
             }
             r[i.d] = to_word(sum / i.n);
-            return true;
+            return nullptr;
         }
         case Op::LogSoftmax: {
             int16_t largest = r[i.a];
@@ -306,7 +348,7 @@ bool Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
             const double log = std::log(sum);
             for (uint32_t k = 0; k < i.n; k++)
                 r[i.d + k] = to_word((r[i.a + k] - largest) / scale - log);
-            return true;
+            return nullptr;
         }
         case Op::LogSoftmaxd: {
             double sum = 0;
@@ -314,10 +356,10 @@ bool Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
                 sum += r[i.b + k] / scale;
             for (uint32_t k = 0; k < i.n; k++)
                 r[i.d + k] = to_word(r[i.b + k] / scale - std::exp(r[i.a + k] / scale) * sum);
-            return true;
+            return nullptr;
         }
         default:
-            return true; // of Op::Copy … all are above
+            return nullptr; // of Op::Copy … all are above
         }
     });
 }

@@ -18,13 +18,16 @@ class Alu
 public:
     explicit Alu(const arch::Arch &arch);
 
-    // Executes one instruction from `op` Copy, Add … Srli, Iadd … Imuli on a core's registers,
-    // which it names in range. Elements go upwards, one after the other. `draw` is for rndcmp:
-    // a number in [0, 2^16) for element k. False: division by zero.
-    bool execute(const isa::Instruction &instruction, int16_t *registers, uint64_t draw_key);
+    // Executes one instruction from `op` Copy, Add … Srli, Iadd … Imuli, AddW, Requant on a core's
+    // registers, which it names in range. Elements go upwards, one after the other. `draw` is for
+    // rndcmp: a number in [0, 2^16) for element k. Null, or what is wrong with an operand.
+    const char *execute(const isa::Instruction &instruction, int16_t *registers, uint64_t draw_key);
 
     // Sums of an MVM as words: sums / 2^frac_bits.
     void narrow(const int64_t *sums, int16_t *words, uint32_t n) const;
+
+    // Sums of an MVM as pairs, modulo 2^32.
+    static void split(const int64_t *sums, int16_t *words, uint32_t n);
 
     // Whether execute() takes it.
     static bool takes(isa::Op op);

@@ -149,14 +149,16 @@ acc_status Machine::check_args(const isa::Kernel &kernel, Dispatch &dispatch)
             if (arg.stride) return refuse(name + "expected a stride of 0; found another");
             continue;
         }
-        if (arg.value == 0 || arg.value % 2)
-            return refuse(name + "expected an address aligned to 2 bytes; found " +
+        if (arg.value == 0 || arg.value % port.element())
+            return refuse(name + "expected an address aligned to " +
+                          std::to_string(port.element()) + " bytes; found " +
                           std::to_string(arg.value));
         if (arg.stride < port.words)
             return refuse(name + "expected a stride of at least " + std::to_string(port.words) +
                           " words; found " + std::to_string(arg.stride));
         using u128 = unsigned __int128;
-        if (u128{arg.value} + (u128{head.items - 1} * arg.stride + port.words) * 2 > u128{1} << 64)
+        if (u128{arg.value} + (u128{head.items - 1} * arg.stride + port.words) * port.element() >
+            u128{1} << 64)
             return refuse(name + "expected items inside 64-bit addresses; found " +
                           std::to_string(head.items) + " at a stride of " +
                           std::to_string(arg.stride));
@@ -218,10 +220,10 @@ void Machine::State::prepare(const isa::Kernel &kernel, const Dispatch &dispatch
         std::fill_n(tiles[data.tile].counts.begin() + data.address, data.words.size(),
                     static_cast<uint8_t>(data.count));
     }
-    const auto add_ports = [&](isa::PortKind which, Agent::Kind kind) {
+    const auto add_ports = [&](Agent::Kind kind) {
         for (size_t k = 0; k < kernel.ports.size(); k++) {
             const isa::Port &port = kernel.ports[k];
-            if (port.kind != which) continue;
+            if (kind == Agent::Kind::Input ? !port.input() : !port.output()) continue;
             Agent agent;
             agent.kind = kind;
             agent.tile = port.tile;
@@ -238,7 +240,7 @@ void Machine::State::prepare(const isa::Kernel &kernel, const Dispatch &dispatch
         tiles[port.tile].words[port.address] = static_cast<int16_t>(arg_of(dispatch, k).value);
         tiles[port.tile].counts[port.address] = isa::kSticky;
     }
-    add_ports(isa::PortKind::Input, Agent::Kind::Input);
+    add_ports(Agent::Kind::Input);
     for (const isa::Stream &stream : kernel.streams) {
         Agent agent;
         agent.kind = stream.core == isa::kControl ? Agent::Kind::Control : Agent::Kind::Core;
@@ -252,7 +254,7 @@ void Machine::State::prepare(const isa::Kernel &kernel, const Dispatch &dispatch
             agent.kind == Agent::Kind::Core ? arch.core_registers() : arch::kTileRegisters, 0);
         add_agent(std::move(agent));
     }
-    add_ports(isa::PortKind::Output, Agent::Kind::Output);
+    add_ports(Agent::Kind::Output);
     ready_.clear();
     for (const Agent &agent : agents)
         ready_.emplace_back(0, agent.number); // in order: a heap already

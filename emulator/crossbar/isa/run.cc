@@ -21,6 +21,20 @@ namespace
 constexpr uint32_t kPoll = 1u << 14;
 constexpr uint32_t kPollProduct = 1u << 10;
 
+// An item of int8 elements, which its first bytes hold, as words; and back, in place.
+void widen(std::vector<int16_t> &words)
+{
+    const auto *bytes = reinterpret_cast<const int8_t *>(words.data());
+    for (size_t k = words.size(); k-- > 0;)
+        words[k] = bytes[k];
+}
+void narrow(std::vector<int16_t> &words)
+{
+    auto *bytes = reinterpret_cast<int8_t *>(words.data());
+    for (size_t k = 0; k < words.size(); k++)
+        bytes[k] = static_cast<int8_t>(std::clamp<int16_t>(words[k], -128, 127));
+}
+
 } // namespace
 
 acc_status Machine::State::execute(Dispatch &dispatch)
@@ -253,13 +267,14 @@ Machine::State::Step Machine::State::run_input(Agent &agent, Dispatch &dispatch)
     const isa::Port &port = *agent.port;
     while (agent.items) {
         if (agent.stage == 0) {
+            const uint64_t at = agent.arg.value + agent.item * agent.arg.stride * port.element();
             if (!options.timing_only &&
-                !dispatch.memory->read(agent.buffer.data(),
-                                       agent.arg.value + agent.item * agent.arg.stride * 2,
-                                       size_t{port.words} * 2)) {
+                !dispatch.memory->read(agent.buffer.data(), at,
+                                       size_t{port.words} * port.element())) {
                 status_ = memory_fault(dispatch, "read", port.name.c_str());
                 return Step::Fault;
             }
+            if (port.bytes() && !options.timing_only) widen(agent.buffer);
             agent.t += arch::send_cycles(port.words, arch.costs);
             TileStats &stats = tiles[agent.tile].stats;
             stats.messages++;
@@ -291,9 +306,10 @@ Machine::State::Step Machine::State::run_output(Agent &agent, Dispatch &dispatch
         stats.messages++;
         stats.words_sent += port.words;
         stats.word_hops += uint64_t{port.words} * arch::hops(arch, agent.tile, 0);
+        if (port.bytes() && !options.timing_only) narrow(agent.buffer);
+        const uint64_t at = agent.arg.value + agent.item * agent.arg.stride * port.element();
         if (!options.timing_only &&
-            !dispatch.memory->write(agent.arg.value + agent.item * agent.arg.stride * 2,
-                                    agent.buffer.data(), size_t{port.words} * 2)) {
+            !dispatch.memory->write(at, agent.buffer.data(), size_t{port.words} * port.element())) {
             status_ = memory_fault(dispatch, "written", port.name.c_str());
             return Step::Fault;
         }
@@ -313,6 +329,7 @@ void Machine::State::multiply(Agent &agent, const Instruction &i)
 {
     TileStats &stats = tiles[agent.tile].stats;
     uint64_t cycles = 0;
+    int16_t *pairs = i.op == Op::MvmW ? agent.registers.data() + i.d : nullptr;
     for (uint32_t u = 0; u < arch.mvm_units; u++) {
         if (!(i.flags & 1u << u)) continue;
         Unit &unit = units[(size_t{agent.tile} * arch.cores + agent.core) * arch.mvm_units + u];
@@ -324,7 +341,7 @@ void Machine::State::multiply(Agent &agent, const Instruction &i)
         if (!unit.multiplier) {
             stats.array_activations += unit.arrays;
             stats.conversions += unit.conversions;
-            continue;
+            continue; // timing alone: where pairs go does not matter
         }
         const int16_t *x = agent.registers.data() + size_t{u} * arch.rows;
         if (i.a) {
@@ -340,9 +357,14 @@ void Machine::State::multiply(Agent &agent, const Instruction &i)
         stats.array_activations += tally.arrays;
         stats.conversions += tally.conversions;
         stats.clipped += tally.clipped;
-        alu.narrow(sums_.data(),
-                   agent.registers.data() + arch.input_registers() + size_t{u} * arch.cols,
-                   unit.cols);
+        if (pairs) {
+            Alu::split(sums_.data(), pairs, unit.cols);
+            pairs += size_t{2} * arch.cols;
+        } else {
+            alu.narrow(sums_.data(),
+                       agent.registers.data() + arch.input_registers() + size_t{u} * arch.cols,
+                       unit.cols);
+        }
         poll_ += kPollProduct;
     }
     stats.mvm_cycles += cycles;
@@ -434,19 +456,22 @@ Machine::State::Step Machine::State::run_stream(Agent &agent, Dispatch &dispatch
             step = receive(agent, dispatch, address, i.n, i.d, i.flags);
             break;
         case Op::Mvm:
+        case Op::MvmW:
             multiply(agent, i);
             break;
         default: {
             const bool transcendental = Alu::transcendental(i.op);
-            work(transcendental ? arch::transcendental_cycles(i.n, costs)
-                                : arch::vector_cycles(i.n, costs));
+            work(transcendental        ? arch::transcendental_cycles(i.n, costs)
+                 : i.op == Op::AddW    ? arch::pair_cycles(i.n, costs)
+                 : i.op == Op::Requant ? arch::requant_cycles(i.n, costs)
+                                       : arch::vector_cycles(i.n, costs));
             // Single words may be addresses and loop counters: they are always computed.
             if (options.timing_only && i.n > 1) break;
             const uint64_t draw = i.op == Op::Rndcmp ? arch.seed * 0x100000001b3u + agent.t * 4096 +
                                                            (uint64_t{agent.tile} << 40) +
                                                            (uint64_t{agent.core} << 52)
                                                      : 0;
-            if (!alu.execute(i, r, draw)) return fault(agent, dispatch, "division by zero");
+            if (const char *wrong = alu.execute(i, r, draw)) return fault(agent, dispatch, wrong);
             break;
         }
         }

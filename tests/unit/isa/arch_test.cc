@@ -139,6 +139,8 @@ TEST(Costs, ReduceToThePublishedPoints)
     EXPECT_NEAR(mvm_pj(puma), 43983, 1);
     EXPECT_EQ(vector_cycles(128), 128u);
     EXPECT_EQ(transcendental_cycles(128), 384u);
+    EXPECT_EQ(pair_cycles(128), 256u);
+    EXPECT_EQ(requant_cycles(128), 768u);
     EXPECT_EQ(accesses(128) * Costs{}.access_cycles, 24u);
     EXPECT_EQ(send_cycles(128), 158u);
 }

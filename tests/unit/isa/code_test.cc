@@ -71,6 +71,10 @@ TEST(Isa, EveryInstructionSurvivesBitsAndText)
                 i.n = i.d = 0;
                 i.flags = static_cast<uint8_t>(1 + below(255));
                 break;
+            case Syntax::MultiplyWide:
+                i.n = i.a = i.b = 0;
+                i.flags = static_cast<uint8_t>(1 + below(255));
+                break;
             default:
                 break;
             }
@@ -202,6 +206,18 @@ TEST(Isa, RefusesTextWithItsLine)
         refusal(core + "mvm 1\nhlt\n"),
         "x.s: kernel k, tile 0 core 0, instruction 0: mvm 1: expected MVM units with weights, "
         "mask 0; found 1");
+    EXPECT_EQ(refusal(".matrix 0, 0, 0, 2, 2\n" + core + "mvmw g40, 1\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: mvmw r104, 1: expected d within 128 "
+              "registers; found r104 to r135");
+    EXPECT_EQ(refusal(core + "mvmw g0, 1\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: mvmw r64, 1: expected MVM units with "
+              "weights, mask 0; found 1");
+    EXPECT_EQ(refusal(core + "addw g0, g0, g40, 20\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: addw r64, r64, r104, 20: expected b "
+              "within 128 registers; found r104 to r143");
+    EXPECT_EQ(refusal(core + "requant g0, g0, g40, 5\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: requant r64, r64, r104, 5: expected b "
+              "within 128 registers; found r104 to r128");
     EXPECT_EQ(
         refusal(core + "send [0], 1, 0, 0\nhlt\n"),
         "x.s: kernel k, tile 0 core 0, instruction 0: expected an instruction of cores; found "

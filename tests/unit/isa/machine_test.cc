@@ -78,6 +78,90 @@ TEST(Machine, VectorInstructionsComputeWhatTheReferenceSays)
     EXPECT_TRUE(std::all_of(a.begin(), a.end(), [](int16_t w) { return w == 0 || w == 4096; }));
 }
 
+TEST(Machine, SumsOf32BitsAreRequantisedAsTheReferenceSays)
+{
+    // 70,000 = 1 · 65,536 + 4,464 and −3; their sum, and what overflows wraps.
+    const std::string two = "set g8, 4464\nset g9, 1\nset g10, -3\nset g11, -1\n";
+    EXPECT_EQ(compute(two + "addw g0, g8, g10\n"), (Words{4461, 1, 0, 0}));
+    EXPECT_EQ(compute("set g8, -1\nset g9, 32767\nset g10, 1\naddw g0, g8, g10\n"),
+              (Words{0, -32768, 0, 0}));
+    struct Case {
+        int32_t sum, bias, multiplier, shift;
+    };
+    std::vector<Case> cases = {
+        {5, 0, 1, 1},  // 2.5 goes up
+        {-5, 0, 1, 1}, // -2.5 too
+        {1 << 30, -7, 1 << 30, 46},
+        {INT32_MAX, INT32_MAX, INT32_MAX, 62}, // 33 bits
+        {INT32_MIN, INT32_MIN, INT32_MAX, 62},
+        {INT32_MAX, 0, 1, 1}, // more than a word: the largest
+        {INT32_MIN, 0, 1, 1},
+    };
+    std::mt19937 random(5);
+    for (int k = 0; k < 200; k++)
+        cases.push_back({static_cast<int32_t>(random()), static_cast<int32_t>(random()) >> 4,
+                         static_cast<int32_t>(random() >> 1),
+                         static_cast<int32_t>(40 + random() % 23)});
+    const auto low = [](int32_t v) { return std::to_string(static_cast<int16_t>(v)); };
+    const auto high = [](int32_t v) { return std::to_string(v >> 16); };
+    for (const Case &c : cases) {
+        std::string code;
+        for (const std::string &line :
+             {"8, " + low(c.sum), "9, " + high(c.sum), "10, " + low(c.bias), "11, " + high(c.bias),
+              "12, " + low(c.multiplier), "13, " + high(c.multiplier),
+              "14, " + std::to_string(c.shift)})
+            code += "set g" + line + "\n";
+        const auto exact = (static_cast<__int128>(int64_t{c.sum} + c.bias) * c.multiplier +
+                            (static_cast<__int128>(1) << (c.shift - 1))) >>
+                           c.shift;
+        const auto wanted = static_cast<int16_t>(std::clamp<__int128>(exact, INT16_MIN, INT16_MAX));
+        arch::Arch wrap = tiny(); // what it saturates does not depend on the arch
+        wrap.overflow = arch::Overflow::Wrap;
+        EXPECT_EQ(compute(code + "requant g0, g8, g10\n", wrap)[0], wanted)
+            << c.sum << " " << c.bias << " " << c.multiplier << " " << c.shift;
+    }
+    const auto fault = [](const std::string &code) {
+        Tiles tiles(".kernel k\n.core 0, 0\n" + code + "requant g0, g8, g10\nhlt\n");
+        EXPECT_EQ(tiles.run(), ACC_STATUS_ENGINE_ERROR);
+        return tiles.dispatch.text;
+    };
+    EXPECT_NE(fault("set g13, -1\nset g14, 1\n").find("expected a multiplier of at least 0"),
+              std::string::npos);
+    EXPECT_NE(fault("set g14, 63\n").find("expected a shift of 1 to 62"), std::string::npos);
+}
+
+TEST(Machine, ProductsKeep32BitsAndPortsTakeBytes)
+{
+    // Two units of a core, the second one narrower than the arrays; int8 in, int8 out.
+    Tiles tiles(".matrix 0, 0, 0, 2, 2\n30000, -1\n30000, 2\n.matrix 0, 0, 1, 2, 1\n-3\n5\n"
+                ".kernel k\n.input_i8 x, 0, 0, 2\n.output y, 0, 16, 6\n.output_i8 z, 0, 32, 2\n"
+                ".core 0, 0\nload in0, [0], 2\ncopy in1, in0, 2\nmvmw g0, 3\n"
+                "store [16], g0, 4\nstore [20], g32, 2\nstore [32], g4, 2\nhlt\n");
+    const std::vector<int8_t> x = {100, -7, 127, 127, -128, -128};
+    const uint64_t from = tiles.memory.store(x), y = tiles.memory.allocate(3 * 12),
+                   z = tiles.memory.allocate(6);
+    ASSERT_EQ(tiles.run({{from, 2}, {y, 6}, {z, 2}}, 3), ACC_STATUS_OK) << tiles.dispatch.text;
+    EXPECT_EQ(tiles.memory.load<int32_t>(y, 9),
+              (std::vector<int32_t>{93 * 30000, -114, -335, 254 * 30000, 127, 254, -256 * 30000,
+                                    -128, -256}));
+    EXPECT_EQ(tiles.memory.load<int8_t>(z, 6), std::vector<int8_t>(6));
+    // An odd address is a byte's, a stride counts elements.
+    EXPECT_EQ(tiles.run({{from + 1, 2}, {y, 6}, {z, 2}}, 1), ACC_STATUS_OK);
+    EXPECT_EQ(tiles.run({{from, 1}, {y, 6}, {z, 2}}, 1), ACC_STATUS_INVALID_KERNARG);
+    EXPECT_EQ(tiles.run({{from, 2}, {y + 1, 6}, {z, 2}}, 1), ACC_STATUS_INVALID_KERNARG);
+    EXPECT_EQ(tiles.dispatch.text,
+              "port y: expected an address aligned to 2 bytes; found " + std::to_string(y + 1));
+}
+
+TEST(Machine, BytesOutAreTheNearest)
+{
+    Tiles tiles(".kernel k\n.output_i8 y, 0, 0, 3\n.core 0, 0\nset g0, 300\nset g1, -300\n"
+                "set g2, -5\nstore [0], g0, 3\nhlt\n");
+    const uint64_t to = tiles.memory.allocate(3);
+    ASSERT_EQ(tiles.run({{to, 3}}), ACC_STATUS_OK) << tiles.dispatch.text;
+    EXPECT_EQ(tiles.memory.load<int8_t>(to, 3), (std::vector<int8_t>{127, -128, -5}));
+}
+
 TEST(Machine, RoundsAndOverflowsAsTheArchSays)
 {
     // -1.5, 1.5, 2.5 and something too large.
