@@ -6,6 +6,7 @@
 #include "common/result.h"
 #include "emulator/engine.h"
 #include "emulator/fpga/rates.h"
+#include "program/role_costs.h"
 
 #include <cstdint>
 #include <span>
@@ -26,14 +27,12 @@ inline constexpr std::string_view kResourceNames[] = {"LUTs", "FFs", "BRAMs", "D
 inline constexpr uint64_t kZcu106LoadNs = 89'000'000; // kRegionBytes, measured by Nimblock
 inline constexpr uint64_t kCoyoteLoadNs = 49'000'000; // a Coyote-like shell
 inline constexpr double kConfigurePjPerNs = 500;      // half a watt while configuring
-inline constexpr double kPjPerLutCycle = 0.1;         // dynamic, of an active role
-inline constexpr double kPjPerByte = 120;             // memory traffic, 15 pJ a bit
 
 struct Config {
     uint32_t regions = 4;
     uint32_t big = 0; // of them, the last ones
     Resources size = kRegion, big_size = kBigRegion;
-    uint32_t clock_mhz = 200;
+    uint32_t clock_mhz = program::kRegionMhz;
     std::string preset = "zcu106";
     uint64_t setup_us = 0;         // of a load
     uint64_t bytes_per_second = 0; // of the configuration port; 0: no limit
@@ -55,7 +54,10 @@ struct Config {
     uint64_t load_ns(uint64_t bitstream_bytes) const;
     uint64_t load_pj(uint64_t load_ns) const;
     // Of a role of that many LUTs.
-    Rates rates(double luts) const { return {clock_mhz, luts * kPjPerLutCycle, kPjPerByte}; }
+    Rates rates(double luts) const
+    {
+        return {clock_mhz, luts * program::kPjPerLutCycle, program::kPjPerByte};
+    }
 };
 
 } // namespace acc::emu::fpga

@@ -92,65 +92,49 @@ constexpr auto add_elements = count_of<acc_add_i8_args>;
 constexpr auto clip_elements = count_of<acc_clip_i8_args>;
 constexpr auto float_elements = count_of<acc_elementwise_f32_args>;
 
-constexpr Resources takes(uint64_t luts, uint64_t ffs, uint64_t brams, uint64_t dsps)
+// Sizes and speeds are those of program/role_costs.h.
+constexpr Role role(std::string_view name, uint32_t kernarg_bytes, float emulated_ns,
+                    uint64_t (*elements)(const Pass &), acc_status (*run)(Pass &))
 {
-    return {luts, ffs, brams, dsps};
+    const program::RoleCost &cost = *program::find_role_cost(name);
+    return {name,  kernarg_bytes, {cost.luts, cost.ffs, cost.brams, cost.dsps},
+            &cost, emulated_ns,   elements,
+            run};
 }
 
-// Sizes and speeds are estimates of a plain pipelined design with a 128-bit port on either
-// side, not the result of a synthesis: docs/fpga.md.
 constexpr Role table[] = {
-    //               LUTs, flip-flops, block memories, DSPs; lanes; depth; ns
-    {ACC_ROLE_QUANTIZE_F32_I8, sizeof(acc_quantize_args), takes(6400, 8900, 2, 12), 4, 28, 1.0f,
-     quantize_elements, quantize_f32_i8},
-    {ACC_ROLE_DEQUANTIZE_I8_F32, sizeof(acc_quantize_args), takes(3100, 4200, 2, 8), 4, 14, 0.5f,
-     quantize_elements, dequantize_i8_f32},
-    {ACC_ROLE_REQUANTIZE_I32_I8, sizeof(acc_requantize_args), takes(3800, 5100, 2, 16), 4, 14, 1.5f,
-     requantize_elements, requantize_i32_i8},
-    {ACC_ROLE_REQUANTIZE_I32_I16, sizeof(acc_requantize_args), takes(4000, 5400, 2, 16), 4, 14,
-     1.5f, requantize_elements, requantize_i32_i16},
-    {ACC_ROLE_IM2COL_I8, sizeof(acc_im2col_args), takes(4600, 5800, 12, 3), 16, 24, 0.5f,
-     im2col_elements, im2col_i8},
-    {ACC_ROLE_MAXPOOL_I8, sizeof(acc_pool_args), takes(4200, 5300, 6, 2), 16, 24, 0.5f,
-     pool_elements, maxpool_i8},
-    {ACC_ROLE_AVGPOOL_I8, sizeof(acc_pool_args), takes(6900, 8800, 6, 16), 16, 48, 0.5f,
-     pool_elements, avgpool_i8},
-    {ACC_ROLE_ADD_I8, sizeof(acc_add_i8_args), takes(5200, 7400, 2, 32), 16, 16, 1.5f, add_elements,
-     add_i8},
-    {ACC_ROLE_ADD_I16, sizeof(acc_add_i8_args), takes(5600, 7900, 2, 32), 8, 16, 1.0f, add_elements,
-     add_i16},
-    {ACC_ROLE_CLIP_I8, sizeof(acc_clip_i8_args), takes(900, 1300, 0, 0), 16, 4, 0.2f, clip_elements,
-     clip_i8},
-    {ACC_ROLE_PERMUTE_I8, sizeof(acc_permute_args), takes(3900, 4900, 8, 4), 1, 32, 1.5f,
-     permute_elements, permute_i8},
-    {ACC_ROLE_SOFTMAX_I8_F32, sizeof(acc_softmax_args), takes(9800, 13200, 6, 20), 4, 64, 1.5f,
-     softmax_elements, softmax_i8_f32},
-    {ACC_ROLE_ADD_F32, sizeof(acc_elementwise_f32_args), takes(2900, 4100, 2, 8), 4, 10, 1.0f,
-     float_elements, add_f32},
-    {ACC_ROLE_MUL_F32, sizeof(acc_elementwise_f32_args), takes(2400, 3500, 2, 12), 4, 10, 1.0f,
-     float_elements, mul_f32},
-    {ACC_ROLE_RELU_F32, sizeof(acc_elementwise_f32_args), takes(700, 1100, 0, 0), 4, 3, 0.8f,
-     float_elements, relu_f32},
-    {ACC_ROLE_CLIP_F32, sizeof(acc_elementwise_f32_args), takes(1300, 1800, 0, 0), 4, 5, 0.8f,
-     float_elements, clip_f32},
-    {ACC_ROLE_SOFTMAX_F32, sizeof(acc_softmax_args), takes(14500, 19600, 8, 44), 4, 96, 5.0f,
-     softmax_elements, softmax_f32},
-    {ACC_ROLE_GEMM_I8, sizeof(acc_gemm_i8_args), takes(18200, 31000, 36, 128), 256, 40, 0.25f,
-     gemm_elements, gemm_i8},
-    {ACC_ROLE_NOOP, 0, takes(100, 120, 0, 0), 1, 1, 0, [](const Pass &) { return uint64_t{0}; },
-     [](Pass &) { return ACC_STATUS_OK; }},
-    {ACC_ROLE_FFT_F32, sizeof(acc_fft_args), takes(16800, 23500, 34, 24), 1, 60, 6.0f, fft_elements,
-     fft_f32},
-    {ACC_ROLE_SHA256, sizeof(acc_sha256_args), takes(5600, 4900, 2, 0), 1, 80, 6.0f,
-     sha256_elements, sha256},
-    {ACC_ROLE_SORT_I32, sizeof(acc_sort_args), takes(9400, 8200, 48, 0), 1, 40, 4.0f, sort_elements,
-     sort_i32},
-    {ACC_ROLE_HISTOGRAM_U8, sizeof(acc_histogram_args), takes(2600, 2900, 8, 0), 16, 12, 0.5f,
-     count_of<acc_histogram_args>, histogram_u8},
-    {ACC_ROLE_FIR_I32, sizeof(acc_fir_args), takes(21000, 38000, 4, 256), 64, 20, 0.3f,
-     fir_elements, fir_i32},
-    {ACC_ROLE_AES_CTR, sizeof(acc_aes_ctr_args), takes(7800, 9100, 10, 0), 16, 20, 8.0f,
-     aes_elements, aes_ctr},
+    role(ACC_ROLE_QUANTIZE_F32_I8, sizeof(acc_quantize_args), 1.0f, quantize_elements,
+         quantize_f32_i8),
+    role(ACC_ROLE_DEQUANTIZE_I8_F32, sizeof(acc_quantize_args), 0.5f, quantize_elements,
+         dequantize_i8_f32),
+    role(ACC_ROLE_REQUANTIZE_I32_I8, sizeof(acc_requantize_args), 1.5f, requantize_elements,
+         requantize_i32_i8),
+    role(ACC_ROLE_REQUANTIZE_I32_I16, sizeof(acc_requantize_args), 1.5f, requantize_elements,
+         requantize_i32_i16),
+    role(ACC_ROLE_IM2COL_I8, sizeof(acc_im2col_args), 0.5f, im2col_elements, im2col_i8),
+    role(ACC_ROLE_MAXPOOL_I8, sizeof(acc_pool_args), 0.5f, pool_elements, maxpool_i8),
+    role(ACC_ROLE_AVGPOOL_I8, sizeof(acc_pool_args), 0.5f, pool_elements, avgpool_i8),
+    role(ACC_ROLE_ADD_I8, sizeof(acc_add_i8_args), 1.5f, add_elements, add_i8),
+    role(ACC_ROLE_ADD_I16, sizeof(acc_add_i8_args), 1.0f, add_elements, add_i16),
+    role(ACC_ROLE_CLIP_I8, sizeof(acc_clip_i8_args), 0.2f, clip_elements, clip_i8),
+    role(ACC_ROLE_PERMUTE_I8, sizeof(acc_permute_args), 1.5f, permute_elements, permute_i8),
+    role(ACC_ROLE_SOFTMAX_I8_F32, sizeof(acc_softmax_args), 1.5f, softmax_elements, softmax_i8_f32),
+    role(ACC_ROLE_ADD_F32, sizeof(acc_elementwise_f32_args), 1.0f, float_elements, add_f32),
+    role(ACC_ROLE_MUL_F32, sizeof(acc_elementwise_f32_args), 1.0f, float_elements, mul_f32),
+    role(ACC_ROLE_RELU_F32, sizeof(acc_elementwise_f32_args), 0.8f, float_elements, relu_f32),
+    role(ACC_ROLE_CLIP_F32, sizeof(acc_elementwise_f32_args), 0.8f, float_elements, clip_f32),
+    role(ACC_ROLE_SOFTMAX_F32, sizeof(acc_softmax_args), 5.0f, softmax_elements, softmax_f32),
+    role(ACC_ROLE_GEMM_I8, sizeof(acc_gemm_i8_args), 0.25f, gemm_elements, gemm_i8),
+    role(
+        ACC_ROLE_NOOP, 0, 0, [](const Pass &) { return uint64_t{0}; },
+        [](Pass &) { return ACC_STATUS_OK; }),
+    role(ACC_ROLE_FFT_F32, sizeof(acc_fft_args), 6.0f, fft_elements, fft_f32),
+    role(ACC_ROLE_SHA256, sizeof(acc_sha256_args), 6.0f, sha256_elements, sha256),
+    role(ACC_ROLE_SORT_I32, sizeof(acc_sort_args), 4.0f, sort_elements, sort_i32),
+    role(ACC_ROLE_HISTOGRAM_U8, sizeof(acc_histogram_args), 0.5f, count_of<acc_histogram_args>,
+         histogram_u8),
+    role(ACC_ROLE_FIR_I32, sizeof(acc_fir_args), 0.3f, fir_elements, fir_i32),
+    role(ACC_ROLE_AES_CTR, sizeof(acc_aes_ctr_args), 8.0f, aes_elements, aes_ctr),
 };
 
 } // namespace
@@ -169,7 +153,7 @@ const Role *find_role(std::string_view name)
 
 uint64_t cycles(const Role &role, uint64_t elements)
 {
-    return elements / role.lanes + (elements % role.lanes != 0) + role.depth;
+    return program::role_cycles(*role.cost, elements);
 }
 
 acc_status Pass::refuse(std::string text)

@@ -7,6 +7,7 @@
 
 #include "acc/kernels.h"
 #include "emulator/engine.h"
+#include "program/role_costs.h"
 
 #include <cstdint>
 #include <cstring>
@@ -66,10 +67,9 @@ private:
 struct Role {
     std::string_view name;
     uint32_t kernarg_bytes;
-    Resources size;    // what it takes of a region
-    uint32_t lanes;    // elements a cycle
-    uint32_t depth;    // cycles from the first element in to the first element out
-    float emulated_ns; // real time of one element, roughly, for the scheduler
+    Resources size;                // what it takes of a region
+    const program::RoleCost *cost; // speed and size
+    float emulated_ns;             // real time of one element, roughly, for the scheduler
     // What the pass works on, by unchecked arguments: never overflows, it saturates.
     uint64_t (*elements)(const Pass &);
     acc_status (*run)(Pass &);

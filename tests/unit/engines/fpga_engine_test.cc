@@ -166,7 +166,8 @@ TEST(FpgaEngine, CyclesAreElementsOverLanesPlusDepth)
             args.count = count;
             const Outcome outcome = fpga(ACC_ROLE_CLIP_I8, args);
             ASSERT_EQ(outcome.status, ACC_STATUS_OK);
-            const uint64_t cycles = (count + role.lanes - 1) / role.lanes + role.depth;
+            const uint64_t cycles =
+                (count + role.cost->lanes - 1) / role.cost->lanes + role.cost->depth;
             EXPECT_EQ(outcome.dispatch.modelled_ns,
                       static_cast<uint64_t>(std::llround(static_cast<double>(cycles) * 1e3 / mhz)));
             EXPECT_GE(outcome.dispatch.modelled_ns, last_ns);
