@@ -11,18 +11,28 @@ namespace acc::host
 namespace
 {
 
-// Scales and zero points of x: one, one for each slice along `axis`, or one for each block.
+// Scales and zero points of x: one, one for each slice along `axis`, or one for each block of
+// `block_size` along it.
 bool check_scales(Call &c)
 {
     const int64_t block = c.get("block_size", int64_t{0});
-    if (block != 0) return c.fail("expected attribute 'block_size' = 0; found another");
-    if (elements(c.dims(1)) != 1 || c.rank(1) > 1) {
+    if (block < 0)
+        return c.fail("expected attribute 'block_size' of at least 0; found " +
+                      std::to_string(block));
+    if (block > 0 || elements(c.dims(1)) != 1 || c.rank(1) > 1) {
         int64_t axis = 0;
         if (!c.axis(c.get("axis", int64_t{1}), c.rank(0), axis)) return false;
-        if (c.dims(1) != Dims{c.dims(0)[static_cast<size_t>(axis)]})
-            return c.fail("expected one scale, or one for each of " +
-                          std::to_string(c.dims(0)[static_cast<size_t>(axis)]) + "; found " +
-                          dims_text(c.dims(1)));
+        const int64_t along = c.dims(0)[static_cast<size_t>(axis)];
+        if (block > 0) {
+            Dims blocks = c.dims(0);
+            blocks[static_cast<size_t>(axis)] = along / block + (along % block != 0);
+            if (c.dims(1) != blocks)
+                return c.fail("expected a scale for each block, " + dims_text(blocks) + "; found " +
+                              dims_text(c.dims(1)));
+        } else if (c.dims(1) != Dims{along}) {
+            return c.fail("expected one scale, or one for each of " + std::to_string(along) +
+                          "; found " + dims_text(c.dims(1)));
+        }
     }
     if (c.has(2) && elements(c.dims(2)) != elements(c.dims(1)))
         return c.fail("expected as many zero points as scales; found " +
@@ -30,14 +40,31 @@ bool check_scales(Call &c)
     return true;
 }
 
-// The scale of element i is scales[i / inner % size].
-size_t inner_of(Call &c)
+// Which scale an element has.
+class ScaleOf
 {
-    if (elements(c.dims(1)) == 1) return 1;
-    int64_t axis = c.get("axis", int64_t{1});
-    if (axis < 0) axis += c.rank(0);
-    return static_cast<size_t>(split_at(c.dims(0), axis).inner);
-}
+public:
+    explicit ScaleOf(Call &c) : count_(static_cast<size_t>(elements(c.dims(1))))
+    {
+        block_ = static_cast<size_t>(c.get("block_size", int64_t{0}));
+        if (!block_ && count_ == 1) return;
+        int64_t axis = c.get("axis", int64_t{1});
+        if (axis < 0) axis += c.rank(0);
+        const Split3 split = split_at(c.dims(0), axis);
+        inner_ = static_cast<size_t>(split.inner);
+        axis_ = static_cast<size_t>(split.axis);
+        if (block_) blocks_ = (axis_ + block_ - 1) / block_;
+    }
+    size_t operator()(size_t i) const
+    {
+        if (!block_) return i / inner_ % count_;
+        const size_t outer = i / (inner_ * axis_), k = i / inner_ % axis_ / block_;
+        return (outer * blocks_ + k) * inner_ + i % inner_;
+    }
+
+private:
+    size_t count_, block_ = 0, inner_ = 1, axis_ = 1, blocks_ = 1;
+};
 
 bool infer_quantize(Call &c)
 {
@@ -69,13 +96,13 @@ std::pair<double, double> limits_of(uint32_t dtype)
 bool run_quantize(Call &c)
 {
     const In<float> x(c.in[0]), scale(c.in[1]);
-    const size_t inner = inner_of(c);
+    const ScaleOf scale_of(c);
     std::vector<int64_t> zero(scale.size(), 0);
     if (c.has(2)) zero = read_ints(c.in[2]);
     const auto [least, most] = limits_of(c.out[0].dtype);
     std::vector<int64_t> y(x.size());
     for (size_t i = 0; i < y.size(); i++) {
-        const size_t s = i / inner % scale.size();
+        const size_t s = scale_of(i);
         const double v = static_cast<double>(std::nearbyint(x[i] / scale[s]));
         y[i] =
             std::isnan(v)
@@ -100,12 +127,12 @@ bool run_dequantize(Call &c)
 {
     const In<int64_t> x(c.in[0]);
     const In<float> scale(c.in[1]);
-    const size_t inner = inner_of(c);
+    const ScaleOf scale_of(c);
     std::vector<int64_t> zero(scale.size(), 0);
     if (c.has(2)) zero = read_ints(c.in[2]);
     Out<float> y(c.out[0]);
     for (size_t i = 0; i < y.size(); i++) {
-        const size_t s = i / inner % scale.size();
+        const size_t s = scale_of(i);
         y[i] = static_cast<float>(x[i] - zero[s]) * scale[s];
     }
     return true;

@@ -33,6 +33,16 @@ bool known_activation(const std::string &name)
     return false;
 }
 
+bool has_beta(const std::string &name)
+{
+    return name == "HardSigmoid" || name == "ScaledTanh" || name == "Affine";
+}
+
+bool has_alpha(const std::string &name)
+{
+    return has_beta(name) || name == "LeakyRelu" || name == "ThresholdedRelu" || name == "Elu";
+}
+
 struct Function {
     std::string name;
     double alpha, beta;
@@ -115,13 +125,16 @@ bool read_layer(Call &c, int64_t gates, Layer &l)
     if (names.size() != each * static_cast<size_t>(l.directions))
         return c.fail("expected " + std::to_string(each * static_cast<size_t>(l.directions)) +
                       " activations; found " + std::to_string(names.size()));
+    // In the order of the functions, by those that have one.
     const auto alphas = c.floats("activation_alpha"), betas = c.floats("activation_beta");
-    for (size_t i = 0; i < names.size(); i++) {
-        if (!known_activation(names[i]))
-            return c.fail("expected an activation that is known; found '" + names[i] + "'");
-        Function f = with_defaults(names[i]);
-        if (i < alphas.size()) f.alpha = static_cast<double>(alphas[i]);
-        if (i < betas.size()) f.beta = static_cast<double>(betas[i]);
+    size_t alpha = 0, beta = 0;
+    for (const std::string &name : names) {
+        if (!known_activation(name))
+            return c.fail("expected an activation that is known; found '" + name + "'");
+        Function f = with_defaults(name);
+        if (has_alpha(name) && alpha < alphas.size())
+            f.alpha = static_cast<double>(alphas[alpha++]);
+        if (has_beta(name) && beta < betas.size()) f.beta = static_cast<double>(betas[beta++]);
         l.functions.push_back(f);
     }
     return true;

@@ -76,6 +76,7 @@ bool read_resize(Call &c, bool infer, Resizing &r)
         return false;
     }
     std::vector<double> values = read_floats(c.in[given]);
+    double aspect = 0; // one scale of all axes
     r.scale.assign(r.in.size(), 1);
     if (sized) {
         const std::string policy = c.get("keep_aspect_ratio_policy", "stretch");
@@ -86,16 +87,16 @@ bool read_resize(Call &c, bool infer, Resizing &r)
                 least = std::min(least, s);
                 most = std::max(most, s);
             }
-            const double s = policy == "not_larger" ? least : most;
+            aspect = policy == "not_larger" ? least : most;
             for (size_t i = 0; i < n; i++)
-                values[i] = std::floor(static_cast<double>(r.in[axes[i]]) * s + 0.5);
+                values[i] = std::floor(static_cast<double>(r.in[axes[i]]) * aspect + 0.5);
         }
     }
     for (size_t i = 0; i < n; i++) {
         const double dim = static_cast<double>(r.in[axes[i]]);
         if (!(values[i] > 0) || values[i] * (sized ? 1 : dim) > static_cast<double>(kMaxElements))
             return c.fail("expected scales or sizes above 0; found " + std::to_string(values[i]));
-        r.scale[axes[i]] = sized ? values[i] / dim : values[i];
+        r.scale[axes[i]] = aspect > 0 ? aspect : sized ? values[i] / dim : values[i];
         r.out[axes[i]] = static_cast<int64_t>(sized ? values[i] : std::floor(values[i] * dim));
     }
     r.roi.assign(2 * r.in.size(), 0);
@@ -184,7 +185,7 @@ std::vector<Tap> taps_of(const Resizing &r, size_t axis, int64_t at)
         const double t = (static_cast<double>(k) - x) * shrink;
         double weight = linear ? std::max(0.0, 1 - std::abs(t)) : cubic_weight(t, r.cubic);
         const bool outside = k < 0 || k >= in;
-        if (outside && (r.exclude || r.antialias)) continue;
+        if (outside && r.exclude) continue;
         taps.push_back({std::clamp<int64_t>(k, 0, in - 1), weight});
         sum += weight;
     }

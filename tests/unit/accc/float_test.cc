@@ -135,5 +135,79 @@ TEST(Host, CopiesListsWithoutElements)
     EXPECT_EQ(to, 3);
 }
 
+host::View floats_view(const host::Dims &dims, List &values)
+{
+    return {{ACC_DTYPE_F32, dims}, values.data()};
+}
+
+TEST(Host, ResizesAsTheReferenceOfOnnxDoes)
+{
+    // Values of ONNX's test_resize_downsample_scales_linear_antialias: edges are repeated.
+    List x = counted(20), scales = {0.6f, 0.6f}, y(4);
+    const std::vector<host::View> shrink = {floats_view({4, 4}, x), {}, floats_view({2}, scales)};
+    host::View to = floats_view({2, 2}, y);
+    std::string why;
+    ASSERT_EQ(host::run({"Resize", {{"mode", "linear"}, {"antialias", int64_t{1}}}}, shrink,
+                        std::span(&to, 1), why),
+              0)
+        << why;
+    const List wanted = {2.875f, 4.5f, 9.375f, 11};
+    for (size_t i = 0; i < 4; i++)
+        EXPECT_NEAR(y[i], wanted[i], 1e-5) << i;
+    // 4x5 as large as fits in 9x7: all axes by 1.4, to which 6 rows are rounded. Row 1 is at
+    // 0.57, not at the 0.5 of 6 over 4.
+    std::vector<int64_t> sizes = {9, 7};
+    y.assign(42, 0);
+    const std::vector<host::View> fit = {
+        floats_view({4, 5}, x), {}, {}, {{ACC_DTYPE_I64, {2}}, sizes.data()}};
+    to = floats_view({6, 7}, y);
+    ASSERT_EQ(host::run({"Resize", {{"keep_aspect_ratio_policy", "not_larger"}}}, fit,
+                        std::span(&to, 1), why),
+              0)
+        << why;
+    EXPECT_EQ(y[7], 6);
+}
+
+TEST(Host, ActivationsTakeAlphaInTurnIfTheyHaveOne)
+{
+    List x = {-2}, w = {1, 1}, r = {0, 0}, y(2);
+    const std::vector<host::View> in = {floats_view({1, 1, 1}, x), floats_view({2, 1, 1}, w),
+                                        floats_view({2, 1, 1}, r)};
+    const host::View out = floats_view({1, 2, 1, 1}, y);
+    std::string why;
+    ASSERT_EQ(host::run({"RNN",
+                         {{"direction", "bidirectional"},
+                          {"activations", "Tanh LeakyRelu"},
+                          {"activation_alpha", List{0.5f}}}},
+                        in, std::span(&out, 1), why),
+              0)
+        << why;
+    EXPECT_NEAR(y[0], std::tanh(-2.0), 1e-6);
+    EXPECT_EQ(y[1], -1);
+}
+
+TEST(Host, QuantisesInBlocks)
+{
+    const host::Attrs blocks = {{"axis", int64_t{1}}, {"block_size", int64_t{3}}};
+    std::vector<int8_t> q = {1, 2, 3, 4, 5, 6, 7, 8}, back(8);
+    List scale = {1, 10, 100, 1000}, y(8);
+    const host::View stored = {{ACC_DTYPE_I8, {2, 4}}, q.data()}, real = floats_view({2, 4}, y),
+                     again = {{ACC_DTYPE_I8, {2, 4}}, back.data()};
+    std::vector<int8_t> zero(4);
+    const host::View scales = floats_view({2, 2}, scale),
+                     zeros = {{ACC_DTYPE_I8, {2, 2}}, zero.data()};
+    std::string why;
+    const std::vector<host::View> in = {stored, scales};
+    ASSERT_EQ(host::run({"DequantizeLinear", blocks}, in, std::span(&real, 1), why), 0) << why;
+    EXPECT_EQ(y, (List{1, 2, 3, 40, 500, 600, 700, 8000}));
+    const std::vector<host::View> up = {real, scales, zeros};
+    ASSERT_EQ(host::run({"QuantizeLinear", blocks}, up, std::span(&again, 1), why), 0) << why;
+    EXPECT_EQ(back, q);
+    std::vector<host::Desc> out;
+    const std::vector<host::View> few = {stored, floats_view({2}, scale)};
+    EXPECT_EQ(host::infer({"DequantizeLinear", blocks}, few, 1, out, why), -EINVAL);
+    EXPECT_NE(why.find("a scale for each block, 2x2; found 2"), std::string::npos) << why;
+}
+
 } // namespace
 } // namespace acc::accc
