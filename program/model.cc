@@ -89,7 +89,10 @@ std::string check_relocs(const ModelTables &m, const acc_model_step &step, uint6
         if (r.index >= indices)
             return which + "expected an index below " + std::to_string(indices) + "; found " +
                    std::to_string(r.index);
-        const uint64_t addends = r.kind == ACC_RELOC_CONST ? const_bytes : 1;
+        const uint64_t addends = r.kind == ACC_RELOC_CONST ? const_bytes
+                                 : r.kind == ACC_RELOC_TENSOR
+                                     ? std::max<uint64_t>(m.tensors[r.index].bytes, 1)
+                                     : 1;
         if (r.addend >= addends)
             return which + "expected an addend below " + std::to_string(addends) + "; found " +
                    std::to_string(r.addend);

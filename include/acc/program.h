@@ -407,7 +407,7 @@ struct acc_model_step {
 };
 
 enum acc_reloc_kind {
-	ACC_RELOC_TENSOR = 1,  /* u64 at kernarg + field: address of tensor `index` */
+	ACC_RELOC_TENSOR = 1,  /* u64 at kernarg + field: address of tensor `index` + addend */
 	ACC_RELOC_CONST = 2,   /* u64: address of .acc.const + addend */
 	ACC_RELOC_BATCH32 = 3, /* u32: multiplied by the batch */
 	ACC_RELOC_BATCH64 = 4, /* u64: multiplied by the batch */

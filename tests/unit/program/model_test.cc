@@ -187,7 +187,9 @@ TEST(Model, Refusals)
         {"index below 4; found 4", [](auto &m) { m.relocs[0].index = 4; }},
         {"index below 1; found 1", [](auto &m) { m.relocs[2].index = 1; }},
         {"addend below 16; found 16", [](auto &m) { m.relocs[6].addend = 16; }},
-        {"addend below 1; found 8", [](auto &m) { m.relocs[0].addend = 8; }},
+        {"addend below 16; found 16", [](auto &m) { m.relocs[0].addend = 16; }},
+        {"addend below 4; found 4", [](auto &m) { m.relocs[1].addend = 4; }},
+        {"addend below 1; found 8", [](auto &m) { m.relocs[2].addend = 8; }},
         {"reserved = 0", [](auto &m) { m.relocs[0].reserved = 1; }},
     };
     for (const Refusal &r : refusals) {
