@@ -117,6 +117,43 @@ acc_xisa_program describe(Bytes &bytes, const Program &program)
             .matrix_offset = bytes.add<acc_xisa_matrix>(matrices)};
 }
 
+// Where the matrix's descriptor is.
+uint64_t add_matrix(Bytes &bytes, const program::MatrixSpec &m)
+{
+    acc_xbar_matrix desc{};
+    desc.rows = m.rows;
+    desc.cols = m.cols;
+    desc.weight_bits = m.weight_bits;
+    desc.input_bits = m.input_bits;
+    desc.output_bytes = m.output_bytes;
+    desc.flags = m.input_signed ? ACC_XBAR_INPUT_SIGNED : 0;
+    desc.data_bytes = m.weights.size() * (m.weight_bits <= 8 ? 1 : 2);
+    if (m.weight_bits <= 8) {
+        const std::vector<int8_t> narrow(m.weights.begin(), m.weights.end());
+        desc.data_offset = bytes.add<int8_t>(narrow);
+    } else {
+        desc.data_offset = bytes.add<int16_t>(m.weights);
+    }
+    return bytes.add<acc_xbar_matrix>({&desc, 1});
+}
+
+acc_unit_desc unit_of(const Program &program)
+{
+    acc_unit_desc unit{};
+    unit.target = ACC_TARGET_CROSSBAR;
+    (void)program::set_name(unit.name, program.name);
+    std::vector<std::byte> cells;
+    for (const Matrix &m : program.matrices) {
+        const uint32_t at[] = {m.tile, m.core, m.unit, m.rows, m.cols};
+        const auto where = std::as_bytes(std::span(at));
+        const auto weights = std::as_bytes(std::span(m.weights));
+        cells.insert(cells.end(), where.begin(), where.end());
+        cells.insert(cells.end(), weights.begin(), weights.end());
+    }
+    program::content_hash(cells, unit.hash);
+    return unit;
+}
+
 std::string text(const char *expected, uint64_t found)
 {
     return std::string("expected ") + expected + "; found " + std::to_string(found);
@@ -296,9 +333,15 @@ private:
 
 Result<Image> write_image(std::span<const Program> programs, std::string *why)
 {
+    return write_image({}, programs, why);
+}
+
+Result<Image> write_image(std::span<const program::MatrixSpec> matrices,
+                          std::span<const Program> programs, std::string *why)
+{
     Image image;
     Bytes bytes;
-    size_t kernels = 0;
+    size_t kernels = matrices.size();
     for (const Program &p : programs)
         kernels += p.kernels.size();
     const acc_xbar_image head = {ACC_XBAR_MAGIC, ACC_XBAR_VERSION_KINDS,
@@ -306,54 +349,66 @@ Result<Image> write_image(std::span<const Program> programs, std::string *why)
     bytes.add<acc_xbar_image>({&head, 1});
     const uint64_t table = bytes.reserve(kernels * sizeof(acc_xbar_kernel));
     const uint64_t heads = bytes.reserve(programs.size() * sizeof(acc_xisa_program));
-    size_t k = 0;
+    const auto add = [&](const acc_xbar_kernel &entry, size_t unit, uint32_t kernarg_bytes,
+                         std::string_view name) {
+        bytes.put(table + image.kernels.size() * sizeof(entry), &entry, sizeof(entry));
+        acc_kernel_desc desc{};
+        desc.target = ACC_TARGET_CROSSBAR;
+        desc.unit = static_cast<__u32>(unit);
+        desc.kernarg_bytes = kernarg_bytes;
+        if (!program::set_name(desc.name, name)) return false;
+        image.kernels.push_back(desc);
+        return true;
+    };
+    const auto bad_name = [&](std::string_view name) {
+        return refuse(why, -EINVAL,
+                      "kernel " + std::string(name) + ": expected a name of at most " +
+                          std::to_string(ACC_NAME_BYTES - 1) + " bytes");
+    };
+    for (const program::MatrixSpec &m : matrices)
+        if (!add({ACC_XBAR_KIND_MATRIX, 0, add_matrix(bytes, m)}, 0, sizeof(acc_mvm_args), m.name))
+            return bad_name(m.name);
+    const size_t first = matrices.empty() ? 0 : 1;
     for (size_t p = 0; p < programs.size(); p++) {
         std::string wrong = check_program(programs[p], programs[p].arch);
         if (!wrong.empty()) return refuse(why, -EINVAL, std::move(wrong));
         const acc_xisa_program described = describe(bytes, programs[p]);
         bytes.put(heads + p * sizeof(described), &described, sizeof(described));
-        for (const Kernel &kernel : programs[p].kernels) {
-            const acc_xbar_kernel entry = {ACC_XBAR_KIND_ISA, static_cast<__u32>(p),
-                                           add_kernel(bytes, kernel)};
-            bytes.put(table + k++ * sizeof(entry), &entry, sizeof(entry));
-            acc_kernel_desc desc{};
-            desc.target = ACC_TARGET_CROSSBAR;
-            desc.unit = static_cast<__u32>(p);
-            desc.kernarg_bytes = kernel.kernarg_bytes();
-            if (!program::set_name(desc.name, kernel.name))
-                return refuse(why, -EINVAL,
-                              "kernel " + kernel.name + ": expected a name of at most " +
-                                  std::to_string(ACC_NAME_BYTES - 1) + " bytes");
-            image.kernels.push_back(desc);
-        }
+        for (const Kernel &kernel : programs[p].kernels)
+            if (!add({ACC_XBAR_KIND_ISA, static_cast<__u32>(p), add_kernel(bytes, kernel)},
+                     first + p, kernel.kernarg_bytes(), kernel.name))
+                return bad_name(kernel.name);
     }
     image.bytes = bytes.take();
     return image;
 }
 
-Result<std::vector<std::byte>> write_file(std::span<const Program> programs, std::string *why)
+int add_crossbar(program::ProgramWriter &writer, std::span<const program::MatrixSpec> matrices,
+                 std::span<const Program> programs, std::string *why)
 {
-    ACC_TRY(Image image, write_image(programs, why));
-    program::ProgramWriter writer;
-    writer.set_id(programs.empty() ? "program" : programs[0].name);
-    for (const Program &p : programs) {
+    if (programs.empty()) return program::add_crossbar(writer, matrices, why);
+    auto image = write_image(matrices, programs, why);
+    if (!image) return image.error();
+    if (!matrices.empty()) {
         acc_unit_desc unit{};
         unit.target = ACC_TARGET_CROSSBAR;
-        (void)program::set_name(unit.name, p.name);
-        std::vector<std::byte> cells;
-        for (const Matrix &m : p.matrices) {
-            const uint32_t at[] = {m.tile, m.core, m.unit, m.rows, m.cols};
-            const auto where = std::as_bytes(std::span(at));
-            const auto weights = std::as_bytes(std::span(m.weights));
-            cells.insert(cells.end(), where.begin(), where.end());
-            cells.insert(cells.end(), weights.begin(), weights.end());
-        }
-        program::content_hash(cells, unit.hash);
+        (void)program::set_name(unit.name, "matrices");
         writer.add_unit(unit);
     }
-    for (const acc_kernel_desc &kernel : image.kernels)
+    for (const Program &p : programs)
+        writer.add_unit(unit_of(p));
+    for (const acc_kernel_desc &kernel : image->kernels)
         writer.add_kernel(kernel);
-    writer.set_image(ACC_TARGET_CROSSBAR, std::move(image.bytes));
+    writer.set_image(ACC_TARGET_CROSSBAR, std::move(image->bytes));
+    return 0;
+}
+
+Result<std::vector<std::byte>> write_file(std::span<const Program> programs, std::string *why)
+{
+    program::ProgramWriter writer;
+    writer.set_id(programs.empty() ? "program" : programs[0].name);
+    if (programs.empty()) return refuse(why, -EINVAL, "expected at least 1 program; found 0");
+    if (const int error = add_crossbar(writer, {}, programs, why)) return Error{error};
     return writer.finish(why);
 }
 

@@ -11,6 +11,7 @@
 #include "arch/arch.h"
 #include "common/result.h"
 #include "program/isa/instruction.h"
+#include "program/samples.h"
 
 #include <cstdint>
 #include <span>
@@ -95,6 +96,13 @@ struct Image {
     std::vector<acc_kernel_desc> kernels;
 };
 Result<Image> write_image(std::span<const Program> programs, std::string *why);
+// The same with matrices before them, all of one unit, 0; that of program p is then p + 1.
+Result<Image> write_image(std::span<const program::MatrixSpec> matrices,
+                          std::span<const Program> programs, std::string *why);
+// Units and kernels of such an image, and the image, to a writer that has none of the crossbar.
+// Without programs as program::add_crossbar() does.
+int add_crossbar(program::ProgramWriter &writer, std::span<const program::MatrixSpec> matrices,
+                 std::span<const Program> programs, std::string *why);
 
 // A whole .accx file with one unit per program.
 Result<std::vector<std::byte>> write_file(std::span<const Program> programs, std::string *why);
