@@ -137,6 +137,30 @@ TEST(Compile, MatMulOfTwoResults)
     EXPECT_EQ(find_node(report, "MatMul_y")->macs, 4u * 6 * 5);
 }
 
+TEST(Compile, AttentionMasksLeaveTheScoresTheirScale)
+{
+    // A mask that is a constant, one with infinity, and a computed one.
+    const float infinity = HUGE_VALF;
+    for (const float least : {-1e9f, -infinity}) {
+        OnnxBuilder b;
+        b.input("q", {-1, 4, 8}).input("k", {-1, 8, 4});
+        b.floats("m", {1, 1, 4}, {0, 0, least, 0}).add("MatMul", {"q", "k"}, "s");
+        b.add("Add", {"s", "m"}, "a").add("Softmax", {"a"}, "y").output("y");
+        check(b, {.error = 0.04});
+    }
+    // Whose rows have one element each that stays.
+    std::vector<float> all_but_one(16, -1e6f);
+    for (size_t i = 0; i < 16; i += 5)
+        all_but_one[i] = 0;
+    OnnxBuilder b;
+    b.input("q", {-1, 4, 8}).input("k", {-1, 8, 4}).input("m", {-1, 4, 4});
+    b.floats("f", {4, 4}, all_but_one);
+    b.add("Sign", {"m"}, "g").add("Relu", {"g"}, "r").add("Mul", {"r", "f"}, "n");
+    b.add("MatMul", {"q", "k"}, "s").add("Add", {"s", "n"}, "a").add("Softmax", {"a"}, "y");
+    b.output("y");
+    check(b, {.error = 0.04});
+}
+
 TEST(Compile, AddOfBranches)
 {
     OnnxBuilder b = conv(3, 3, 1, 4);

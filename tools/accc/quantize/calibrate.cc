@@ -112,6 +112,80 @@ std::vector<bool> wanted_values(const Graph &g)
     return wanted;
 }
 
+// What a softmax makes of values this far below a row's largest is lost in a float beside it.
+constexpr float kSoftmaxReach = 20;
+// A row whose largest is this far below that of others has nothing but masked elements.
+constexpr float kMaskedRow = 256;
+
+// Values that nothing but a softmax reads, and operands of additions that nothing else reads
+// whose results are such: attention masks of -1e9 or -infinity. How far down they go does not
+// matter, but what is near the largest of each row does.
+class SoftmaxOperands
+{
+public:
+    explicit SoftmaxOperands(const Graph &g) : g_(g), is_(g.values.size())
+    {
+        std::vector<uint32_t> uses = g.uses(), by_these(g.values.size());
+        for (const Op &op : g.ops)
+            if (op.kind == Kind::Softmax && ++by_these[op.inputs[0]] == uses[op.inputs[0]])
+                is_[op.inputs[0]] = true;
+        rows_ = is_;
+        most_.resize(g.values.size());
+        for (size_t i = g.ops.size(); i-- > 0;) {
+            const Op &op = g.ops[i];
+            if (op.kind != Kind::Add || !is_[op.output]) continue;
+            for (const ValueId id : op.inputs)
+                if (uses[id] == 1) is_[id] = true;
+        }
+    }
+
+    bool is(ValueId id) const { return is_[id]; }
+
+    void see(ValueId id, const std::vector<float> &values)
+    {
+        if (!rows_[id] || g_.value(id).dims.empty()) return;
+        const auto cols = static_cast<size_t>(g_.value(id).dims.back());
+        for (size_t at = 0; at + cols <= values.size(); at += cols) {
+            const auto row = values.begin() + static_cast<std::ptrdiff_t>(at);
+            const float most = *std::max_element(row, row + static_cast<std::ptrdiff_t>(cols));
+            if (std::isfinite(most)) most_[id].push_back(most);
+        }
+    }
+
+    // Raises the lower ends of what was seen to where it begins to matter.
+    void limit(std::vector<Histogram> &histograms) const
+    {
+        const auto raise = [&](ValueId id, float lo) {
+            Range &seen = histograms[id].seen;
+            if (is_[id] && std::isfinite(lo)) seen.lo = std::max(seen.lo, std::min(lo, 0.0f));
+        };
+        for (size_t i = g_.ops.size(); i-- > 0;) {
+            const Op &op = g_.ops[i];
+            if (op.kind == Kind::Softmax) raise(op.inputs[0], least(op.inputs[0]) - kSoftmaxReach);
+            if (op.kind != Kind::Add || !is_[op.output]) continue;
+            const float lo = histograms[op.output].seen.lo;
+            for (const size_t k : {0u, 1u})
+                raise(op.inputs[k], lo - histograms[op.inputs[1 - k]].seen.hi);
+        }
+    }
+
+private:
+    // The least of the largest of each row; infinite if there is none.
+    float least(ValueId id) const
+    {
+        float most = -HUGE_VALF, least = HUGE_VALF;
+        for (const float v : most_[id])
+            most = std::max(most, v);
+        for (const float v : most_[id])
+            if (v > most - kMaskedRow) least = std::min(least, v);
+        return least;
+    }
+
+    const Graph &g_;
+    std::vector<bool> is_, rows_;          // those of additions, too; those of a softmax alone
+    std::vector<std::vector<float>> most_; // of each row
+};
+
 // The values of a graph on all items, twice: kept as far as they are not too many.
 class Items
 {
@@ -181,15 +255,18 @@ std::vector<Range> calibrate(const Graph &g, const Samples &samples, Calibration
     const std::vector<bool> wanted = wanted_values(g);
     std::vector<Histogram> histograms(g.values.size());
     Items items(g, samples, wanted);
+    SoftmaxOperands masked(g);
     items.each([&](ValueId id, const std::vector<float> &values) {
         Range &seen = histograms[id].seen;
+        masked.see(id, values);
         for (const float v : values) {
             // Not a number, or too large: no range, which lower() refuses by the node's name.
-            if (!std::isfinite(v)) seen.hi = HUGE_VALF;
+            if (!std::isfinite(v) && !(masked.is(id) && v < 0)) seen.hi = HUGE_VALF;
             seen.lo = std::min(seen.lo, v);
             seen.hi = std::max(seen.hi, v);
         }
     });
+    masked.limit(histograms);
     items.each([&](ValueId id, const std::vector<float> &values) {
         Histogram &h = histograms[id];
         if (!std::isfinite(h.seen.lo) || !std::isfinite(h.seen.hi)) return;
