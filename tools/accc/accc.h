@@ -8,6 +8,7 @@
 #include "tools/accc/ir/graph.h"
 #include "tools/accc/passes/passes.h"
 #include "tools/accc/place/cost.h"
+#include "tools/accc/place/instructions.h"
 #include "tools/accc/quantize/calibrate.h"
 #include "tools/accc/quantize/precision.h"
 #include "tools/accc/quantize/samples.h"
@@ -31,6 +32,7 @@ struct NodeReport {
     uint64_t arrays = 0;  // crossbars of the default configuration
     int input_bits = 8;   // of a product on the crossbar
     ProductCost cost;     // predicted, of its product on the crossbar, for one item
+    RoleCost roles;       // predicted, of its roles of the FPGA, one after the other
     uint64_t macs = 0;    // for one item
     uint64_t weight_bytes = 0;
     uint64_t moved_bytes = 0; // read and written, for one item
@@ -44,10 +46,20 @@ struct OutputReport {
     double agreement = 0;                 // items whose largest value is the same one, 0 … 1
 };
 
+// A chain of products that is one packet on the crossbar.
+struct ProgramReport {
+    std::string node; // the first
+    size_t layers = 0;
+    uint32_t tiles = 0, units = 0; // MVM units with weights
+    uint64_t items = 0;            // vectors, of an item of the network
+    ProgramCost cost;              // predicted
+};
+
 struct CompileReport {
     std::string model;
     std::vector<NodeReport> nodes;
     std::vector<OutputReport> outputs;
+    std::vector<ProgramReport> programs;
     Precision precision;
     size_t items = 0;           // of calibration data
     bool made_up_items = false; // random, for want of data
@@ -55,6 +67,7 @@ struct CompileReport {
     uint64_t workspace_bytes = 0, unshared_bytes = 0, const_bytes = 0, weight_bytes = 0;
     uint64_t arrays = 0, macs = 0;
     ProductCost cost; // the sum of the nodes'; utilisation is of all their arrays
+    RoleCost roles;   // the sum of the nodes'
 
     std::string json() const; // what .acc.report holds
     std::string text() const; // a table for a terminal
@@ -76,6 +89,9 @@ struct CompileOptions {
     // Products get 16-bit inputs, those first that the outputs depend on most, until the estimate
     // of the outputs' SQNR is this many dB (quantize/precision.h); 0: 8 bits everywhere.
     double min_sqnr_db = 0;
+    // Of products on the crossbar, and what follows them there.
+    LowerTo lowering = LowerTo::Kernels;
+    uint64_t batch = 1; // items that run together, for which LowerTo::Auto decides
 };
 
 // Compiles a graph in stage Model. Items of `samples` set the ranges and are what the result

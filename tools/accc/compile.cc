@@ -166,6 +166,7 @@ std::vector<std::string> pass_names()
     for (const Pass &pass : float_passes())
         names.emplace_back(pass.name);
     names.emplace_back("quantize");
+    names.emplace_back("instructions");
     return names;
 }
 
@@ -210,6 +211,13 @@ try {
         if (after) after("quantize", graph);
     }
     if (options.strict) ACCC_CHECK(check_strict(graph, diag));
+    // What the result is compared by: plain loops know kernels, not instructions.
+    const Graph kernels = graph;
+    if (!options.host_only) {
+        lower_products(graph, options.lowering, options.batch, diag);
+        ACCC_CHECK(verify_graph(graph, diag));
+        if (after) after("instructions", graph);
+    }
 
     const MemoryPlan memory = plan_memory(graph);
     if (memory.workspace > kMaxWorkspace)
@@ -230,7 +238,14 @@ try {
     compiled.report.steps = file->model().steps.size();
     compiled.report.deps = file->model().deps.size();
     compiled.report.const_bytes = file->consts().size();
-    ACCC_CHECK(compare(model, *bare, samples, compiled.report, diag));
+    if (compiled.report.programs.empty()) {
+        ACCC_CHECK(compare(model, *bare, samples, compiled.report, diag));
+    } else {
+        ACC_TRY(const auto reference, emit(kernels, plan_memory(kernels), diag));
+        const auto plan = reference.finish(&why);
+        if (!plan) return diag.error("internal: " + why, plan.error());
+        ACCC_CHECK(compare(model, *plan, samples, compiled.report, diag));
+    }
 
     writer.set_report(compiled.report.json());
     auto whole = writer.finish(&why);

@@ -25,9 +25,10 @@ constexpr size_t kRandomItems = 8;
 struct Options {
     std::string model, out, report, print_after;
     std::vector<std::string> calibrate, shapes;
-    std::string target = "device", calibration = "auto";
+    std::string target = "device", calibration = "auto", lower = "auto";
     ImageValues pixels;
     double min_sqnr = 0;
+    uint32_t batch = 1;
     bool strict = false, quiet = false, all_outputs = false, print_data = false;
 };
 
@@ -106,6 +107,10 @@ int run(const Options &o)
                                                         {"mse", Calibration::Mse}};
     options.min_sqnr_db = o.min_sqnr;
     options.calibration = methods.at(o.calibration);
+    const std::map<std::string, LowerTo> lowerings = {
+        {"auto", LowerTo::Auto}, {"isa", LowerTo::Instructions}, {"kernels", LowerTo::Kernels}};
+    options.lowering = lowerings.at(o.lower);
+    options.batch = o.batch;
     const auto compiled = compile(std::move(*graph), *samples, diag, after, options);
     if (!compiled) return fail(o.model + ": " + diag.text());
     if (!write_file(o.out, compiled->file.data(), compiled->file.size()))
@@ -141,6 +146,12 @@ try {
                    "Write the placement report: as JSON, or, named .html, as a page");
     app.add_option("--calibration", o.calibration, "How ranges are taken from the data")
         ->check(CLI::IsMember({"auto", "minmax", "percentile", "mse"}));
+    app.add_option("--lower", o.lower,
+                   "Chains of products on the crossbar: one program of its instructions (isa), "
+                   "kernels with requantisations on the FPGA, or what costs less (auto)")
+        ->check(CLI::IsMember({"auto", "isa", "kernels"}));
+    app.add_option("--batch", o.batch, "Items of a run, for which --lower=auto decides")
+        ->check(CLI::Range(1, 65536));
     app.add_option("--min-sqnr", o.min_sqnr,
                    "16-bit inputs for the layers that the outputs depend on most, until the "
                    "estimated signal to quantisation noise of the outputs is this many dB")

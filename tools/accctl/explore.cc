@@ -69,7 +69,9 @@ bool compile(const ExploreOptions &options, const Scratch &scratch, std::string 
         return true;
     }
     program = scratch.file("model.accx");
-    std::vector<std::string> command = {compiler(options), options.model, "-o", program, "-q"};
+    std::vector<std::string> command = {compiler(options), options.model, "-o", program, "-q",
+                                        // Which any arch runs, and whose converters calibrate.
+                                        "--lower", "kernels"};
     if (!options.calibrate.empty()) {
         command.push_back("--calibrate");
         command.push_back(options.calibrate);

@@ -101,6 +101,26 @@ TEST_F(Cli, CompilesAndReports)
     EXPECT_EQ(std::string(file->report()) + "\n", read("r.json"));
 }
 
+TEST_F(Cli, LowersProductsAsAsked)
+{
+    write_npy("c.npy", "2, 4", 8);
+    const std::string compile = "m.onnx -o o.accx --calibrate c.npy --lower ";
+    for (const std::string how : {"isa", "isa --batch 4"}) {
+        ASSERT_EQ(run(compile + how), 0) << err_;
+        EXPECT_NE(out_.find("layer 1 of 1 of a program of instructions"), std::string::npos)
+            << out_;
+        EXPECT_NE(out_.find("1 layers, one packet, 1 tiles, 1 MVM units"), std::string::npos)
+            << out_;
+    }
+    ASSERT_EQ(run(compile + "auto"), 0) << err_;
+    EXPECT_NE(out_.find("no instructions: by instructions "), std::string::npos) << out_;
+    ASSERT_EQ(run(compile + "kernels"), 0) << err_;
+    EXPECT_EQ(out_.find("instructions"), std::string::npos) << out_;
+    fs::remove(root_ / "o.accx");
+    fails("m.onnx -o o.accx --lower sideways", 2, "--lower");
+    fails("m.onnx -o o.accx --batch 0", 2, "--batch");
+}
+
 TEST_F(Cli, WarnsWithoutCalibration)
 {
     ASSERT_EQ(run("m.onnx -o o.accx -q"), 0) << err_;

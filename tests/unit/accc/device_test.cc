@@ -33,7 +33,8 @@ Device open_device(const char *uri)
 // All outputs of all items, by the devices.
 std::vector<std::vector<float>> run_devices(std::span<const std::byte> file, const Samples &samples,
                                             uint32_t batch,
-                                            acc_device_counters *crossbar_did = nullptr)
+                                            acc_device_counters *crossbar_did = nullptr,
+                                            acc_device_counters *fpga_did = nullptr)
 {
     const Device crossbar = open_device("inproc:crossbar"), fpga = open_device("inproc:fpga");
     if (!crossbar || !fpga) return {};
@@ -62,6 +63,9 @@ std::vector<std::vector<float>> run_devices(std::span<const std::byte> file, con
     if (crossbar_did) {
         EXPECT_EQ(acc_device_get_counters(crossbar.get(), crossbar_did), 0) << acc_error_text();
     }
+    if (fpga_did) {
+        EXPECT_EQ(acc_device_get_counters(fpga.get(), fpga_did), 0) << acc_error_text();
+    }
     return outputs;
 }
 
@@ -69,19 +73,26 @@ void check(const Graph &graph, const Samples &samples, bool exact,
            const CompileOptions &options = {})
 {
     Diagnostics diag;
-    const auto compiled = compile(graph, samples, diag, {}, options);
-    ASSERT_TRUE(compiled) << diag.text();
-    const auto wanted = run_plan(compiled->file, samples, 0, samples.items);
-    for (const uint32_t batch : {1u, 3u}) {
-        const auto found = run_devices(compiled->file, samples, batch);
-        ASSERT_EQ(found.size(), wanted.size());
-        for (size_t o = 0; o < found.size(); o++) {
-            ASSERT_EQ(found[o].size(), wanted[o].size());
-            for (size_t i = 0; i < found[o].size(); i++) {
-                if (exact)
-                    ASSERT_EQ(found[o][i], wanted[o][i]) << "element " << i;
-                else
-                    ASSERT_NEAR(found[o][i], wanted[o][i], 1e-6) << "element " << i;
+    std::vector<std::vector<float>> wanted;
+    for (const LowerTo lowering : {LowerTo::Kernels, LowerTo::Instructions}) {
+        CompileOptions these = options;
+        these.lowering = lowering;
+        const auto compiled = compile(graph, samples, diag, {}, these);
+        ASSERT_TRUE(compiled) << diag.text();
+        // Plain loops know kernels; instructions must come to the same.
+        if (lowering == LowerTo::Kernels)
+            wanted = run_plan(compiled->file, samples, 0, samples.items);
+        for (const uint32_t batch : {1u, 3u}) {
+            const auto found = run_devices(compiled->file, samples, batch);
+            ASSERT_EQ(found.size(), wanted.size());
+            for (size_t o = 0; o < found.size(); o++) {
+                ASSERT_EQ(found[o].size(), wanted[o].size());
+                for (size_t i = 0; i < found[o].size(); i++) {
+                    if (exact)
+                        ASSERT_EQ(found[o][i], wanted[o][i]) << "element " << i;
+                    else
+                        ASSERT_NEAR(found[o][i], wanted[o][i], 1e-6) << "element " << i;
+                }
             }
         }
     }
@@ -117,6 +128,106 @@ TEST(Device, MoreRowsAndColumnsThanACrossbar)
     b.input("x", {-1, 300}).random("w", {300, 150}).random("c", {150});
     b.add("Gemm", {"x", "w", "c"}, "y").output("y");
     check(b);
+}
+
+// A network of dense layers whose sizes are not those of arrays.
+OnnxBuilder layers_of(const std::vector<int64_t> &sizes)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, sizes[0]});
+    std::string last = "x";
+    for (size_t l = 1; l < sizes.size(); l++) {
+        const std::string n = std::to_string(l);
+        b.random("w" + n, {sizes[l - 1], sizes[l]}).random("c" + n, {sizes[l]});
+        b.add("Gemm", {last, "w" + n, "c" + n}, "g" + n);
+        last = "g" + n;
+        if (l + 1 == sizes.size()) break;
+        b.add("Relu", {last}, "r" + n);
+        last = "r" + n;
+    }
+    b.output(last);
+    return b;
+}
+
+TEST(Device, ChainsOfProductsAreOnePacket)
+{
+    check(layers_of({300, 150, 7, 260, 10}));
+    const OnnxBuilder b = layers_of({300, 150, 100, 260, 128, 128, 128, 10});
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    const Samples samples = make_samples(*graph, 5, -1, 1);
+    CompileOptions options;
+    // A single item is faster by kernels, whose inputs have 8 bits.
+    options.lowering = LowerTo::Auto;
+    const auto single = compile(*graph, samples, diag, {}, options);
+    ASSERT_TRUE(single) << diag.text();
+    EXPECT_TRUE(single->report.programs.empty());
+    EXPECT_NE(single->report.nodes[1].reason.find("no instructions: by instructions "),
+              std::string::npos)
+        << single->report.nodes[1].reason;
+    options.batch = 64;
+    for (const LowerTo lowering : {LowerTo::Auto, LowerTo::Instructions}) {
+        options.lowering = lowering;
+        const auto compiled = compile(*graph, samples, diag, {}, options);
+        ASSERT_TRUE(compiled) << diag.text();
+        EXPECT_EQ(compiled->report.steps, 3u) << "into int8, the program, and back";
+        ASSERT_EQ(compiled->report.programs.size(), 1u);
+        const ProgramReport &program = compiled->report.programs[0];
+        EXPECT_EQ(program.layers, 7u);
+        EXPECT_EQ(program.items, 1u);
+        EXPECT_EQ(program.units, 3u * 2 + 2 * 1 + 1 * 3 + 3 * 1 + 1 + 1 + 1);
+        // One item is as long on its way as predicted; of five each two are further apart.
+        const Samples one = make_samples(*graph, 1, -1, 1);
+        acc_device_counters did = ACC_INIT(acc_device_counters);
+        ASSERT_EQ(run_devices(compiled->file, one, 1, &did).size(), 1u);
+        EXPECT_EQ(did.dispatches, 1u);
+        EXPECT_NEAR(static_cast<double>(did.modelled_ns), program.cost.first_ns,
+                    0.05 * program.cost.first_ns);
+        ASSERT_EQ(run_devices(compiled->file, samples, 5, &did).size(), 1u);
+        EXPECT_NEAR(static_cast<double>(did.modelled_ns), program.cost.all_ns(5),
+                    0.25 * program.cost.all_ns(5));
+    }
+}
+
+TEST(Device, RowsOfAnItemAreItemsOfAProgram)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 5, 20}).random("w", {20, 30}).random("v", {30, 9});
+    b.add("MatMul", {"x", "w"}, "m").add("Relu", {"m"}, "r").add("MatMul", {"r", "v"}, "y");
+    b.output("y");
+    check(b);
+    // What two read ends a chain, and so does an output.
+    OnnxBuilder two;
+    two.input("x", {-1, 40}).random("w", {40, 30}).random("v", {30, 9}).random("u", {30, 9});
+    two.add("MatMul", {"x", "w"}, "m")
+        .add("MatMul", {"m", "v"}, "p")
+        .add("MatMul", {"m", "u"}, "q");
+    two.add("Add", {"p", "q"}, "y").output("y");
+    check(two);
+}
+
+TEST(Device, WhatDoesNotFitStaysAKernelAndSaysWhy)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 16385}).random("w", {16385, 129});
+    b.add("MatMul", {"x", "w"}, "y").output("y");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    CompileOptions options;
+    options.lowering = LowerTo::Instructions;
+    const auto compiled = compile(*graph, make_samples(*graph, 1, -1, 1), diag, {}, options);
+    ASSERT_TRUE(compiled) << diag.text();
+    EXPECT_TRUE(compiled->report.programs.empty());
+    ASSERT_FALSE(diag.warnings().empty());
+    EXPECT_NE(diag.warnings().back().find(
+                  "stays a kernel: expected at most the 16 tiles of a slot; found 17"),
+              std::string::npos)
+        << diag.warnings().back();
+    EXPECT_NE(compiled->report.nodes[1].reason.find("no instructions: expected at most"),
+              std::string::npos)
+        << compiled->report.nodes[1].reason;
 }
 
 TEST(Device, Pools)
@@ -177,6 +288,19 @@ TEST(Device, InputsOfSixteenBits)
     check(*graph, samples, true, options);
 }
 
+TEST(Device, AnInputThatIsAnOutputKeepsItsValues)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 33}).add("Identity", {"x"}, "y").output("y");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    const Samples samples = make_samples(*graph, 3, -5, 5);
+    const auto compiled = compile(*graph, samples, diag);
+    ASSERT_TRUE(compiled) << diag.text();
+    EXPECT_EQ(run_devices(compiled->file, samples, 3), samples.inputs);
+}
+
 TEST(Device, SoftmaxIsNear)
 {
     OnnxBuilder b;
@@ -223,6 +347,39 @@ TEST(Device, TheCrossbarCostsWhatTheReportPredicts)
         EXPECT_GT(cost.utilisation, 0.3);
         EXPECT_LT(cost.utilisation, 1);
     }
+}
+
+TEST(Device, RolesTakeWhatTheReportPredicts)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 3, 9, 9}).input("z", {-1, 5, 4}).random("w1", {20, 3, 3, 3});
+    b.add("Conv", {"x", "w1"}, "a").add("MaxPool", {"a"}, "m").attr("kernel_shape", {2, 2});
+    b.add("AveragePool", {"a"}, "v").attr("kernel_shape", {2, 2});
+    b.add("Add", {"m", "v"}, "s").add("Transpose", {"s"}, "t").attr("perm", {0, 3, 1, 2});
+    b.add("Relu", {"z"}, "r").add("Transpose", {"r"}, "zt").attr("perm", {0, 2, 1});
+    b.add("MatMul", {"r", "zt"}, "g").add("Softmax", {"g"}, "p").output("t").output("p");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    const Samples samples = make_samples(*graph, 1, -1, 1);
+    const auto compiled = compile(*graph, samples, diag);
+    ASSERT_TRUE(compiled) << diag.text();
+    acc_device_counters crossbar = ACC_INIT(acc_device_counters),
+                        did = ACC_INIT(acc_device_counters);
+    ASSERT_EQ(run_devices(compiled->file, samples, 1, &crossbar, &did).size(), 2u);
+    std::string kernels;
+    for (const NodeReport &node : compiled->report.nodes)
+        for (const std::string &kernel : node.kernels)
+            kernels += kernel + " ";
+    for (const char *role :
+         {"quantize_f32_i8", "im2col_i8", "requantize_i32_i8", "maxpool_i8", "avgpool_i8", "add_i8",
+          "permute_i8", "clip_i8", "gemm_i8", "softmax_i8_f32", "dequantize_i8_f32"})
+        EXPECT_NE(kernels.find(role), std::string::npos) << role << " in " << kernels;
+    // Whole nanoseconds of each dispatch; energy to what operands are read more often than once.
+    const RoleCost &cost = compiled->report.roles;
+    EXPECT_NEAR(static_cast<double>(did.modelled_ns), cost.ns,
+                0.5 * static_cast<double>(did.dispatches));
+    EXPECT_NEAR(static_cast<double>(did.energy_pj), cost.pj, 0.1 * cost.pj);
 }
 
 } // namespace

@@ -73,6 +73,35 @@ TEST(Ir, EveryPassReadsBackWhatItPrinted)
     EXPECT_EQ(seen, pass_names());
 }
 
+TEST(Ir, ProgramsOfInstructionsReadBack)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 6, 4}).random("w", {4, 5}).random("v", {5, 3});
+    b.add("MatMul", {"x", "w"}, "m").add("Relu", {"m"}, "r").add("MatMul", {"r", "v"}, "y");
+    b.output("y");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    CompileOptions options;
+    options.lowering = LowerTo::Instructions;
+    std::string before, text;
+    const auto compiled = compile(
+        *graph, make_samples(*graph, 2, -1, 1), diag,
+        [&](const char *pass, const Graph &g) {
+            (std::string_view(pass) == "quantize" ? before : text) =
+                print_graph(g, Constants::Whole);
+        },
+        options);
+    ASSERT_TRUE(compiled) << diag.text();
+    EXPECT_EQ(before.find(" = program "), std::string::npos);
+    EXPECT_NE(before.find(" = mvm "), std::string::npos);
+    EXPECT_NE(before.find(" = requantize "), std::string::npos);
+    EXPECT_NE(text.find(" = program "), std::string::npos) << text;
+    EXPECT_EQ(text.find(" = mvm "), std::string::npos) << text;
+    EXPECT_EQ(text.find(" = requantize "), std::string::npos) << text;
+    EXPECT_EQ(print_graph(parsed(text), Constants::Whole), text);
+}
+
 TEST(Ir, TextCompilesToTheSameBytes)
 {
     Diagnostics diag;

@@ -5,6 +5,7 @@
 #include "program/samples.h"
 #include "program/text.h"
 #include "tools/accc/emit/kernargs.h"
+#include "tools/accc/place/instructions.h"
 
 #include <algorithm>
 #include <map>
@@ -60,35 +61,57 @@ public:
     }
 
 private:
-    // A matrix for each product, in order; a kernel for each role, in the order of first use.
+    // A matrix for each product and a program for each chain of them, in this order; a kernel
+    // for each role, in the order of first use.
     Status add_kernels()
     {
-        std::vector<std::string> names;
-        std::vector<std::vector<int16_t>> weights;
         std::vector<std::string_view> roles;
-        std::set<std::string> taken;
         std::vector<host::Kernel> host;
+        ACCC_CHECK(add_crossbar());
+        uint32_t matrix = 0, program = matrices_;
         for (const Op &op : g_.ops) {
             if (op.kind == Kind::Reshape) continue;
             if (op.kind == Kind::Host) {
                 kernel_.push_back(static_cast<uint32_t>(host.size()));
                 host.push_back(host_kernel(op));
-                continue;
-            }
-            const Placement at = place(op.kind, g_.value(op.output).dtype);
-            if (at.target == ACC_TARGET_CROSSBAR) {
-                const std::vector<int8_t> &data = g_.int8s(op.inputs[1]);
-                kernel_.push_back(static_cast<uint32_t>(names.size()));
-                names.push_back(unique_name(g_.source(op).name, taken));
-                weights.emplace_back(data.begin(), data.end());
+            } else if (op.kind == Kind::Program) {
+                kernel_.push_back(program++);
+            } else if (op.kind == Kind::Mvm) {
+                kernel_.push_back(matrix++);
             } else {
+                const Placement at = place(op.kind, g_.value(op.output).dtype);
                 const auto it = std::find(roles.begin(), roles.end(), at.role);
                 kernel_.push_back(static_cast<uint32_t>(it - roles.begin()));
                 if (it == roles.end()) roles.push_back(at.role);
             }
         }
+        std::string why;
+        const int error = roles.empty() ? 0 : program::add_fpga(writer_, roles, &why);
+        if (error) return diag_.error(why, error);
+        if (!host.empty()) add_host(host);
+        return Ok{};
+    }
+
+    Status add_crossbar()
+    {
+        std::vector<std::string> names;
+        std::vector<std::vector<int16_t>> weights;
         std::vector<program::MatrixSpec> matrices;
+        std::set<std::string> taken;
+        std::string why;
         for (const Op &op : g_.ops) {
+            if (op.kind != Kind::Mvm) continue;
+            const std::vector<int8_t> &data = g_.int8s(op.inputs[1]);
+            names.push_back(unique_name(g_.source(op).name, taken));
+            weights.emplace_back(data.begin(), data.end());
+        }
+        for (const Op &op : g_.ops) {
+            if (op.kind == Kind::Program) {
+                const std::string name = unique_name(g_.source(op).name, taken);
+                auto program = make_program(g_, op, name, &why);
+                if (!program) return diag_.error("internal: " + why, program.error());
+                programs_.push_back(std::move(*program));
+            }
             if (op.kind != Kind::Mvm) continue;
             const Dims &w = g_.value(op.inputs[1]).dims;
             program::MatrixSpec spec;
@@ -99,12 +122,10 @@ private:
             if (g_.value(op.inputs[0]).dtype == DType::I16) spec.input_bits = 16;
             matrices.push_back(spec);
         }
-        std::string why;
-        int error = 0;
-        if (!matrices.empty()) error = program::add_crossbar(writer_, matrices, &why);
-        if (!error && !roles.empty()) error = program::add_fpga(writer_, roles, &why);
-        if (error) return diag_.error(why, error);
-        if (!host.empty()) add_host(host);
+        matrices_ = static_cast<uint32_t>(matrices.size());
+        if (matrices.empty() && programs_.empty()) return Ok{};
+        if (const int error = isa::add_crossbar(writer_, matrices, programs_, &why))
+            return diag_.error(why, error);
         return Ok{};
     }
 
@@ -207,7 +228,10 @@ private:
             const Op &op = g_.ops[i];
             if (op.kind == Kind::Reshape) continue;
             Kernargs args;
-            if (!make_kernargs(g_, op, resolve, args))
+            if (op.kind == Kind::Program)
+                program_kernargs(g_, op, programs_[kernel_[plan_.steps.size()] - matrices_],
+                                 resolve, args);
+            else if (!make_kernargs(g_, op, resolve, args))
                 return diag_.error("node '" + g_.source(op).name + "' (" + g_.source(op).op +
                                    "): expected operands of scales that are not too far apart; "
                                    "found others");
@@ -238,6 +262,8 @@ private:
     program::ProgramWriter writer_;
     program::ModelTables plan_;
     std::vector<std::byte> consts_;
+    std::vector<isa::Program> programs_; // kernels of the crossbar after its matrices
+    uint32_t matrices_ = 0;
     std::vector<uint32_t> kernel_; // of each step
     std::map<ValueId, uint32_t> tensor_;
 };

@@ -108,6 +108,8 @@ std::string CompileReport::html() const
             bars(nodes, [](const NodeReport &n) { return n.arrays; });
     page += "<h2>Predicted crossbar time by node, ns an item</h2>\n" +
             bars(nodes, [](const NodeReport &n) { return static_cast<uint64_t>(n.cost.ns); });
+    page += "<h2>Predicted FPGA time by node, ns an item</h2>\n" +
+            bars(nodes, [](const NodeReport &n) { return static_cast<uint64_t>(n.roles.ns); });
     page += "<h2>Bytes moved by node, for an item</h2>\n" +
             bars(nodes, [](const NodeReport &n) { return n.moved_bytes; });
     const std::vector<std::pair<const char *, uint64_t>> memory = {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/emit/report.h"
 
+#include "tools/accc/place/instructions.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -42,6 +44,13 @@ const char *rounding_of(const std::string &host_op)
     return nullptr;
 }
 
+std::string cut_text(const Dims &w, const TileCut &cut)
+{
+    return dims_text(w) + " in " + std::to_string(cut.row_blocks) + "x" +
+           std::to_string(cut.col_blocks) + " blocks of 128x128, " + std::to_string(cut.slices) +
+           " slices, pairs";
+}
+
 void add_host(const Graph &g, const Op &op, NodeReport &node)
 {
     node.engine = node.engine.empty() ? "host" : node.engine + "+host";
@@ -55,6 +64,29 @@ void add_host(const Graph &g, const Op &op, NodeReport &node)
                 bytes_of(g.value(id));
     for (const ValueId id : results(op))
         if (id != kNoValue) node.moved_bytes += bytes_of(g.value(id));
+}
+
+// A layer of a program: its product, whose units hold weights and inputs of 16 bits.
+void add_layer(const Graph &g, const Op &op, size_t k, NodeReport &node)
+{
+    const Dims &w = g.value(op.inputs[1 + 4 * k]).dims;
+    const uint64_t items = vectors_of(g, op);
+    const arch::Arch machine;
+    node.engine = node.engine.empty() ? "crossbar" : "crossbar+fpga";
+    node.kernels.push_back("program");
+    node.rounding = rounding_of(Kind::Requantize);
+    node.reason = "matrix product with constant weights; layer " + std::to_string(k + 1) + " of " +
+                  std::to_string(op.layers.size()) + " of a program of instructions";
+    for (size_t i = 1 + 4 * k; i < 5 + 4 * k; i++)
+        node.weight_bytes += bytes_of(g.value(op.inputs[i]));
+    node.macs += items * static_cast<uint64_t>(w[0] * w[1]);
+    node.input_bits = 16;
+    const TileCut cut = cut_matrix(w[0], w[1], machine.weight_bits);
+    node.arrays += cut.arrays();
+    node.cost = product_cost(w[0], w[1], items, 16, machine.weight_bits);
+    node.cut = cut_text(w, cut);
+    if (k == 0) node.moved_bytes += bytes_of(g.value(op.inputs[0]));
+    if (k + 1 == op.layers.size()) node.moved_bytes += bytes_of(g.value(op.output));
 }
 
 void add_operation(const Graph &g, const Op &op, NodeReport &node)
@@ -81,6 +113,9 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
             node.moved_bytes += bytes_of(v);
     }
     node.moved_bytes += bytes_of(g.value(op.output));
+    const RoleCost roles = role_cost(g, op);
+    node.roles.ns += roles.ns;
+    node.roles.pj += roles.pj;
     if (!product) return;
     const Dims &w = g.value(op.inputs[1]).dims;
     node.macs += static_cast<uint64_t>(elements(g.value(op.output).dims)) *
@@ -97,9 +132,8 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
     node.cost.program_ns += cost.program_ns;
     node.cost.program_pj += cost.program_pj;
     node.cost.utilisation = cost.utilisation; // a node has one product
-    node.cut = dims_text(w) + " in " + std::to_string(cut.row_blocks) + "x" +
-               std::to_string(cut.col_blocks) + " blocks of 128x128, " +
-               std::to_string(cut.slices) + " slices, pairs";
+    node.cut = cut_text(w, cut);
+    if (!g.source(op).kernels.empty()) node.reason += "; no instructions: " + g.source(op).kernels;
 }
 
 // Inputs first, then the nodes, then outputs, as data flows.
@@ -136,8 +170,21 @@ CompileReport make_report(const Graph &g, const MemoryPlan &memory)
         nodes[i].node = g.sources[i].name;
         nodes[i].op = g.sources[i].op;
     }
-    for (const Op &op : g.ops)
-        if (op.kind != Kind::Reshape) add_operation(g, op, nodes[op.source]);
+    for (const Op &op : g.ops) {
+        if (op.kind == Kind::Program) {
+            for (size_t k = 0; k < op.layers.size(); k++)
+                add_layer(g, op, k, nodes[op.layers[k].source]);
+            if (const auto program = make_program(g, op, "program", nullptr))
+                report.programs.push_back({.node = g.source(op).name,
+                                           .layers = op.layers.size(),
+                                           .tiles = program->tiles,
+                                           .units = static_cast<uint32_t>(program->matrices.size()),
+                                           .items = vectors_of(g, op),
+                                           .cost = predict(*program)});
+        } else if (op.kind != Kind::Reshape) {
+            add_operation(g, op, nodes[op.source]);
+        }
+    }
     std::vector<size_t> order(nodes.size());
     for (size_t i = 0; i < order.size(); i++)
         order[i] = i;
@@ -157,6 +204,8 @@ CompileReport make_report(const Graph &g, const MemoryPlan &memory)
         report.cost.pj += n.cost.pj;
         report.cost.program_ns += n.cost.program_ns;
         report.cost.program_pj += n.cost.program_pj;
+        report.roles.ns += n.roles.ns;
+        report.roles.pj += n.roles.pj;
         report.cost.utilisation += n.cost.utilisation * static_cast<double>(n.arrays);
         report.weight_bytes += n.weight_bytes;
         report.nodes.push_back(std::move(n));
@@ -196,11 +245,27 @@ std::string CompileReport::json() const
             node["input_bits"] = n.input_bits;
             node["predicted"] = predicted(n.cost);
         }
+        if (n.roles.ns > 0) {
+            node["predicted"]["fpga_ns"] = n.roles.ns;
+            node["predicted"]["fpga_pj"] = n.roles.pj;
+        }
         all["nodes"].push_back(std::move(node));
     }
     all["totals"] = {{"arrays", arrays}, {"macs", macs},         {"weight_bytes", weight_bytes},
                      {"steps", steps},   {"dependencies", deps}, {"const_bytes", const_bytes}};
     if (arrays) all["totals"]["predicted"] = predicted(cost);
+    if (roles.ns > 0) {
+        all["totals"]["predicted"]["fpga_ns"] = roles.ns;
+        all["totals"]["predicted"]["fpga_pj"] = roles.pj;
+    }
+    for (const ProgramReport &p : programs)
+        all["programs"].push_back({{"node", p.node},
+                                   {"layers", p.layers},
+                                   {"tiles", p.tiles},
+                                   {"mvm_units", p.units},
+                                   {"items", p.items},
+                                   {"predicted_first_ns", p.cost.first_ns},
+                                   {"predicted_interval_ns", p.cost.interval_ns}});
     all["memory"] = {{"workspace_bytes", workspace_bytes},
                      {"without_sharing_bytes", unshared_bytes}};
     all["calibration"] = {{"items", items}, {"random", made_up_items}};
@@ -254,6 +319,21 @@ std::string CompileReport::text() const
                       cost.ns / 1e3, cost.pj / 1e6, cost.program_ns / 1e3, cost.program_pj / 1e6,
                       100 * cost.utilisation);
         out += text;
+    }
+    if (roles.ns > 0) {
+        char text[96];
+        std::snprintf(text, sizeof(text), "fpga, predicted: %.4g us and %.4g uJ an item\n",
+                      roles.ns / 1e3, roles.pj / 1e6);
+        out += text;
+    }
+    for (const ProgramReport &p : programs) {
+        char text[200];
+        std::snprintf(text, sizeof(text),
+                      ": %zu layers, one packet, %u tiles, %u MVM units; predicted: %.4g us, then "
+                      "%.4g us a vector, %llu an item\n",
+                      p.layers, p.tiles, p.units, p.cost.first_ns / 1e3, p.cost.interval_ns / 1e3,
+                      static_cast<unsigned long long>(p.items));
+        out += "program from " + padded(p.node, 0) + text;
     }
     for (const OutputReport &o : outputs) {
         char text[160];

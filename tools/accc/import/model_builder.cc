@@ -43,7 +43,7 @@ void ModelBuilder::begin_node(const std::string &name, const std::string &op)
     std::string unique = name.empty() ? op : name;
     for (int i = 2; !names_.insert(unique).second; i++)
         unique = (name.empty() ? op : name) + "#" + std::to_string(i);
-    graph_.sources.push_back({unique, op, {}, {}});
+    graph_.sources.push_back({unique, op, {}, {}, {}});
     source_ = static_cast<uint32_t>(graph_.sources.size() - 1);
 }
 

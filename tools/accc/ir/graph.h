@@ -91,8 +91,16 @@ enum class Kind : uint8_t {
     Mvm,        // x int8 [..., k], matrix int8 [k, n] constant -> int32 [..., n]
     Gemm,       // a int8 [1, m, k], b int8 [1, k, n] -> int32 [1, m, n]
     Requantize, // x int32 [..., n], bias, multiplier, shift int32 [n] constants -> int8
+    // Lowered: an instruction program of the crossbar
+    Program, // x, then weights, bias, multiplier, shift of each of `layers`: Mvm and Requantize
     // all stages
     Host, // `node` of host/host.h; operands and further results may be kNoValue
+};
+
+// A product and its requantisation in a Program; limits are integers of the result.
+struct Layer {
+    uint32_t source = 0; // of the product
+    int32_t zero_point = 0, min = 0, max = 0;
 };
 
 struct Op {
@@ -110,6 +118,7 @@ struct Op {
     std::vector<int> perm;          // Transpose: output axis i is input axis perm[i]
     Dims shape;                     // Reshape
     int64_t axis = 1;               // ScaleShift
+    std::vector<Layer> layers;      // Program
     // Conv, MatMul, Add, Clip: what the result is limited to. Requantize: as int8 values.
     float lo = -std::numeric_limits<float>::infinity();
     float hi = std::numeric_limits<float>::infinity();
@@ -123,10 +132,11 @@ struct Op {
 
 // A node of the imported model, for messages and the placement report.
 struct Source {
-    std::string name; // unique
-    std::string op;   // ONNX's op type
-    std::string fate; // set when a pass did away with it: "folded into /conv1/Conv"
-    std::string host; // why it runs on the host, where it does
+    std::string name;    // unique
+    std::string op;      // ONNX's op type
+    std::string fate;    // set when a pass did away with it: "folded into /conv1/Conv"
+    std::string host;    // why it runs on the host, where it does
+    std::string kernels; // why its product is no part of a program of instructions
 };
 
 struct Graph {

@@ -109,6 +109,8 @@ std::string attributes(const Op &op)
     if (op.groups != 1) add("groups", std::to_string(op.groups));
     if (op.count_include_pad) add("count_include_pad");
     if (op.kind == Kind::ScaleShift) add("axis", std::to_string(op.axis));
+    for (const Layer &l : op.layers)
+        add("layer", list_text(std::vector<int64_t>{l.source, l.zero_point, l.min, l.max}));
     if (op.kind == Kind::Transpose) add("perm", list_text(op.perm));
     if (op.clamps()) add("clamp", "f" + list_text(std::vector<float>{op.lo, op.hi}));
     return text.empty() ? text : " {" + text + "}";

@@ -34,6 +34,7 @@ bool allowed(Stage stage, Kind kind)
     case Kind::Mvm:
     case Kind::Gemm:
     case Kind::Requantize:
+    case Kind::Program:
         return stage == Stage::Lowered;
     case Kind::Host:
         return true;
@@ -66,6 +67,8 @@ Types types_of(Stage stage, Kind kind, DType operand, DType result)
         return {DType::I8, DType::F32};
     case Kind::Mvm:
         return {narrow(operand), DType::I32};
+    case Kind::Program:
+        return {narrow(operand), narrow(result)};
     case Kind::Gemm:
         return {DType::I8, DType::I32};
     case Kind::Requantize:
@@ -120,11 +123,26 @@ std::string check_host(const Graph &g, const Op &op)
     return {};
 }
 
+std::string check_program(const Graph &g, const Op &op)
+{
+    for (const Layer &l : op.layers)
+        if (l.source >= g.sources.size() || l.min > l.max)
+            return "expected a source node and limits for each layer";
+    for (size_t i = 1; i < op.inputs.size(); i++) {
+        const Value &v = g.value(op.inputs[i]);
+        if (!v.is_constant() || v.dtype != (i % 4 == 1 ? DType::I8 : DType::I32))
+            return "expected int8 weights, then int32 biases, multipliers and shifts, constants";
+    }
+    return {};
+}
+
 std::string check_op(const Graph &g, const Op &op)
 {
     if (!allowed(g.stage, op.kind)) return "expected another operation in this stage";
     if (op.source >= g.sources.size()) return "expected a source node";
     if (op.kind == Kind::Host) return check_host(g, op);
+    if (op.kind == Kind::Program)
+        if (const std::string text = check_program(g, op); !text.empty()) return text;
     const Value &y = g.value(op.output);
     const Types types = types_of(g.stage, op.kind, g.value(op.inputs[0]).dtype, y.dtype);
     if (g.value(op.inputs[0]).dtype != types.in || y.dtype != types.out)
@@ -136,7 +154,8 @@ std::string check_op(const Graph &g, const Op &op)
         return "expected channels last exactly after the layout pass";
     if (!(op.lo <= op.hi)) return "expected a lower limit that is not above the upper one";
     const bool weights = op.kind == Kind::Conv || op.kind == Kind::ScaleShift ||
-                         op.kind == Kind::Mvm || op.kind == Kind::Requantize;
+                         op.kind == Kind::Mvm || op.kind == Kind::Requantize ||
+                         op.kind == Kind::Program;
     if (op.kind == Kind::Add && g.value(op.inputs[1]).dtype != types.in)
         return "expected operands of one type";
     for (size_t i = 1; i < op.inputs.size(); i++)

@@ -2,6 +2,7 @@
 #include "tools/accc/place/cost.h"
 
 #include "arch/costs.h"
+#include "program/role_costs.h"
 #include "tools/accc/place/place.h"
 
 #include <algorithm>
@@ -9,10 +10,11 @@
 namespace acc::accc
 {
 
-ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits)
+ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits,
+                         uint32_t weight_bits)
 {
     const arch::Arch machine;
-    const TileCut cut = cut_matrix(rows, cols);
+    const TileCut cut = cut_matrix(rows, cols, weight_bits);
     ProductCost cost;
     double vector_ns = 0, vector_pj = 0;
     for (uint32_t rb = 0; rb < cut.row_blocks; rb++)
@@ -41,6 +43,53 @@ ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t 
                        (static_cast<double>(cut.row_blocks) * cut.col_blocks *
                         static_cast<double>(machine.rows) * machine.cols);
     return cost;
+}
+
+namespace
+{
+
+// What a role counts its time by, of one item.
+uint64_t role_elements(const Graph &g, const Op &op)
+{
+    const Value &y = g.value(op.output);
+    const auto count = static_cast<uint64_t>(elements(y.dims));
+    switch (op.kind) {
+    case Kind::Im2col:
+    case Kind::Transpose:
+        return count * dtype_size(y.dtype); // bytes
+    case Kind::MaxPool:
+    case Kind::AvgPool:
+        return count * static_cast<uint64_t>(op.window.kernel[0] * op.window.kernel[1]);
+    case Kind::Softmax:
+        return 3 * count; // sweeps
+    case Kind::Gemm:
+        return count * static_cast<uint64_t>(last_dim(g.value(op.inputs[0]).dims));
+    default:
+        return count;
+    }
+}
+
+} // namespace
+
+RoleCost role_cost(const Graph &g, const Op &op, uint64_t batch)
+{
+    if (op.kind == Kind::Reshape || op.kind == Kind::Host) return {};
+    const program::RoleCost *role =
+        program::find_role_cost(place(op.kind, g.value(op.output).dtype).role);
+    if (!role) return {};
+    double bytes = 0;
+    const auto add = [&](ValueId id) {
+        const Value &v = g.value(id);
+        const double times = v.is_constant() ? 1 : static_cast<double>(batch);
+        bytes += times * static_cast<double>(elements(v.dims)) * dtype_size(v.dtype);
+    };
+    for (const ValueId id : op.inputs)
+        add(id);
+    add(op.output);
+    const auto cycles =
+        static_cast<double>(program::role_cycles(*role, batch * role_elements(g, op)));
+    return {.ns = cycles * 1e3 / program::kRegionMhz,
+            .pj = cycles * role->luts * program::kPjPerLutCycle + bytes * program::kPjPerByte};
 }
 
 } // namespace acc::accc

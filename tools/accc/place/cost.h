@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// What a product will cost on a crossbar of the default arch: the same functions that the emulator
-// charges by (arch/costs.h; docs/crossbar.md, "Time and energy").
+// What operations will cost on a crossbar of the default arch and in regions of the default
+// clock: by the same functions that the emulator charges by (arch/costs.h, docs/crossbar.md, "Time
+// and energy"; program/role_costs.h, docs/fpga.md).
 #pragma once
+
+#include "tools/accc/ir/graph.h"
 
 #include <cstdint>
 
@@ -15,7 +18,16 @@ struct ProductCost {
     double utilisation = 0;                // of the cells of its arrays, 0 … 1
 };
 
-// A matrix of rows x cols weights of 8 bits, `vectors` inputs of `input_bits`.
-ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits);
+// A matrix of rows x cols weights, `vectors` inputs of `input_bits`.
+ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits,
+                         uint32_t weight_bits = 8);
+
+struct RoleCost {
+    double ns = 0;
+    double pj = 0; // as if every operand were read once
+};
+
+// An operation of the stage Lowered that a role does, for `batch` items; zeros for any other.
+RoleCost role_cost(const Graph &graph, const Op &op, uint64_t batch = 1);
 
 } // namespace acc::accc

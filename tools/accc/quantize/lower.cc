@@ -50,10 +50,9 @@ public:
         }
         for (size_t i = 0; i < g_.outputs.size(); i++) {
             const ValueId old = g_.outputs[i];
-            if (g_.value(old).dtype != DType::F32) {
-                if (forms_[old].i8) g_.outputs[i] = *forms_[old].i8;
-                continue;
-            }
+            const bool real = g_.value(old).dtype == DType::F32;
+            if (!real && forms_[old].i8) g_.outputs[i] = *forms_[old].i8;
+            if (!real && !is_input(g_.outputs[i])) continue;
             source_ = boundary_source("output", g_.output_names[i]);
             ACC_TRY(g_.outputs[i], output(g_.outputs[i]));
         }
@@ -90,7 +89,7 @@ private:
         const auto taken = [&](const Source &s) { return s.name == unique; };
         while (std::any_of(g_.sources.begin(), g_.sources.end(), taken))
             unique += "'";
-        g_.sources.push_back({unique, op, {}, {}});
+        g_.sources.push_back({unique, op, {}, {}, {}});
         return static_cast<uint32_t>(g_.sources.size() - 1);
     }
 
@@ -150,18 +149,19 @@ private:
 
     Result<ValueId> output(ValueId old)
     {
-        const bool input = std::find(g_.inputs.begin(), g_.inputs.end(), old) != g_.inputs.end();
-        // An input of another shape than engines take is not quantised.
-        const Dims &dims = g_.value(old).dims;
-        const bool whole = input && (dims.empty() || dims[0] != 1);
-        if (whole) return copy(*forms_[old].f32);
-        if (forms_[old].f32 && !input) return *forms_[old].f32;
+        if (is_input(old)) return copy(old);
+        if (forms_[old].f32) return *forms_[old].f32;
         ACC_TRY(const ValueId x, i8(old));
         ACC_TRY(forms_[old].f32, append(Kind::Dequantize, {x}, DType::F32, {}));
         return *forms_[old].f32;
     }
 
-    // An output has memory of its own.
+    bool is_input(ValueId id) const
+    {
+        return std::find(g_.inputs.begin(), g_.inputs.end(), id) != g_.inputs.end();
+    }
+
+    // An output has memory of its own, and an input that is one has its values as they are.
     ValueId copy(ValueId from)
     {
         Op op;

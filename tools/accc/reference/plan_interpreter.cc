@@ -68,7 +68,7 @@ std::vector<std::byte> patched(const program::ModelView &model, const acc_model_
         const size_t width = r.kind == ACC_RELOC_BATCH32 ? 4 : 8;
         std::memcpy(&value, out.data() + r.field, width);
         if (r.kind == ACC_RELOC_TENSOR)
-            value = RoleMemory::kWorkspace + model.tensors[r.index].offset * batch;
+            value = RoleMemory::kWorkspace + model.tensors[r.index].offset * batch + r.addend;
         else if (r.kind == ACC_RELOC_CONST)
             value = RoleMemory::kConsts + r.addend;
         else
