@@ -65,7 +65,9 @@ inline std::string try_model(std::span<const std::byte> bytes,
     }
     if (work_of(*graph) > 1e7) return {};
     const accc::Samples samples = accc::random_samples(*graph, 2);
-    const auto compiled = accc::compile(std::move(*graph), samples, diag);
+    accc::CompileOptions options;
+    if (bytes.size() % 2) options.lowering = accc::LowerTo::Instructions;
+    const auto compiled = accc::compile(std::move(*graph), samples, diag, {}, options);
     if (!compiled) {
         // A graph that was imported may still be refused, but not because a pass broke it.
         demand(!diag.text().empty() && diag.text().find("internal:") == std::string::npos);
