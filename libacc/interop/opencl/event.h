@@ -33,6 +33,8 @@ public:
 
     // Of the host: does it, on any thread, without a lock. CL_SUCCESS, or the command's error.
     virtual cl_int run() { return CL_SUCCESS; }
+    // Ahead of run(). True: it has begun what will call Pump::complete(), and run() is left out.
+    virtual bool begin(const Ref<_cl_event> &) { return false; }
     // About how many bytes it moves: what is long is not done on the application's thread.
     virtual uint64_t bytes() const { return 0; }
 

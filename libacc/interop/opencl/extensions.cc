@@ -204,7 +204,7 @@ void *find_extension(const char *name)
     };
     for (const std::span<const ExtensionEntry> all :
          {std::span<const ExtensionEntry>(entries), command_buffer_functions(),
-          external_memory_functions()})
+          external_memory_functions(), semaphore_functions()})
         for (const ExtensionEntry &one : all)
             if (!std::strcmp(one.name, name)) return one.function;
     return nullptr;

@@ -24,5 +24,6 @@ void *find_extension(const char *name);
 // Of one extension each.
 std::span<const ExtensionEntry> command_buffer_functions();
 std::span<const ExtensionEntry> external_memory_functions();
+std::span<const ExtensionEntry> semaphore_functions();
 
 } // namespace acc::ocl

@@ -110,8 +110,8 @@ std::vector<cl_name_version> extension_versions()
         cl_name_version one = {};
         const std::string_view name = kExtensions.substr(at, end - at);
         // What Khronos calls provisional.
-        const bool early =
-            name == "cl_khr_command_buffer" || name.starts_with("cl_khr_external_memory");
+        const bool early = name == "cl_khr_command_buffer" || name == "cl_khr_semaphore" ||
+                           name.starts_with("cl_khr_external_");
         one.version = early ? CL_MAKE_VERSION(0, 9, 0) : CL_MAKE_VERSION(1, 0, 0);
         name.copy(one.name, sizeof one.name - 1);
         out.push_back(one);
@@ -160,6 +160,11 @@ try {
         return info.as<cl_ulong>(1); // CLOCK_MONOTONIC
     case CL_PLATFORM_EXTERNAL_MEMORY_IMPORT_HANDLE_TYPES_KHR:
         return info.as<cl_external_memory_handle_type_khr>(CL_EXTERNAL_MEMORY_HANDLE_DMA_BUF_KHR);
+    case CL_PLATFORM_SEMAPHORE_TYPES_KHR:
+        return info.as<cl_semaphore_type_khr>(CL_SEMAPHORE_TYPE_BINARY_KHR);
+    case CL_PLATFORM_SEMAPHORE_IMPORT_HANDLE_TYPES_KHR:
+    case CL_PLATFORM_SEMAPHORE_EXPORT_HANDLE_TYPES_KHR:
+        return info.as<cl_external_semaphore_handle_type_khr>(CL_SEMAPHORE_HANDLE_OPAQUE_FD_KHR);
     case CL_PLATFORM_ICD_SUFFIX_KHR:
         return info.text("ACC");
     default:

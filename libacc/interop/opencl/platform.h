@@ -58,7 +58,8 @@ inline constexpr std::string_view kExtensions =
     "cl_khr_global_int32_extended_atomics cl_khr_local_int32_base_atomics "
     "cl_khr_local_int32_extended_atomics cl_khr_fp64 cl_khr_extended_versioning "
     "cl_khr_suggested_local_work_size cl_khr_command_buffer cl_khr_external_memory "
-    "cl_khr_external_memory_dma_buf cl_intel_unified_shared_memory";
+    "cl_khr_external_memory_dma_buf cl_khr_semaphore cl_khr_external_semaphore "
+    "cl_khr_external_semaphore_opaque_fd cl_intel_unified_shared_memory";
 // The names above, each with its version.
 std::vector<cl_name_version> extension_versions();
 

@@ -190,6 +190,7 @@ void Pump::run_on_host(const Ref<_cl_event> &event)
     advance(*event, CL_RUNNING);
     Work *const work = event->work.get();
     lock_.unlock();
+    if (work->begin(event)) return lock_.lock();
     const cl_int result = work->run();
     lock_.lock();
     complete(*event, result == CL_SUCCESS ? CL_COMPLETE : result);

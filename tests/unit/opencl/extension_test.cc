@@ -12,10 +12,6 @@ namespace acc::test
 namespace
 {
 
-#define ACC_EXTENSION(name)                                                                        \
-    const name##_fn name = reinterpret_cast<name##_fn>(                                            \
-        clGetExtensionFunctionAddressForPlatform(the_platform(), #name))
-
 class OpenClCommandBuffer : public OpenCl
 {
 protected:

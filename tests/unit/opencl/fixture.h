@@ -90,6 +90,10 @@ private:
     std::vector<cl_command_queue> queues_;
 };
 
+#define ACC_EXTENSION(name)                                                                        \
+    const name##_fn name = reinterpret_cast<name##_fn>(                                            \
+        clGetExtensionFunctionAddressForPlatform(the_platform(), #name))
+
 inline void set_args(cl_kernel, cl_uint) {}
 template <typename T, typename... Rest>
 void set_args(cl_kernel kernel, cl_uint index, const T &value, const Rest &...rest)

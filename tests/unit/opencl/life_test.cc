@@ -63,6 +63,12 @@ void leave_things()
     const cl_event gate = clCreateUserEvent(context, &error);
     for (int i = 0; i < 100; i++)
         clEnqueueNDRangeKernel(queue, noop, 1, nullptr, &one, nullptr, 0, nullptr, nullptr);
+    ACC_EXTENSION(clCreateSemaphoreWithPropertiesKHR);
+    ACC_EXTENSION(clEnqueueWaitSemaphoresKHR);
+    const cl_semaphore_properties_khr binary[] = {CL_SEMAPHORE_TYPE_KHR,
+                                                  CL_SEMAPHORE_TYPE_BINARY_KHR, 0};
+    const cl_semaphore_khr never = clCreateSemaphoreWithPropertiesKHR(context, binary, &error);
+    clEnqueueWaitSemaphoresKHR(queue, 1, &never, nullptr, 0, nullptr, nullptr);
     const int value = 1;
     cl_event held = nullptr;
     clEnqueueWriteBuffer(queue, memory, CL_FALSE, 0, 4, &value, 1, &gate, &held);
