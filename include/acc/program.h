@@ -181,11 +181,12 @@ struct acc_xisa_program {
 };
 
 /* Weights of one MVM unit: int16, row-major [rows][cols], at most weight_bits wide. Without
- * data (data_bytes 0) only a device that models time alone takes the program. */
+ * data (data_bytes 0) only a device that models time alone takes the program. A unit with fewer
+ * bits than the program's has fewer slices and takes fewer rounds: of inputs the low bits count. */
 struct acc_xisa_matrix {
 	__u32 tile, core, unit;
 	__u32 rows, cols;
-	__u32 reserved;
+	__u16 weight_bits, input_bits; /* 0: the program's */
 	acc_u64 data_offset;
 	acc_u64 data_bytes;
 };

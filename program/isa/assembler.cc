@@ -260,6 +260,11 @@ private:
         m.rows = static_cast<uint32_t>(number(1, 1024));
         need(",");
         m.cols = static_cast<uint32_t>(number(1, 1024));
+        if (take(",")) {
+            m.weight_bits = unsigned_number(16);
+            need(",");
+            m.input_bits = unsigned_number(16);
+        }
         if (bad_) return;
         program_.matrices.push_back(std::move(m));
         use_tile(program_.matrices.back().tile);
@@ -512,7 +517,10 @@ std::string disassemble(const Program &program, bool weights)
     std::string out = ".program " + program.name + "\n.tiles " + number(program.tiles) + "\n";
     for (const Matrix &m : program.matrices) {
         out += ".matrix " + number(m.tile) + comma + number(m.core) + comma + number(m.unit) +
-               comma + number(m.rows) + comma + number(m.cols) + "\n";
+               comma + number(m.rows) + comma + number(m.cols);
+        if (m.weight_bits || m.input_bits)
+            out += comma + number(m.weight_bits) + comma + number(m.input_bits);
+        out += "\n";
         if (weights) write_numbers(out, m.weights, m.cols);
     }
     for (const Kernel &kernel : program.kernels) {

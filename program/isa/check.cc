@@ -3,6 +3,7 @@
 // Whether a program fits an arch and is well-formed.
 #include "program/isa/program.h"
 
+#include <algorithm>
 #include <bit>
 #include <map>
 #include <set>
@@ -275,11 +276,21 @@ std::string check_program(const Program &program, const arch::Arch &arch)
         if (!m.weights.empty() && m.weights.size() != size_t{m.rows} * m.cols)
             return where +
                    expected(std::to_string(size_t{m.rows} * m.cols) + " weights", m.weights.size());
-        const int32_t limit = 1 << (made.weight_bits - 1);
+        // A sign and something beside it.
+        if (m.weight_bits == 1 || m.weight_bits > made.weight_bits)
+            return where +
+                   expected("0 or 2 to " + std::to_string(made.weight_bits) + " bits of weights",
+                            m.weight_bits);
+        if (m.input_bits == 1 || m.input_bits > made.input_bits)
+            return where +
+                   expected("0 or 2 to " + std::to_string(made.input_bits) + " bits of inputs",
+                            m.input_bits);
+        const uint32_t bits = arch_of(made, m).weight_bits;
+        const int32_t limit = 1 << (bits - 1);
         for (const int16_t w : m.weights)
             if (w < -limit || w >= limit)
-                return where + "expected weights of " + std::to_string(made.weight_bits) +
-                       " bits; found " + std::to_string(w);
+                return where + "expected weights of " + std::to_string(bits) + " bits; found " +
+                       std::to_string(w);
         uint32_t &mask = programmed[{m.tile, m.core}];
         if (mask & 1u << m.unit) return where + "expected one matrix; found another";
         mask |= 1u << m.unit;
@@ -290,6 +301,15 @@ std::string check_program(const Program &program, const arch::Arch &arch)
         if (!why.empty()) return "kernel " + kernel.name + ", " + why;
     }
     return {};
+}
+
+arch::ArrayUse use_of(const arch::Arch &arch, const Matrix &m)
+{
+    arch::ArrayUse use = arch::unit_use(arch_of(arch, m));
+    use.rows = m.rows;
+    use.cols = m.cols;
+    use.adcs = std::min(use.adcs, m.cols);
+    return use;
 }
 
 } // namespace acc::isa

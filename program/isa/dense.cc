@@ -212,6 +212,8 @@ private:
         m.rows = height(layer, block.row);
         m.cols = width(layer, block.col);
         const Dense &d = *layer.dense;
+        m.weight_bits = d.weight_bits;
+        m.input_bits = d.input_bits;
         if (d.weights.empty()) return;
         m.weights.reserve(size_t{m.rows} * m.cols);
         for (uint32_t row = 0; row < m.rows; row++) {

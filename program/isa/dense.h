@@ -38,6 +38,7 @@ struct Dense {
     std::span<const int16_t> weights; // row-major [inputs][outputs]; empty: for timing alone
     std::span<const int16_t> bias;    // [outputs] words; empty: none
     Activation activation = Activation::None;
+    uint32_t weight_bits = 0, input_bits = 0; // of its units; 0: the arch's
     // Set: inputs, weights and outputs are integers, sums have 32 bits, and neither bias nor
     // activation is above.
     std::optional<Requantize> requantize = std::nullopt;

@@ -96,7 +96,8 @@ acc_xisa_program describe(Bytes &bytes, const Program &program)
                             .unit = m.unit,
                             .rows = m.rows,
                             .cols = m.cols,
-                            .reserved = 0,
+                            .weight_bits = static_cast<__u16>(m.weight_bits),
+                            .input_bits = static_cast<__u16>(m.input_bits),
                             .data_offset = bytes.add<int16_t>(m.weights),
                             .data_bytes = m.weights.size() * 2});
     const arch::Arch &a = program.arch;
@@ -239,7 +240,7 @@ private:
         if (!why.empty()) return why;
         for (const acc_xisa_matrix &m : matrices) {
             const uint64_t weights = uint64_t{m.rows} * m.cols;
-            if (m.rows > 1024 || m.cols > 1024 || m.reserved)
+            if (m.rows > 1024 || m.cols > 1024)
                 return "expected matrices of at most 1024 x 1024; found " + std::to_string(m.rows) +
                        " x " + std::to_string(m.cols);
             if (m.data_bytes != 0 && m.data_bytes != weights * 2)
@@ -251,6 +252,8 @@ private:
             matrix.unit = m.unit;
             matrix.rows = m.rows;
             matrix.cols = m.cols;
+            matrix.weight_bits = m.weight_bits;
+            matrix.input_bits = m.input_bits;
             why = read_table(m.data_offset, m.data_bytes / 2, "weights", matrix.weights);
             if (!why.empty()) return why;
         }

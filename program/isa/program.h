@@ -9,6 +9,7 @@
 
 #include "acc/program.h"
 #include "arch/arch.h"
+#include "arch/costs.h"
 #include "common/result.h"
 #include "program/isa/instruction.h"
 #include "program/samples.h"
@@ -27,8 +28,20 @@ inline constexpr uint32_t kControl = ACC_XISA_CONTROL;
 struct Matrix {
     uint32_t tile = 0, core = 0, unit = 0;
     uint32_t rows = 0, cols = 0;
+    uint32_t weight_bits = 0, input_bits = 0; // 0: the arch's; at most those
     std::vector<int16_t> weights;
 };
+
+// What a product of the matrix uses on an arch.
+inline arch::Arch arch_of(const arch::Arch &arch, const Matrix &m)
+{
+    arch::Arch its = arch;
+    if (m.weight_bits) its.weight_bits = m.weight_bits;
+    if (m.input_bits) its.input_bits = m.input_bits;
+    return its;
+}
+// Of the one unit; costs are functions of it (arch/costs.h).
+arch::ArrayUse use_of(const arch::Arch &arch, const Matrix &m);
 
 struct Stream {
     uint32_t tile = 0;

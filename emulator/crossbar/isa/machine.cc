@@ -178,10 +178,7 @@ Machine::State::State(const arch::Arch &a, const isa::Program &p,
         unit.multiplier = k < multipliers.size() ? multipliers[k].get() : nullptr;
         unit.rows = m.rows;
         unit.cols = m.cols;
-        arch::ArrayUse use = arch::unit_use(a);
-        use.rows = m.rows;
-        use.cols = m.cols;
-        use.adcs = std::min(use.adcs, m.cols);
+        const arch::ArrayUse use = isa::use_of(a, m);
         unit.cycles =
             static_cast<uint64_t>(std::ceil(arch::mvm_ns(use, a.costs) / a.costs.cycle_ns));
         unit.adc_pj = arch::mvm_adc_pj(use, a.costs);

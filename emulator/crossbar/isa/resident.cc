@@ -104,7 +104,7 @@ Result<std::unique_ptr<IsaImage>> parse_isa_image(std::span<const std::byte> ima
 LoadCost load_cost(const Config &config, const isa::Matrix &matrix)
 {
     const PulseEstimate pulses = expected_pulses(config, matrix.cols);
-    const uint32_t arrays = config.arrays_per_unit();
+    const uint32_t arrays = isa::arch_of(config, matrix).arrays_per_unit();
     return {.ns = arrays * arch::program_ns(matrix.rows, config.costs) * pulses.row,
             .pj = arrays * arch::program_pj(matrix.rows, matrix.cols, config.costs) * pulses.cell};
 }
@@ -123,12 +123,13 @@ Result<std::unique_ptr<Machine>> make_machine(const Config &config, const isa::P
             (uint64_t{m.tile} * config.cores + m.core) * config.mvm_units + m.unit;
         const uint64_t array = first_array + place * config.arrays_per_unit();
         TileLoad &load = of_tile[m.tile];
-        load.arrays += config.arrays_per_unit();
+        const arch::Arch its = isa::arch_of(config, m);
+        load.arrays += its.arrays_per_unit();
         if (config.timing_only) {
             const LoadCost cost = load_cost(config, m);
             load.ns += cost.ns;
             load.pj += cost.pj;
-            for (uint64_t a = array; a < array + config.arrays_per_unit(); a++) {
+            for (uint64_t a = array; a < array + its.arrays_per_unit(); a++) {
                 wear.add_programming(a);
                 for (uint32_t row = 0; row < m.rows; row++)
                     wear.add_pulses(a, row, 1);
@@ -138,8 +139,8 @@ Result<std::unique_ptr<Machine>> make_machine(const Config &config, const isa::P
         ACC_TRY(auto unit, MvmUnit::create(config,
                                            {.rows = m.rows,
                                             .cols = m.cols,
-                                            .weight_bits = config.weight_bits,
-                                            .input_bits = config.input_bits,
+                                            .weight_bits = its.weight_bits,
+                                            .input_bits = its.input_bits,
                                             .input_signed = true},
                                            array, why));
         ACC_TRY(const ProgramReport report, unit->program(m.weights, &wear, why));

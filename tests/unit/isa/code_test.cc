@@ -125,6 +125,8 @@ const char *const kSample = R"(.program sample
 .matrix 0, 0, 1, 2, 3
     1, 2, 3
     -4, 5, -6
+.matrix 1, 0, 0, 1, 2, 4, 8
+    7, -8
 .kernel main
 .input x, 0, 0, 2, 1
 .output y, 1, 8, 3
@@ -206,6 +208,13 @@ TEST(Isa, RefusesTextWithItsLine)
         refusal(core + "mvm 1\nhlt\n"),
         "x.s: kernel k, tile 0 core 0, instruction 0: mvm 1: expected MVM units with weights, "
         "mask 0; found 1");
+    EXPECT_EQ(refusal(".matrix 0, 0, 0, 1, 1, 4, 8\n8\n" + core + "hlt\n"),
+              "x.s: matrix of tile 0 core 0 unit 0: expected weights of 4 bits; found 8");
+    EXPECT_EQ(
+        refusal(".matrix 0, 0, 0, 1, 1, 1, 8\n" + core + "hlt\n"),
+        "x.s: matrix of tile 0 core 0 unit 0: expected 0 or 2 to 16 bits of weights; found 1");
+    EXPECT_EQ(refusal(".matrix 0, 0, 0, 1, 1, 8, 1\n" + core + "hlt\n"),
+              "x.s: matrix of tile 0 core 0 unit 0: expected 0 or 2 to 16 bits of inputs; found 1");
     EXPECT_EQ(refusal(".matrix 0, 0, 0, 2, 2\n" + core + "mvmw g40, 1\nhlt\n"),
               "x.s: kernel k, tile 0 core 0, instruction 0: mvmw r104, 1: expected d within 128 "
               "registers; found r104 to r135");

@@ -282,6 +282,20 @@ TEST(Machine, EnergyIsTheSumOfItsParts)
                 static_cast<double>(one.dispatch.energy_pj), 4);
 }
 
+TEST(Machine, UnitsOfFewerBitsTakeFewerRoundsAndArrays)
+{
+    std::string why;
+    arch::Arch puma = *arch::load("puma", why);
+    const std::string code = "\n.kernel k\n.core 0, 0\nmvm 1\nhlt\n";
+    Tiles whole(".matrix 0, 0, 0, 128, 128" + code, puma);
+    Tiles half(".matrix 0, 0, 0, 128, 128, 8, 8" + code, puma);
+    ASSERT_EQ(whole.run(), ACC_STATUS_OK) << whole.dispatch.text;
+    ASSERT_EQ(half.run(), ACC_STATUS_OK) << half.dispatch.text;
+    // Eight rounds of sixteen, and two that each product needs; half of the slices.
+    EXPECT_EQ(whole.dispatch.modelled_ns - half.dispatch.modelled_ns, 8u * 128);
+    EXPECT_LT(half.dispatch.energy_pj, 0.3 * static_cast<double>(whole.dispatch.energy_pj));
+}
+
 TEST(Machine, AConsumerStallsUntilEveryWordIsValid)
 {
     // The last of 20 words is written late: the second access of the load waits for it, to the

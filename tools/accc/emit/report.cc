@@ -66,12 +66,11 @@ void add_host(const Graph &g, const Op &op, NodeReport &node)
         if (id != kNoValue) node.moved_bytes += bytes_of(g.value(id));
 }
 
-// A layer of a program: its product, whose units hold weights and inputs of 16 bits.
+// A layer of a program: its product.
 void add_layer(const Graph &g, const Op &op, size_t k, NodeReport &node)
 {
     const Dims &w = g.value(op.inputs[1 + 4 * k]).dims;
     const uint64_t items = vectors_of(g, op);
-    const arch::Arch machine;
     node.engine = node.engine.empty() ? "crossbar" : "crossbar+fpga";
     node.kernels.push_back("program");
     node.rounding = rounding_of(Kind::Requantize);
@@ -80,10 +79,10 @@ void add_layer(const Graph &g, const Op &op, size_t k, NodeReport &node)
     for (size_t i = 1 + 4 * k; i < 5 + 4 * k; i++)
         node.weight_bytes += bytes_of(g.value(op.inputs[i]));
     node.macs += items * static_cast<uint64_t>(w[0] * w[1]);
-    node.input_bits = 16;
-    const TileCut cut = cut_matrix(w[0], w[1], machine.weight_bits);
+    node.input_bits = static_cast<int>(input_bits(g, op, k));
+    const TileCut cut = cut_matrix(w[0], w[1]);
     node.arrays += cut.arrays();
-    node.cost = product_cost(w[0], w[1], items, 16, machine.weight_bits);
+    node.cost = product_cost(w[0], w[1], items, input_bits(g, op, k));
     node.cut = cut_text(w, cut);
     if (k == 0) node.moved_bytes += bytes_of(g.value(op.inputs[0]));
     if (k + 1 == op.layers.size()) node.moved_bytes += bytes_of(g.value(op.output));

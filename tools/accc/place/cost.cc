@@ -10,11 +10,10 @@
 namespace acc::accc
 {
 
-ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits,
-                         uint32_t weight_bits)
+ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits)
 {
     const arch::Arch machine;
-    const TileCut cut = cut_matrix(rows, cols, weight_bits);
+    const TileCut cut = cut_matrix(rows, cols);
     ProductCost cost;
     double vector_ns = 0, vector_pj = 0;
     for (uint32_t rb = 0; rb < cut.row_blocks; rb++)

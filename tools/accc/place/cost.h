@@ -19,8 +19,7 @@ struct ProductCost {
 };
 
 // A matrix of rows x cols weights, `vectors` inputs of `input_bits`.
-ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits,
-                         uint32_t weight_bits = 8);
+ProductCost product_cost(int64_t rows, int64_t cols, uint64_t vectors, uint32_t input_bits);
 
 struct RoleCost {
     double ns = 0;

@@ -120,14 +120,15 @@ std::string us_text(double ns)
 double product_ns(const Graph &g, const std::vector<Link> &chain)
 {
     const arch::Arch machine;
+    const Op op = program_of(g, chain);
     double most = 0;
-    for (const Link &link : chain) {
-        const Dims &w = g.value(g.ops[link.product].inputs[1]).dims;
-        arch::ArrayUse use = arch::unit_use(machine);
-        use.rows = static_cast<uint32_t>(std::min<int64_t>(use.rows, w[0]));
-        use.cols = static_cast<uint32_t>(std::min<int64_t>(use.cols, w[1]));
-        use.adcs = std::min(use.adcs, use.cols);
-        most = std::max(most, arch::mvm_ns(use));
+    for (size_t k = 0; k < chain.size(); k++) {
+        const Dims &w = g.value(op.inputs[1 + 4 * k]).dims;
+        isa::Matrix m;
+        m.rows = static_cast<uint32_t>(std::min<int64_t>(machine.rows, w[0]));
+        m.cols = static_cast<uint32_t>(std::min<int64_t>(machine.cols, w[1]));
+        m.input_bits = input_bits(g, op, k);
+        most = std::max(most, arch::mvm_ns(isa::use_of(machine, m)));
     }
     return most;
 }
@@ -146,6 +147,13 @@ std::string dearer(const Graph &g, const std::vector<Link> &chain, uint64_t batc
 }
 
 } // namespace
+
+uint32_t input_bits(const Graph &graph, const Op &op, size_t k)
+{
+    const bool wide = k ? op.layers[k - 1].min < -128 || op.layers[k - 1].max > 127
+                        : graph.value(op.inputs[0]).dtype == DType::I16;
+    return wide ? 16 : 8;
+}
 
 uint64_t vectors_of(const Graph &graph, const Op &op)
 {
@@ -182,6 +190,8 @@ Result<isa::Program> make_program(const Graph &graph, const Op &op, const std::s
                           .weights = weights.back(),
                           .bias = {},
                           .activation = isa::Activation::None,
+                          .weight_bits = 8,
+                          .input_bits = input_bits(graph, op, k),
                           .requantize = isa::Requantize{.bias = graph.int32s(constants[1]),
                                                         .multiplier = graph.int32s(constants[2]),
                                                         .shift = graph.int32s(constants[3]),

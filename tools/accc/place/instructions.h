@@ -43,6 +43,9 @@ Result<isa::Program> make_program(const Graph &graph, const Op &op, const std::s
 // Precondition: streams without jumps, as make_program() writes them.
 ProgramCost predict(const isa::Program &program);
 
+// Of what layer k reads: 16 where it may be more than int8.
+uint32_t input_bits(const Graph &graph, const Op &op, size_t k);
+
 // Vectors of an item: how many items of a program a network's item is.
 uint64_t vectors_of(const Graph &graph, const Op &op);
 

@@ -28,11 +28,7 @@ public:
                 put(port.tile, port.address, port.words,
                     arch::send_cycles(port.words, costs()) + access(port.words));
         for (const isa::Matrix &m : program.matrices) {
-            arch::ArrayUse use = arch::unit_use(arch_);
-            use.rows = m.rows;
-            use.cols = m.cols;
-            use.adcs = std::min(use.adcs, m.cols);
-            const double cycles = arch::mvm_ns(use, costs()) / costs().cycle_ns;
+            const double cycles = arch::mvm_ns(isa::use_of(arch_, m), costs()) / costs().cycle_ns;
             auto &slowest = mvm_[{m.tile, m.core}];
             slowest.resize(arch_.mvm_units);
             slowest[m.unit] = static_cast<uint64_t>(cycles + 0.999);
