@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 
+import crowd
 import debug_kernel
 import lab
 import steps
@@ -29,9 +30,10 @@ PACKAGED = ["qemu-system-x86_64", "depmod", "modinfo", "xz", "strip", "dpkg-deb"
 class Lab:
     """A kernel, our module for it, and an initramfs with our programs of one build."""
 
-    def __init__(self, build, cache, kernel=None, udev=False):
+    def __init__(self, build, cache, kernel=None, udev=False, with_crowd=False):
         self.source, self.build, self.cache = SOURCE, os.path.abspath(build), cache
         self.udev = os.path.join(lab.tool(cache, "udev"), "bin", "udevadm") if udev else None
+        self.with_crowd, self.crowd = with_crowd, []
         for name in PACKAGED:
             if not shutil.which(name):
                 raise lab.Missing(f"expected the program {name}; found none")
@@ -80,6 +82,8 @@ class Lab:
         for name in DIGITS:
             files.file("digits/" + name, os.path.join(SOURCE, "examples/digits", name))
         files.file("digits/digits.accx", self.program("examples/digits.accx"))
+        if self.with_crowd:
+            crowd.pack(self, files)
         files.write(self.initrd)
 
     def tool(self, package):
@@ -101,6 +105,7 @@ FULL = [
         steps.kernel_tests(0, 1), steps.kernel_tests(1, 2), steps.kernel_tests(2, 0),
         steps.packaging, steps.dkms, steps.udev, steps.tools, steps.digits, steps.rmmod_refused,
         steps.device_reset, steps.stuck, steps.removal, steps.unload, steps.emulator_killed]),
+    (crowd.CARDS, [steps.load, crowd.crowd]),
 ]
 # The same and more on a kernel that checks itself. Leaks are looked for where modules are gone.
 DEBUG = [
@@ -182,7 +187,8 @@ def main():
     try:
         kernel = debug_kernel.DebugKernel(options.cache) if options.debug else None
         laboratory = Lab(options.build, options.cache, kernel,
-                         udev=not (options.debug or options.short or options.shell))
+                         udev=not (options.debug or options.short or options.shell),
+                         with_crowd=not (options.debug or options.short))
         if options.shell:
             return shell(laboratory, options.card or ["crossbar", "fpga", "null"], options.shell)
         plan = DEBUG if options.debug else SHORT if options.short else FULL
