@@ -333,13 +333,14 @@ TEST_F(ProcessTest, ARingIsLeftWhenItsQueueIsStopped)
 {
     std::atomic<bool> stop{false};
     playing([&](Peer &it) {
+        const bool answers = !silent;
         it.control->followed = 3;
         stop = true;
-        while (!silent && !it.control->leave)
+        while (answers && !it.control->leave)
             std::this_thread::yield();
         it.control->to_device.why = FollowEnd::Asked;
-        if (!silent) it.give(Answer::Followed);
-        while (silent && !over && take_rings(it.order.get())) {
+        if (answers) it.give(Answer::Followed);
+        while (!answers && !over && take_rings(it.order.get())) {
         }
     });
     Following following;
@@ -361,9 +362,10 @@ TEST_F(ProcessTest, ForgetsOnlyWhatItIsTold)
 {
     uint64_t told = 0;
     playing([&](Peer &it) {
+        const bool answers = !silent;
         told = it.control->to_process.order == Order::Forget ? it.control->to_process.bytes : 0;
-        if (!silent) it.give(Answer::Ready);
-        while (silent && !over && take_rings(it.order.get())) {
+        if (answers) it.give(Answer::Ready);
+        while (!answers && !over && take_rings(it.order.get())) {
         }
     });
     EXPECT_TRUE(process->forget(FileMemory::kStart, 4096));
