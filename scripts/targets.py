@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print what ninja must make of one build folder for some of its suites: everything but those
-programs of tests/ that only other suites run."""
+"""Print what ninja must make of one build folder for some of its suites: what their tests say that
+they run."""
 
 import argparse
 import json
@@ -24,10 +24,8 @@ def main():
         # meson puts the project's name before a suite's
         if {suite.rsplit(":", 1)[-1] for suite in test["suite"]} & set(options.suites):
             run.update(test["depends"])
-    tests = os.path.abspath("tests") + os.sep
     for target in introspect(options.build, "--targets"):
-        ours = not os.path.abspath(target["defined_in"]).startswith(tests)
-        if target["id"] in run or (ours and target["build_by_default"]):
+        if target["id"] in run:
             for name in target["filename"]:
                 print(os.path.relpath(name, options.build))
 
