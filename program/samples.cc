@@ -100,15 +100,8 @@ int add_crossbar(ProgramWriter &writer, std::span<const MatrixSpec> matrices, st
         const MatrixSpec &m = matrices[i];
         const uint64_t offset = (image.size() + kWeightAlign - 1) / kWeightAlign * kWeightAlign;
         const uint64_t element = m.weight_bits <= 8 ? 1 : 2;
-        acc_xbar_matrix desc{};
-        desc.rows = m.rows;
-        desc.cols = m.cols;
-        desc.weight_bits = m.weight_bits;
-        desc.input_bits = m.input_bits;
-        desc.output_bytes = m.output_bytes;
-        desc.flags = m.input_signed ? ACC_XBAR_INPUT_SIGNED : 0;
+        acc_xbar_matrix desc = m.describe();
         desc.data_offset = offset;
-        desc.data_bytes = m.weights.size() * element;
         image.resize(offset + desc.data_bytes);
         for (size_t k = 0; k < m.weights.size(); k++) {
             if (element == 1)

@@ -29,6 +29,20 @@ struct MatrixSpec {
     uint16_t input_bits = 8;
     uint16_t output_bytes = 4;
     bool input_signed = true;
+
+    // Without the weights' place.
+    acc_xbar_matrix describe() const
+    {
+        acc_xbar_matrix desc{};
+        desc.rows = rows;
+        desc.cols = cols;
+        desc.weight_bits = weight_bits;
+        desc.input_bits = input_bits;
+        desc.output_bytes = output_bytes;
+        desc.flags = input_signed ? ACC_XBAR_INPUT_SIGNED : 0;
+        desc.data_bytes = weights.size() * (weight_bits <= 8 ? 1 : 2);
+        return desc;
+    }
 };
 
 // Add a target's units, kernels and image to a writer, one call per target. Kernel k is

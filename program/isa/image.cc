@@ -121,14 +121,7 @@ acc_xisa_program describe(Bytes &bytes, const Program &program)
 // Where the matrix's descriptor is.
 uint64_t add_matrix(Bytes &bytes, const program::MatrixSpec &m)
 {
-    acc_xbar_matrix desc{};
-    desc.rows = m.rows;
-    desc.cols = m.cols;
-    desc.weight_bits = m.weight_bits;
-    desc.input_bits = m.input_bits;
-    desc.output_bytes = m.output_bytes;
-    desc.flags = m.input_signed ? ACC_XBAR_INPUT_SIGNED : 0;
-    desc.data_bytes = m.weights.size() * (m.weight_bits <= 8 ? 1 : 2);
+    acc_xbar_matrix desc = m.describe();
     if (m.weight_bits <= 8) {
         const std::vector<int8_t> narrow(m.weights.begin(), m.weights.end());
         desc.data_offset = bytes.add<int8_t>(narrow);
