@@ -254,9 +254,9 @@ public:
     // Executes one kernel in a slot where its unit is resident.
     virtual enum acc_status execute(const EngineProgram &program, Dispatch &dispatch) = 0;
 
-    // Whether it takes packets of this kernel from a ring itself, and that. For one slot as
-    // execute(). A client's memory stays mapped meanwhile.
-    virtual bool follows(const EngineProgram &, uint32_t /*kernel*/) const { return false; }
+    // Whether it takes packets of this program's kernels from a ring itself, and that. For one slot
+    // as execute(). A client's memory stays mapped meanwhile.
+    virtual bool follows(const EngineProgram &) const { return false; }
     virtual void follow(const EngineProgram &, Following &) {}
     // Who follows a queue of this client stops before the next packet. Any thread.
     virtual void leave(uint32_t /*client*/) {}

@@ -5,7 +5,7 @@
 
 #include "acc/check.h"
 #include "emulator/clock.h"
-#include "emulator/sync.h"
+#include "emulator/packet.h"
 
 #include <cstring>
 
@@ -88,9 +88,7 @@ acc_queue_state Queue::state() const
 
 bool Queue::has_packet() const
 {
-    const uint64_t index = read_index_public_.load(std::memory_order_acquire);
-    const uint32_t publish = shared(slot_at(index)->raw.publish).load(std::memory_order_acquire);
-    return (publish & ACC_HEADER_TYPE_MASK) != ACC_PACKET_INVALID;
+    return is_published(*slot_at(read_index_public_.load(std::memory_order_acquire)));
 }
 
 void Queue::request_stop(acc_status code)
@@ -106,20 +104,10 @@ void Queue::slot_available()
     device_.scheduler_.make_ready(this);
 }
 
-// Takes the private copy of the next packet. The client may change the original at any
-// time: nothing of it is read a second time.
+// Takes the private copy of the next packet.
 bool Queue::fetch()
 {
-    if (have_packet_) return true;
-    acc_packet *packet = slot_at(read_index_);
-    const uint32_t publish = shared(packet->raw.publish).load(std::memory_order_acquire);
-    if ((publish & ACC_HEADER_TYPE_MASK) == ACC_PACKET_INVALID) return false;
-    packet_.raw.publish = publish;
-    packet_.raw.body32 = shared(packet->raw.body32).load(std::memory_order_relaxed);
-    for (unsigned i = 1; i < 8; i++)
-        packet_.words[i] = shared(packet->words[i]).load(std::memory_order_relaxed);
-    have_packet_ = true;
-    return true;
+    return have_packet_ = have_packet_ || take_packet(*slot_at(read_index_), packet_);
 }
 
 Scheduler::Finish Queue::run()
@@ -335,41 +323,38 @@ Queue::Step Queue::finish_packet(const Outcome &outcome)
 {
     if (outcome.fault) enter_error(outcome);
     QueueCounters::add(counters_.packets, 1);
-    if (packet_.raw.completion_signal) complete_signal(outcome);
+    if (packet_.raw.completion_signal) tell_completion(outcome);
     retire();
     return Step::Consumed;
 }
 
-// Results are in memory; then times and status; then the value (docs/protocols.md, "notify").
-void Queue::complete_signal(const Outcome &outcome)
+void Queue::tell_completion(const Outcome &outcome)
 {
-    acc_signal_memory *signal = signal_at(packet_.raw.completion_signal);
+    const uint64_t address = packet_.raw.completion_signal;
+    acc_signal_memory *signal = signal_at(address);
     if (!signal) return; // a fault's own: it has been reported
     // After a reset nobody's signals are written: the file's status page tells.
     if (device_.lost_.load(std::memory_order_relaxed)) [[unlikely]]
         return;
-    uint64_t start = outcome.start_ns, end = outcome.end_ns;
-    if (!end) end = now_ns();
-    if (!start) start = end;
-    shared(signal->start_ns).store(start, std::memory_order_relaxed);
-    shared(signal->end_ns).store(end, std::memory_order_relaxed);
-    shared(signal->energy_pj).store(outcome.energy_pj, std::memory_order_relaxed);
-    shared(signal->modelled_ns).store(model_ns_, std::memory_order_relaxed);
-    if (outcome.status != ACC_STATUS_OK)
-        shared(signal->status).store(outcome.status, std::memory_order_relaxed);
-    shared(signal->value).fetch_sub(1, std::memory_order_seq_cst);
-    full_fence_after_rmw();
-    auto notify = shared(signal->notify);
-    constexpr uint32_t waiting = ACC_NOTIFY_HOST | ACC_NOTIFY_DEVICE;
-    if (!(notify.load(std::memory_order_relaxed) & waiting)) return;
-    const uint32_t bits = notify.exchange(0, std::memory_order_acq_rel);
-    if (!(bits & waiting)) return; // another writer was faster, and raises the event
+    const uint64_t end = outcome.end_ns ? outcome.end_ns : now_ns();
+    const uint64_t start = outcome.start_ns ? outcome.start_ns : end;
+    tell_sleepers(address, complete_signal(*signal, {.start_ns = start,
+                                                     .end_ns = end,
+                                                     .energy_pj = outcome.energy_pj,
+                                                     .modelled_ns = model_ns_,
+                                                     .status = outcome.status}));
+}
+
+// `bits`: what was taken from the signal's notify word.
+void Queue::tell_sleepers(uint64_t signal, uint32_t bits)
+{
+    if (!bits) return;
     acc_event event = {};
     event.type = ACC_EVENT_SIGNAL;
     event.asid = space_->asid;
     event.queue = config_.id;
     event.code = bits;
-    event.address = packet_.raw.completion_signal;
+    event.address = signal;
     // Another queue may go on at once. A host that sleeps takes microseconds to come, and often
     // onto this processor: by the end of the slice more of what it waits for is done.
     if (bits & ACC_NOTIFY_DEVICE)

@@ -104,7 +104,8 @@ private:
     void fail(Following &following);
     void check_space();
     Step finish_packet(const Outcome &outcome);
-    void complete_signal(const Outcome &outcome);
+    void tell_completion(const Outcome &outcome);
+    void tell_sleepers(uint64_t signal, uint32_t bits);
     void flush_wakes();
     void retire();
     void enter_error(const Outcome &outcome);

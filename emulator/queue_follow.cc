@@ -4,8 +4,8 @@
 // itself, and each costs no turn of this thread. What it says of them is believed as far as it
 // concerns the queue of the client whose code it runs.
 #include "emulator/clock.h"
+#include "emulator/packet.h"
 #include "emulator/queue.h"
-#include "emulator/sync.h"
 
 #include <algorithm>
 
@@ -30,8 +30,7 @@ const LoadedProgram *Queue::executing() const
     if (!program) return nullptr;
     // Only the ring knows: a client that tells lies in it stops its own queue.
     const uint64_t index = shared(control_->read_index).load(std::memory_order_acquire);
-    const uint32_t publish = shared(slot_at(index)->raw.publish).load(std::memory_order_acquire);
-    return (publish & ACC_HEADER_TYPE_MASK) == ACC_PACKET_INVALID ? nullptr : program;
+    return is_published(*slot_at(index)) ? program : nullptr;
 }
 
 void Queue::count_run(uint64_t kernel_object)
@@ -50,7 +49,7 @@ Queue::Followed Queue::follow()
         program_ != lease_program_)
         return Followed::Not;
     const auto index = static_cast<uint32_t>(run_object_ - program_->base);
-    if (!device_.engine_->follows(*program_->engine, index) || device_.options_.pace_real ||
+    if (!device_.engine_->follows(*program_->engine) || device_.options_.pace_real ||
         device_.injecting_.load(std::memory_order_relaxed) || device_.scheduler_.pressed() ||
         device_.residency_.contended() || !device_.scheduler_.begin_spin())
         return Followed::Not;
@@ -86,7 +85,6 @@ Queue::Followed Queue::follow()
     device_.scheduler_.end_spin();
     if (!following.tried) {
         if (following.unable) follow_after_ = ~0u;
-        if (following.slot_fault) lease_after_ = Residency::After::Broken;
         return Followed::Not;
     }
     const uint64_t written = shared(control_->write_index).load(std::memory_order_acquire);
@@ -122,9 +120,12 @@ void Queue::skip(uint64_t packets)
 void Queue::account(const Following &following, const SpaceMemory &memory, uint64_t start_ns)
 {
     // Lingering is at nobody's cost, as spinning is.
-    uint64_t busy_ns = now_ns() - start_ns;
-    if (following.lingered) busy_ns -= std::min(busy_ns, linger_ns);
-    if (following.lingered) service_from_ns_ = now_ns() - busy_ns;
+    const uint64_t now = now_ns();
+    uint64_t busy_ns = now - start_ns;
+    if (following.lingered) {
+        busy_ns -= std::min(busy_ns, linger_ns);
+        service_from_ns_ = now - busy_ns;
+    }
     lengthy_ns_ += busy_ns;
     lease_use_.unpaid_ns += busy_ns;
     lease_use_.busy_ns += busy_ns;
@@ -142,14 +143,11 @@ void Queue::account(const Following &following, const SpaceMemory &memory, uint6
         model_ns_ = following.model_ns + following.modelled_ns;
         device_.clock_.end(*lease_, model_ns_);
     }
-    if (!following.notified || !signal_at(following.notified_signal)) return;
-    acc_event event = {};
-    event.type = ACC_EVENT_SIGNAL;
-    event.asid = space_->asid;
-    event.queue = config_.id;
-    event.code = following.notified & (ACC_NOTIFY_HOST | ACC_NOTIFY_DEVICE);
-    event.address = following.notified_signal;
-    device_.raise(event);
+    if (following.notified && signal_at(following.notified_signal)) {
+        constexpr uint32_t waiting = ACC_NOTIFY_HOST | ACC_NOTIFY_DEVICE;
+        tell_sleepers(following.notified_signal, following.notified & waiting);
+        flush_wakes();
+    }
 }
 
 // The packet behind those that went well has not, or the process is gone.

@@ -90,7 +90,7 @@ public:
     {
         if (slot >= config_.regions || unit >= program.units.size()) return -EINVAL;
         const auto &mine = static_cast<const FpgaProgram &>(program);
-        if (!mine.native && !isolate_all_) return 0;
+        if (!has_regions(mine)) return 0;
         native_.load(slot, program.client, image_of(mine));
         return 0;
     }
@@ -115,29 +115,19 @@ public:
         if (refused != ACC_STATUS_OK) return refused;
         const uint64_t bytes = dispatch.memory->bytes_read() + dispatch.memory->bytes_written();
         uint64_t busy = 0;
-        double luts = 0;
-        acc_status status;
-        if (mine.native) {
-            luts =
-                static_cast<double>(program.units[program.kernels[dispatch.kernel].unit].capacity);
-            status = native_.run(dispatch, mine.native->image, mine.native->order(dispatch.kernel),
-                                 busy);
-        } else {
+        Pass pass(dispatch);
+        const acc_status status =
+            has_regions(mine)
+                ? native_.run(dispatch, image_of(mine), order_of(mine, dispatch.kernel), busy)
+                : mine.roles[dispatch.kernel]->run(pass);
+        if (!mine.native) {
             const Role &role = *mine.roles[dispatch.kernel];
-            Pass pass(dispatch);
-            luts = static_cast<double>(role.size[0]);
-            if (isolate_all_) {
-                const RunOrder order{role.name, {}, {}, {}};
-                status = native_.run(dispatch, behavioural_, order, busy);
-            } else {
-                status = role.run(pass);
-            }
             busy = cycles(role, role.elements(pass));
         }
         if (status != ACC_STATUS_OK) return status;
         const uint64_t moved =
             dispatch.memory->bytes_read() + dispatch.memory->bytes_written() - bytes;
-        const Rates rates = config_.rates(luts);
+        const Rates rates = rates_of(mine, dispatch.kernel);
         dispatch.modelled_ns = rates.busy_ns(busy);
         dispatch.energy_pj = rates.energy_pj(busy, moved);
         return ACC_STATUS_OK;
@@ -146,25 +136,16 @@ public:
         return ACC_STATUS_ENGINE_ERROR;
     }
 
-    // What has a process of its own.
-    bool follows(const EngineProgram &program, uint32_t) const override
+    bool follows(const EngineProgram &program) const override
     {
         const auto &mine = static_cast<const FpgaProgram &>(program);
-        return (mine.native || isolate_all_) && native_.has_process(image_of(mine));
+        return has_regions(mine) && native_.has_process(image_of(mine));
     }
     void follow(const EngineProgram &program, Following &following) override
     {
         const auto &mine = static_cast<const FpgaProgram &>(program);
-        const Kernel &kernel = program.kernels[following.kernel];
-        if (mine.native) {
-            const auto luts = static_cast<double>(program.units[kernel.unit].capacity);
-            native_.follow(following, mine.native->image, mine.native->order(following.kernel),
-                           kernel, config_.rates(luts));
-        } else {
-            const Role &role = *mine.roles[following.kernel];
-            native_.follow(following, behavioural_, {role.name, {}, {}, {}}, kernel,
-                           config_.rates(static_cast<double>(role.size[0])));
-        }
+        native_.follow(following, image_of(mine), order_of(mine, following.kernel),
+                       program.kernels[following.kernel], rates_of(mine, following.kernel));
     }
     void leave(uint32_t client) override { native_.leave(client); }
 
@@ -172,7 +153,7 @@ public:
     {
         const auto &mine = static_cast<const FpgaProgram &>(program);
         const auto &roles = mine.roles;
-        if (mine.native || isolate_all_) return kProcessNs; // another process is asked: timed
+        if (has_regions(mine)) return kProcessNs; // another process is asked: timed
         if (dispatch.kernel >= roles.size() ||
             dispatch.kernargs.size() != roles[dispatch.kernel]->kernarg_bytes)
             return 0; // refused at once
@@ -190,6 +171,19 @@ private:
     std::string fill_unit(const program::ProgramFile &file, uint32_t index,
                           std::span<const Role *const> roles, Unit &unit) const;
 
+    // Whether a region holds anything for it: the rest is done where it is asked for.
+    bool has_regions(const FpgaProgram &program) const { return program.native || isolate_all_; }
+    RunOrder order_of(const FpgaProgram &program, uint32_t kernel) const
+    {
+        if (program.native) return program.native->order(kernel);
+        return {program.roles[kernel]->name, {}, {}, {}};
+    }
+    Rates rates_of(const FpgaProgram &program, uint32_t kernel) const
+    {
+        const uint64_t luts = program.native ? program.units[program.kernels[kernel].unit].capacity
+                                             : program.roles[kernel]->size[0];
+        return config_.rates(static_cast<double>(luts));
+    }
     const Image &image_of(const FpgaProgram &program) const
     {
         return program.native ? program.native->image : behavioural_;

@@ -3,7 +3,7 @@
 
 #include "acc/check.h"
 #include "emulator/clock.h"
-#include "emulator/sync.h"
+#include "emulator/packet.h"
 
 #include <algorithm>
 
@@ -38,7 +38,8 @@ public:
         do {
             FollowEnd why;
             acc_packet *const packet = await(why);
-            if (!packet || !take(*packet, why)) return why;
+            if (!packet) return why;
+            if (!accept()) return FollowEnd::Other;
             if (!execute()) return FollowEnd::Failed;
             const uint32_t bits = complete();
             retire(*packet);
@@ -65,15 +66,14 @@ private:
         return span.size() == sizeof(T) ? reinterpret_cast<T *>(span.data()) : nullptr;
     }
 
-    // The next packet, once it is published.
+    // The next packet, once it is published, and its copy.
     acc_packet *await(FollowEnd &why)
     {
         auto *packet = reinterpret_cast<acc_packet *>(
             order_.ring + (index_ & (order_.packets - 1)) * ACC_PACKET_BYTES);
         const uint64_t end = now_ + order_.linger_ns;
         for (unsigned spins = 1;; spins++) {
-            packet_.raw.publish = shared(packet->raw.publish).load(std::memory_order_acquire);
-            const bool there = (packet_.raw.publish & ACC_HEADER_TYPE_MASK) != ACC_PACKET_INVALID;
+            const bool there = take_packet(*packet, packet_);
             why = FollowEnd::Asked;
             if (control_.leave.load(std::memory_order_relaxed)) return nullptr;
             if (there) return packet;
@@ -84,14 +84,10 @@ private:
         }
     }
 
-    // Copies the packet and its arguments, once: the client may change them at any time.
-    bool take(acc_packet &packet, FollowEnd &why)
+    // Whether the packet is one to execute: then with its arguments, copied once.
+    bool accept()
     {
-        packet_.raw.body32 = shared(packet.raw.body32).load(std::memory_order_relaxed);
-        for (unsigned i = 1; i < 8; i++)
-            packet_.words[i] = shared(packet.words[i]).load(std::memory_order_relaxed);
         const acc_dispatch_packet &dispatch = packet_.dispatch;
-        why = FollowEnd::Other;
         if ((packet_.header & ACC_HEADER_TYPE_MASK) != ACC_PACKET_DISPATCH ||
             dispatch.kernel_object != order_.kernel_object ||
             acc_check_packet(&packet_) != ACC_STATUS_OK ||
@@ -133,21 +129,14 @@ private:
         return true;
     }
 
-    // As the device does it (docs/protocols.md, "notify"). Who is to be told, if anybody.
+    // Who is to be told, if anybody.
     uint32_t complete()
     {
         if (!signal_) return 0;
-        shared(signal_->start_ns).store(start_ns_, std::memory_order_relaxed);
-        shared(signal_->end_ns).store(now_, std::memory_order_relaxed);
-        shared(signal_->energy_pj).store(energy_pj_, std::memory_order_relaxed);
-        shared(signal_->modelled_ns)
-            .store(order_.model_ns + out_.modelled_ns, std::memory_order_relaxed);
-        shared(signal_->value).fetch_sub(1, std::memory_order_seq_cst);
-        full_fence_after_rmw();
-        auto notify = shared(signal_->notify);
-        constexpr uint32_t waiting = ACC_NOTIFY_HOST | ACC_NOTIFY_DEVICE;
-        if (!(notify.load(std::memory_order_relaxed) & waiting)) return 0;
-        return notify.exchange(0, std::memory_order_acq_rel) & waiting;
+        return complete_signal(*signal_, {.start_ns = start_ns_,
+                                          .end_ns = now_,
+                                          .energy_pj = energy_pj_,
+                                          .modelled_ns = order_.model_ns + out_.modelled_ns});
     }
 
     void retire(acc_packet &packet)
