@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/fuzz/graphdef.h"
+#include "tests/fuzz/importers.h"
 
 #include "tensorflow.pb.h"
 

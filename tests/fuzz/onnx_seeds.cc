@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/fuzz/onnx.h"
+#include "tests/fuzz/importers.h"
 #include "tests/unit/accc/onnx_builder.h"
 
 namespace acc::fuzz

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs one libFuzzer target for a while: a corpus of seeds first, then mutations of it.
 
-run_fuzzer.py SECONDS TARGET WRITE_SEEDS [LIBFUZZER-OPTION | FOLDER-OF-INPUTS...]
+run_fuzzer.py SECONDS TARGET [LIBFUZZER-OPTION | FOLDER-OF-INPUTS...]
 """
 
 import subprocess
@@ -11,9 +11,9 @@ import tempfile
 
 
 def main():
-    seconds, target, write_seeds, *options = sys.argv[1:]
+    seconds, target, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory() as corpus:
-        subprocess.run([write_seeds, corpus], check=True)
+        subprocess.run([target, "--seeds", corpus], check=True)
         return subprocess.run(
             [target, corpus, f"-max_total_time={seconds}", "-timeout=25", "-rss_limit_mb=2048",
              # A finding is 77 unless told otherwise, which Meson takes for a skipped test.

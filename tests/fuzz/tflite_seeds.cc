@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/fuzz/tflite.h"
+#include "tests/fuzz/importers.h"
 
 #include "tflite_generated.h"
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Thousands of spoilt models, each either compiled or refused with a text.
-#include "tests/fuzz/graphdef.h"
+#include "tests/fuzz/importers.h"
 #include "tests/fuzz/mutate.h"
-#include "tests/fuzz/tflite.h"
 
 #include <gtest/gtest.h>
 
@@ -26,29 +25,28 @@ TEST(Mutation, ModelsAreCompiledOrRefused)
 }
 
 void spoil(const std::vector<std::vector<std::byte>> &seeds,
-           Result<Graph> (*import)(std::span<const std::byte>, const ImportOptions &,
-                                   Diagnostics &))
+           std::string (*try_model)(std::span<const std::byte>))
 {
     std::mt19937 random(2);
     size_t refused = 0;
     for (const auto &seed : seeds) {
-        EXPECT_EQ(fuzz::try_model(seed, import), "");
+        EXPECT_EQ(try_model(seed), "");
         for (size_t size = 0; size < seed.size(); size += 3)
-            fuzz::try_model(std::span(seed).first(size), import);
+            try_model(std::span(seed).first(size));
         for (int i = 0; i < 800; i++)
-            refused += !fuzz::try_model(fuzz::mutate(seed, random), import).empty();
+            refused += !try_model(fuzz::mutate(seed, random)).empty();
     }
     EXPECT_GT(refused, 200u);
 }
 
 TEST(Mutation, TensorFlowLite)
 {
-    spoil(fuzz::tflite_seeds(), import_tflite);
+    spoil(fuzz::tflite_seeds(), fuzz::try_tflite);
 }
 
 TEST(Mutation, GraphDef)
 {
-    spoil(fuzz::graphdef_seeds(), import_graphdef);
+    spoil(fuzz::graphdef_seeds(), fuzz::try_graphdef);
 }
 
 TEST(Mutation, EveryTruncationOfAModel)

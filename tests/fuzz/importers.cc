@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MIT
-//
-// What is done with the bytes of an ONNX file, by libFuzzer and by the mutation test: import,
-// and, where the graph is small, compile.
-#pragma once
+#include "tests/fuzz/importers.h"
 
 #include "program/program_file.h"
 #include "tools/accc/accc.h"
 #include "tools/accc/import/onnx_import.h"
-
-#include <onnx/onnx_pb.h>
+#include "tools/accc/import/tf_import.h"
+#include "tools/accc/import/tflite_import.h"
 
 #include <cstdio>
 #include <cstdlib>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace acc::fuzz
 {
+namespace
+{
 
 // Multiplications of one item, roughly; weights count too. Small graphs compile in a moment.
-inline double work_of(const accc::Graph &g)
+double work_of(const accc::Graph &g)
 {
     double work = 0;
     for (const accc::Value &v : g.values)
@@ -45,12 +41,10 @@ inline double work_of(const accc::Graph &g)
     return work;
 }
 
-// The text that refused the model, empty when it was accepted; aborts when a refusal has no
-// text or when what the compiler wrote is no program.
-inline std::string try_model(std::span<const std::byte> bytes,
-                             Result<accc::Graph> (*import)(std::span<const std::byte>,
-                                                           const accc::ImportOptions &,
-                                                           accc::Diagnostics &))
+std::string try_model(std::span<const std::byte> bytes,
+                      Result<accc::Graph> (*import)(std::span<const std::byte>,
+                                                    const accc::ImportOptions &,
+                                                    accc::Diagnostics &))
 {
     accc::Diagnostics diag;
     const auto demand = [&](bool good) {
@@ -77,12 +71,21 @@ inline std::string try_model(std::span<const std::byte> bytes,
     return {};
 }
 
-inline std::string try_onnx(std::span<const std::byte> bytes)
+} // namespace
+
+std::string try_onnx(std::span<const std::byte> bytes)
 {
     return try_model(bytes, accc::import_onnx);
 }
 
-// Small valid models that use every operator between them.
-std::vector<std::vector<std::byte>> onnx_seeds();
+std::string try_tflite(std::span<const std::byte> bytes)
+{
+    return try_model(bytes, accc::import_tflite);
+}
+
+std::string try_graphdef(std::span<const std::byte> bytes)
+{
+    return try_model(bytes, accc::import_graphdef);
+}
 
 } // namespace acc::fuzz

@@ -1,8 +1,0 @@
-// SPDX-License-Identifier: MIT
-#include "tests/fuzz/container.h"
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    acc::fuzz::try_container({reinterpret_cast<const std::byte *>(data), size});
-    return 0;
-}
