@@ -328,8 +328,6 @@ bool run_qlinear_conv(Call &c)
     return true;
 }
 
-constexpr const char *kConv = "kernel_shape strides dilations pads auto_pad group";
-
 } // namespace
 
 const Operator product_ops[] = {
@@ -337,8 +335,8 @@ const Operator product_ops[] = {
     {"Gemm", 2, 3, 1, "alpha beta transA transB", infer_gemm, run_gemm},
     {"MatMulInteger", 2, 4, 1, "", infer_matmul_integer, run_matmul_integer},
     {"QLinearMatMul", 8, 8, 1, "", infer_qlinear_matmul, run_qlinear_matmul},
-    {"ConvInteger", 2, 4, 1, kConv, infer_conv_integer, run_conv_integer},
-    {"QLinearConv", 8, 9, 1, kConv, infer_qlinear_conv, run_qlinear_conv},
+    {"ConvInteger", 2, 4, 1, kConvAttributes, infer_conv_integer, run_conv_integer},
+    {"QLinearConv", 8, 9, 1, kConvAttributes, infer_qlinear_conv, run_qlinear_conv},
     {nullptr, 0, 0, 0, nullptr, nullptr, nullptr},
 };
 

@@ -300,7 +300,6 @@ bool run_conv_transpose(Call &c)
 
 constexpr const char *kPool = "kernel_shape strides dilations pads auto_pad ceil_mode "
                               "storage_order count_include_pad p";
-constexpr const char *kConv = "kernel_shape strides dilations pads auto_pad group";
 
 } // namespace
 
@@ -419,7 +418,7 @@ bool infer_float_conv(Call &c)
 } // namespace
 
 const Operator window_ops[] = {
-    {"Conv", 2, 3, 1, kConv, infer_float_conv, run_conv},
+    {"Conv", 2, 3, 1, kConvAttributes, infer_float_conv, run_conv},
     {"ConvTranspose", 2, 3, 1,
      "kernel_shape strides dilations pads auto_pad group output_padding output_shape",
      infer_conv_transpose, run_conv_transpose},

@@ -57,6 +57,8 @@ void for_each_tap(const Windows &w, const Dims &at, F see)
 // matrices: each group's windows are spread out first.
 void convolve(const Windows &w, int64_t batch, int64_t in, int64_t out, int64_t groups,
               const float *x, const float *weights, const float *bias, float *y, bool fast);
+// The attributes of every kind of Conv.
+inline constexpr const char *kConvAttributes = "kernel_shape strides dilations pads auto_pad group";
 // Conv's shape: checks weights (input `wi`) and groups too.
 bool infer_conv(Call &c, size_t wi, uint32_t dtype);
 

@@ -56,8 +56,8 @@ std::vector<drm_acc_trace> placements_of(Accel &accel)
 }
 
 // A client with roles of its own.
-struct Party {
-    Party(Card &card, std::initializer_list<unsigned> variants, const ClientOptions &options = {})
+struct Tenant {
+    Tenant(Card &card, std::initializer_list<unsigned> variants, const ClientOptions &options = {})
         : accel(card.open(options)), signals(*accel, 256)
     {
         for (const unsigned variant : variants)
@@ -126,7 +126,7 @@ TEST(Region, TheTableHasOnlyTheArrowsOfTheDrawing)
 TEST(Region, SizesDecideWhatFits)
 {
     Card card("fpga:regions=2,big=1");
-    Party party(card, {0});
+    Tenant party(card, {0});
     EXPECT_EQ(party.slot(0).capacity, 40'000u);
     EXPECT_EQ(party.slot(1).capacity, 100'000u);
     Queue queue(*party.accel);
@@ -206,7 +206,7 @@ TEST(Region, SizesDecideWhatFits)
 TEST(Region, ATimeoutIsRecoveredWhileTheOthersGoOn)
 {
     Card card("fpga:regions=2,workers=4");
-    Party hung(card, {0}), other(card, {1});
+    Tenant hung(card, {0}), other(card, {1});
     Queue good(*other.accel);
     ASSERT_EQ(other.run(good), uint32_t(ACC_STATUS_OK));
     {
@@ -248,9 +248,9 @@ TEST(Region, ATimeoutIsRecoveredWhileTheOthersGoOn)
 TEST(Region, AClientThatGoesLeavesNothing)
 {
     Card card("fpga:regions=2");
-    Party watcher(card, {});
+    Tenant watcher(card, {});
     {
-        Party party(card, {0, 1});
+        Tenant party(card, {0, 1});
         ASSERT_EQ(card.emulator().inject(ACC_INJECT_HANG, 2, 0), 0);
         Queue one(*party.accel), two(*party.accel);
         one.submit(party.works[0]->packet(nullptr));
@@ -271,7 +271,7 @@ TEST(Region, AClientThatGoesLeavesNothing)
 TEST(Region, AFaultStaysUntilItIsReset)
 {
     Card card("fpga:regions=1");
-    Party party(card, {0});
+    Tenant party(card, {0});
     {
         Queue queue(*party.accel);
         ASSERT_EQ(party.run(queue), uint32_t(ACC_STATUS_OK));
@@ -294,7 +294,7 @@ TEST(Region, AFaultStaysUntilItIsReset)
 TEST(Region, ThereIsOneConfigurationPort)
 {
     Card card("fpga:regions=2");
-    Party party(card, {0, 1});
+    Tenant party(card, {0, 1});
     Queue one(*party.accel), two(*party.accel);
     ASSERT_EQ(party.run(one, 0), uint32_t(ACC_STATUS_OK));
     const uint64_t first = party.modelled_ns;
@@ -309,7 +309,7 @@ TEST(Region, ThereIsOneConfigurationPort)
 TEST(Region, APrefetchIsNotFree)
 {
     Card card("fpga:regions=2");
-    Party party(card, {0});
+    Tenant party(card, {0});
     ASSERT_EQ(party.works[0]->program().prefetch(0), 0);
     Queue queue(*party.accel);
     ASSERT_EQ(party.run(queue), uint32_t(ACC_STATUS_OK));
@@ -330,7 +330,7 @@ TEST(RegionTrace, TellsWhatWasLoadedOverWhatAndWhy)
     for (const auto &[policy, reason] : reasons) {
         SCOPED_TRACE(policy);
         Card card(std::string("fpga:regions=1,policy=") + policy);
-        Party party(card, {0, 1});
+        Tenant party(card, {0, 1});
         Queue queue(*party.accel);
         ASSERT_EQ(party.run(queue, 0), uint32_t(ACC_STATUS_OK));
         ASSERT_EQ(party.run(queue, 1), uint32_t(ACC_STATUS_OK));
@@ -358,7 +358,7 @@ TEST(RegionTrace, TellsWhatWasLoadedOverWhatAndWhy)
 TEST(RegionTrace, OthersNamesAreNotForEverybody)
 {
     Card card("fpga:regions=1");
-    Party mine(card, {0}, {.privileged = false}), others(card, {1}, {.privileged = false}),
+    Tenant mine(card, {0}, {.privileged = false}), others(card, {1}, {.privileged = false}),
         root(card, {}, {.privileged = true});
     Queue one(*mine.accel), two(*others.accel);
     ASSERT_EQ(mine.run(one), uint32_t(ACC_STATUS_OK));
@@ -377,7 +377,7 @@ TEST(RegionTrace, OthersNamesAreNotForEverybody)
 TEST(RegionTrace, KeepsTheNewest)
 {
     Card card("fpga:regions=1,policy=fcfs-reuse");
-    Party party(card, {0, 1});
+    Tenant party(card, {0, 1});
     Queue queue(*party.accel);
     for (int i = 0; i < 520; i++)
         for (unsigned which : {0u, 1u})
@@ -402,7 +402,7 @@ TEST(RegionPolicy, EveryOneServesEverybody)
         std::atomic<int> right{0};
         for (unsigned i = 0; i < 4; i++)
             clients.emplace_back([&, i] {
-                Party party(card, {i, (i + 1) % 5});
+                Tenant party(card, {i, (i + 1) % 5});
                 Queue queue(*party.accel);
                 for (int round = 0; round < 25; round++)
                     right += party.run(queue, unsigned(round % 2)) == ACC_STATUS_OK;
@@ -424,7 +424,7 @@ TEST(RegionPolicy, EveryOneServesEverybody)
 TEST(RegionPolicy, LooksAheadInTheRing)
 {
     Card card("fpga:regions=2");
-    Party party(card, {0, 1});
+    Tenant party(card, {0, 1});
     Queue queue(*party.accel);
     acc_signal_memory *done = party.signals.make(2);
     queue.submit({party.works[0]->packet(done), party.works[1]->packet(done)});
@@ -438,7 +438,7 @@ TEST(RegionPolicy, LooksAheadInTheRing)
     EXPECT_EQ(party.accel->counters().loads, 2u);
     // The baselines load when they are asked.
     Card plain("fpga:regions=2,policy=lru");
-    Party other(plain, {0, 1});
+    Tenant other(plain, {0, 1});
     Queue second(*other.accel);
     done = other.signals.make(2);
     second.submit({other.works[0]->packet(done), other.works[1]->packet(done)});

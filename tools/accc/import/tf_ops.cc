@@ -2,6 +2,7 @@
 //
 // TensorFlow's operators by those of host/host.h.
 #include "tools/accc/import/tf_graph.h"
+#include "tools/accc/ir/layout.h"
 
 #include <algorithm>
 
@@ -9,9 +10,6 @@ namespace acc::accc
 {
 namespace
 {
-
-const std::vector<int64_t> kToFirst = {0, 3, 1, 2}; // N H W C -> N C H W
-const std::vector<int64_t> kToLast = {0, 2, 3, 1};
 
 const tf::Attr *attr(const tf::Node &node, const char *name)
 {
@@ -147,7 +145,7 @@ Result<TfReader::Ids> TfReader::make_window(const tf::Node &node, const Ids &in)
     }
     ValueId x = in[0];
     if (last) {
-        ACC_TRY(x, b_.add1("Transpose", {{"perm", kToFirst}}, {x}));
+        ACC_TRY(x, b_.add1("Transpose", {{"perm", kToChannelsFirst<int64_t>}}, {x}));
     }
     const int64_t channels = b_.dims(x)[1];
     const Dims w = b_.dims(in[1]); // [h, w, in, out] or, depthwise, [h, w, in, multiplier]
@@ -164,7 +162,7 @@ Result<TfReader::Ids> TfReader::make_window(const tf::Node &node, const Ids &in)
     }
     ACC_TRY(ValueId y, b_.add1("Conv", std::move(attrs), {x, weights}));
     if (last) {
-        ACC_TRY(y, b_.add1("Transpose", {{"perm", kToLast}}, {y}));
+        ACC_TRY(y, b_.add1("Transpose", {{"perm", kToChannelsLast<int64_t>}}, {y}));
     }
     return Ids{y};
 }
@@ -183,11 +181,11 @@ Result<TfReader::Ids> TfReader::make_pool(const tf::Node &node, const Ids &in, b
         std::string(text(node, "padding", "VALID") == "SAME" ? "SAME_UPPER" : "VALID");
     ValueId x = in[0];
     if (last) {
-        ACC_TRY(x, b_.add1("Transpose", {{"perm", kToFirst}}, {x}));
+        ACC_TRY(x, b_.add1("Transpose", {{"perm", kToChannelsFirst<int64_t>}}, {x}));
     }
     ACC_TRY(x, b_.add1(max ? "MaxPool" : "AveragePool", std::move(attrs), {x}));
     if (last) {
-        ACC_TRY(x, b_.add1("Transpose", {{"perm", kToLast}}, {x}));
+        ACC_TRY(x, b_.add1("Transpose", {{"perm", kToChannelsLast<int64_t>}}, {x}));
     }
     return Ids{x};
 }
@@ -397,12 +395,12 @@ Result<TfReader::Ids> TfReader::make_known(const tf::Node &node, const Ids &in)
         const bool last = text(node, "data_format", "NHWC") == "NHWC";
         ValueId x = in[0];
         if (last) {
-            ACC_TRY(x, b_.add1("Transpose", {{"perm", kToFirst}}, {x}));
+            ACC_TRY(x, b_.add1("Transpose", {{"perm", kToChannelsFirst<int64_t>}}, {x}));
         }
         ACC_TRY(x, b_.add1("BatchNormalization", {{"epsilon", real(node, "epsilon", 1e-4f)}},
                            {x, in[1], in[2], in[3], in[4]}));
         if (last) {
-            ACC_TRY(x, b_.add1("Transpose", {{"perm", kToLast}}, {x}));
+            ACC_TRY(x, b_.add1("Transpose", {{"perm", kToChannelsLast<int64_t>}}, {x}));
         }
         return Ids{x};
     }

@@ -2,6 +2,7 @@
 //
 // TensorFlow Lite's operators by those of host/host.h.
 #include "tools/accc/import/tflite_builder.h"
+#include "tools/accc/ir/layout.h"
 
 #include <algorithm>
 
@@ -11,9 +12,6 @@ namespace
 {
 
 using tflite::Operator;
-
-const std::vector<int64_t> kToFirst = {0, 3, 1, 2}; // N H W C -> N C H W
-const std::vector<int64_t> kToLast = {0, 2, 3, 1};
 
 // Operators that are another's under one of our names.
 struct TflitePlain {
@@ -114,8 +112,9 @@ Status Reader::read_window(const Operator &op, int code)
         attrs["group"] = channels;
     else if (b_.dims(w)[3] > 0 && channels % b_.dims(w)[3] == 0)
         attrs["group"] = channels / b_.dims(w)[3];
-    ACC_TRY(x, transpose(x, kToFirst));
-    ACC_TRY(w, transpose(w, depthwise ? std::vector<int64_t>{3, 0, 1, 2} : kToFirst));
+    ACC_TRY(x, transpose(x, kToChannelsFirst<int64_t>));
+    ACC_TRY(w,
+            transpose(w, depthwise ? std::vector<int64_t>{3, 0, 1, 2} : kToChannelsFirst<int64_t>));
     std::vector<ValueId> in = {x, w};
     if (input(op, 2) >= 0) {
         ACC_TRY(const ValueId bias, real(input(op, 2)));
@@ -123,7 +122,7 @@ Status Reader::read_window(const Operator &op, int code)
     }
     ACC_TRY(ValueId y, b_.add1("Conv", std::move(attrs), std::move(in)));
     ACC_TRY(y, activate(y, depth ? depth->activation() : conv->activation()));
-    ACC_TRY(y, transpose(y, kToLast));
+    ACC_TRY(y, transpose(y, kToChannelsLast<int64_t>));
     return set(output(op), y);
 }
 
@@ -138,10 +137,10 @@ Status Reader::read_pool(const Operator &op, bool max)
     attrs["auto_pad"] = padding_name(o->padding());
     attrs["strides"] = std::vector<int64_t>{o->stride_h(), o->stride_w()};
     attrs["kernel_shape"] = std::vector<int64_t>{o->height(), o->width()};
-    ACC_TRY(x, transpose(x, kToFirst));
+    ACC_TRY(x, transpose(x, kToChannelsFirst<int64_t>));
     ACC_TRY(x, b_.add1(max ? "MaxPool" : "AveragePool", std::move(attrs), {x}));
     ACC_TRY(x, activate(x, o->activation()));
-    ACC_TRY(x, transpose(x, kToLast));
+    ACC_TRY(x, transpose(x, kToChannelsLast<int64_t>));
     return set(output(op), x);
 }
 
@@ -197,7 +196,7 @@ Status Reader::read_transposed(const Operator &op)
     ACC_TRY(ValueId x, real(input(op, 2)));
     if (shape.size() != 4 || b_.dims(w).size() != 4 || b_.dims(x).size() != 4)
         return b_.error("expected operands of 4 dimensions; found others");
-    ACC_TRY(x, transpose(x, kToFirst));
+    ACC_TRY(x, transpose(x, kToChannelsFirst<int64_t>));
     ACC_TRY(w, transpose(w, {3, 0, 1, 2}));
     host::Attrs attrs;
     attrs["strides"] = std::vector<int64_t>{o->stride_h(), o->stride_w()};
@@ -210,7 +209,7 @@ Status Reader::read_transposed(const Operator &op)
     }
     ACC_TRY(ValueId y, b_.add1("ConvTranspose", std::move(attrs), std::move(in)));
     ACC_TRY(y, activate(y, o->activation()));
-    ACC_TRY(y, transpose(y, kToLast));
+    ACC_TRY(y, transpose(y, kToChannelsLast<int64_t>));
     return set(output(op), y);
 }
 
@@ -557,10 +556,10 @@ Status Reader::read_known(const Operator &op, int code)
         ACC_TRY(ValueId x, real(input(op, 0)));
         if (b_.dims(x).size() != 4 || !o)
             return b_.error("expected an image and a block size; found another");
-        ACC_TRY(x, transpose(x, kToFirst));
+        ACC_TRY(x, transpose(x, kToChannelsFirst<int64_t>));
         ACC_TRY(x, b_.add1(code == 5 ? "DepthToSpace" : "SpaceToDepth",
                            {{"blocksize", int64_t{o->value()}}}, {x}));
-        ACC_TRY(x, transpose(x, kToLast));
+        ACC_TRY(x, transpose(x, kToChannelsLast<int64_t>));
         return set(output(op), x);
     }
     case 11: {

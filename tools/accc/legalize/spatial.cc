@@ -2,6 +2,7 @@
 //
 // Pad and ReduceMean over the two axes of an image, as windows of an average: of one element, where
 // what lies outside counts as zero, and of the whole image.
+#include "tools/accc/ir/layout.h"
 #include "tools/accc/ir/shape.h"
 #include "tools/accc/legalize/legalizer.h"
 
@@ -13,8 +14,6 @@ namespace
 {
 
 enum class Image { ChannelsFirst, ChannelsLast };
-
-const std::vector<int> kToFirst = {0, 3, 1, 2}, kToLast = {0, 2, 3, 1};
 
 Result<ValueId> transposed(Legalizer &in, Node &node, ValueId x, const std::vector<int> &perm)
 {
@@ -28,14 +27,14 @@ Result<ValueId> average(Legalizer &in, Node &node, ValueId x, Image order, const
                         bool count_include_pad)
 {
     if (order == Image::ChannelsLast) {
-        ACC_TRY(x, transposed(in, node, x, kToFirst));
+        ACC_TRY(x, transposed(in, node, x, kToChannelsFirst<>));
     }
     Op op = make_op(node, Kind::AvgPool, {x});
     op.window = window;
     op.count_include_pad = count_include_pad;
     ACC_TRY(ValueId y, in.add(node, std::move(op)));
     if (order == Image::ChannelsLast) {
-        ACC_TRY(y, transposed(in, node, y, kToLast));
+        ACC_TRY(y, transposed(in, node, y, kToChannelsLast<>));
     }
     return y;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/passes/passes.h"
 
+#include "tools/accc/ir/layout.h"
 #include "tools/accc/ir/shape.h"
 
 #include <optional>
@@ -9,9 +10,6 @@ namespace acc::accc
 {
 namespace
 {
-
-const std::vector<int> kToLast = {0, 2, 3, 1};    // N C H W -> N H W C
-const std::vector<int> kToLogical = {0, 3, 1, 2}; // and back
 
 Dims permuted(const Dims &dims, const std::vector<int> &perm)
 {
@@ -134,7 +132,7 @@ private:
     Result<ValueId> logical(ValueId v)
     {
         if (!forms_[v].logical) {
-            ACC_TRY(forms_[v].logical, transpose(*forms_[v].last, kToLogical));
+            ACC_TRY(forms_[v].logical, transpose(*forms_[v].last, kToChannelsFirst<>));
         }
         return *forms_[v].logical;
     }
@@ -142,7 +140,7 @@ private:
     Result<ValueId> last(ValueId v)
     {
         if (!forms_[v].last) {
-            ACC_TRY(forms_[v].last, transpose(*forms_[v].logical, kToLast));
+            ACC_TRY(forms_[v].last, transpose(*forms_[v].logical, kToChannelsLast<>));
         }
         return *forms_[v].last;
     }
@@ -214,8 +212,8 @@ private:
             ACC_TRY(op.inputs[1], channels_last ? last(b) : logical(b));
         } else if (channels_last) {
             const Dims dims = g_.value(b).dims;
-            op.inputs[1] = g_.add_constant(g_.value(b).name, permuted(dims, kToLast),
-                                           transposed(g_.floats(b), dims, kToLast));
+            op.inputs[1] = g_.add_constant(g_.value(b).name, permuted(dims, kToChannelsLast<>),
+                                           transposed(g_.floats(b), dims, kToChannelsLast<>));
         }
         return define(old.output, channels_last, std::move(op));
     }
@@ -228,13 +226,13 @@ private:
         const ValueId x = channels_last ? *from.last : *from.logical;
         const size_t rank = old.perm.size();
         // Axis i of memory is logical axis order[i]; where[a] is logical axis a in memory.
-        const std::vector<int> order = channels_last ? kToLast : identity(rank);
+        const std::vector<int> order = channels_last ? kToChannelsLast<> : identity(rank);
         std::vector<int> where(rank);
         for (size_t i = 0; i < rank; i++)
             where[order[i]] = static_cast<int>(i);
         const std::vector<int> to_logical = compose(old.perm, where);
         if (rank == 4) {
-            const std::vector<int> to_last = compose(kToLast, to_logical);
+            const std::vector<int> to_last = compose(kToChannelsLast<>, to_logical);
             if (moves_nothing(g_.value(x).dims, to_last)) {
                 ACC_TRY(forms_[old.output].last, transpose(x, to_last));
             }
