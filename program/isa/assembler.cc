@@ -371,7 +371,8 @@ private:
     void operands(Instruction &i, Syntax syntax)
     {
         const bool indirect = syntax == Syntax::LoadIndirect || syntax == Syntax::StoreIndirect ||
-                              syntax == Syntax::SendIndirect || syntax == Syntax::RecvIndirect;
+                              syntax == Syntax::DropIndirect || syntax == Syntax::SendIndirect ||
+                              syntax == Syntax::RecvIndirect;
         switch (syntax) {
         case Syntax::Nothing:
             return;
@@ -389,6 +390,7 @@ private:
             i.imm = static_cast<uint32_t>(number(-32768, 65535));
             return elements(i);
         case Syntax::Unary:
+        case Syntax::PairWiden:
             i.d = reg();
             need(",");
             i.a = reg();
@@ -397,6 +399,7 @@ private:
         case Syntax::Reduce:
         case Syntax::PairBinary:
         case Syntax::PairNarrow:
+        case Syntax::PairJoin:
         case Syntax::Scalar:
             i.d = reg();
             need(",");
@@ -424,6 +427,10 @@ private:
         case Syntax::LoadIndirect:
             i.d = reg();
             need(",");
+            address(i, indirect);
+            return elements(i);
+        case Syntax::DropWords:
+        case Syntax::DropIndirect:
             address(i, indirect);
             return elements(i);
         case Syntax::StoreWords:

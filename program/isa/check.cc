@@ -115,10 +115,18 @@ private:
         case Syntax::PairNarrow:
             return first(span("d", i.d, n), span("a", i.a, 2 * n),
                          span("b", i.b, kRequantWords * n));
+        case Syntax::PairWiden:
+            return first(span("d", i.d, 2 * n), span("a", i.a, n));
+        case Syntax::PairJoin:
+            return first(span("d", i.d, n), span("a", i.a, n), span("b", i.b, kJoinWords));
         case Syntax::LoadWords:
             return first(span("d", i.d, n), memory(i.imm, n));
         case Syntax::LoadIndirect:
             return first(span("d", i.d, n), span("a", i.a, 1));
+        case Syntax::DropWords:
+            return memory(i.imm, n);
+        case Syntax::DropIndirect:
+            return span("a", i.a, 1);
         case Syntax::StoreWords:
             return first(span("d", i.d, n), memory(address, n), count(high));
         case Syntax::StoreIndirect:

@@ -22,6 +22,10 @@ constexpr OpInfo kOps[] = {
     {Op::LoadR, "loadr", Format::R, Syntax::LoadIndirect, true, false},
     {Op::Store, "store", Format::I, Syntax::StoreWords, true, false},
     {Op::StoreR, "storer", Format::R, Syntax::StoreIndirect, true, false},
+    {Op::Peek, "peek", Format::I, Syntax::LoadWords, true, false},
+    {Op::PeekR, "peekr", Format::R, Syntax::LoadIndirect, true, false},
+    {Op::Drop, "drop", Format::I, Syntax::DropWords, true, false},
+    {Op::DropR, "dropr", Format::R, Syntax::DropIndirect, true, false},
     {Op::Mvm, "mvm", Format::R, Syntax::Multiply, true, false},
     {Op::MvmW, "mvmw", Format::R, Syntax::MultiplyWide, true, false},
     {Op::Send, "send", Format::I, Syntax::SendWords, false, true},
@@ -73,6 +77,8 @@ constexpr OpInfo kOps[] = {
     {Op::Imuli, "imuli", Format::RI, Syntax::ScalarImmediate, true, true},
     {Op::AddW, "addw", Format::R, Syntax::PairBinary, true, false},
     {Op::Requant, "requant", Format::R, Syntax::PairNarrow, true, false},
+    {Op::Widen, "widen", Format::R, Syntax::PairWiden, true, false},
+    {Op::Join, "join", Format::R, Syntax::PairJoin, true, false},
 };
 
 constexpr std::array<uint8_t, 256> index_by_code()
@@ -179,11 +185,13 @@ bool decode(uint64_t word, Instruction &i, std::string &why)
         case Syntax::SetWord:
             return i.signed_imm() < -32768 || i.signed_imm() > 65535;
         case Syntax::Unary:
+        case Syntax::PairWiden:
             return i.b || i.flags;
         case Syntax::Binary:
         case Syntax::Reduce:
         case Syntax::PairBinary:
         case Syntax::PairNarrow:
+        case Syntax::PairJoin:
             return i.flags;
         case Syntax::Scalar:
             return i.flags || i.n != 1;
@@ -193,6 +201,10 @@ bool decode(uint64_t word, Instruction &i, std::string &why)
             return i.imm > kMaxAddress;
         case Syntax::LoadIndirect:
             return i.flags;
+        case Syntax::DropWords:
+            return i.d || i.imm > kMaxAddress;
+        case Syntax::DropIndirect:
+            return i.d || i.flags;
         case Syntax::Multiply:
             return i.n || i.d;
         case Syntax::MultiplyWide:
@@ -226,11 +238,13 @@ std::string text_of(const Instruction &i)
     case Syntax::SetWord:
         return head + r(i.d) + comma + number(i.signed_imm()) + comma + number(i.n);
     case Syntax::Unary:
+    case Syntax::PairWiden:
         return head + r(i.d) + comma + r(i.a) + comma + number(i.n);
     case Syntax::Binary:
     case Syntax::Reduce:
     case Syntax::PairBinary:
     case Syntax::PairNarrow:
+    case Syntax::PairJoin:
         return head + r(i.d) + comma + r(i.a) + comma + r(i.b) + comma + number(i.n);
     case Syntax::Immediate:
         return head + r(i.d) + comma + r(i.a) + comma + number(i.signed_imm()) + comma +
@@ -243,6 +257,10 @@ std::string text_of(const Instruction &i)
         return head + r(i.d) + comma + direct() + comma + number(i.n);
     case Syntax::LoadIndirect:
         return head + r(i.d) + comma + indirect() + comma + number(i.n);
+    case Syntax::DropWords:
+        return head + direct() + comma + number(i.n);
+    case Syntax::DropIndirect:
+        return head + indirect() + comma + number(i.n);
     case Syntax::StoreWords:
         return head + direct() + comma + r(i.d) + comma + number(i.n) + comma + number(i.imm >> 24);
     case Syntax::StoreIndirect:

@@ -29,6 +29,8 @@ inline constexpr uint32_t kMaxTarget = (1u << 24) - 1;  // of an instruction
 inline constexpr uint32_t kSticky = 255;
 // What requant reads of each element: bias and multiplier, a pair each, and the shift.
 inline constexpr uint32_t kRequantWords = 5;
+// What join reads once: the factors of d and of a, a pair each, their zero points, the shift.
+inline constexpr uint32_t kJoinWords = 7;
 
 enum class Op : uint8_t {
     // control
@@ -46,6 +48,8 @@ enum class Op : uint8_t {
     LoadR = 0x13,
     Store = 0x14,
     StoreR = 0x15,
+    Peek = 0x16,
+    PeekR = 0x17,
     Mvm = 0x18,
     MvmW = 0x19,
     // tiles
@@ -53,6 +57,9 @@ enum class Op : uint8_t {
     SendR = 0x1b,
     Recv = 0x1c,
     RecvR = 0x1d,
+    // words that were peeked at
+    Drop = 0x1e,
+    DropR = 0x1f,
     // vectors: fixed point
     Add = 0x20,
     Sub,
@@ -103,6 +110,8 @@ enum class Op : uint8_t {
     // sums of 32 bits, in pairs of words
     AddW = 0x70,
     Requant,
+    Widen,
+    Join,
 };
 
 struct Instruction {
@@ -130,14 +139,18 @@ enum class Syntax : uint8_t {
     Immediate,       // addi rd, ra, imm, n
     Scalar,          // iadd rd, ra, rb
     ScalarImmediate, // iaddi rd, ra, imm
-    LoadWords,       // load rd, [address], n
+    LoadWords,       // load rd, [address], n     peek too
     LoadIndirect,    // loadr rd, [ra + offset], n
+    DropWords,       // drop [address], n
+    DropIndirect,    // dropr [ra + offset], n
     StoreWords,      // store [address], rd, n, count
     StoreIndirect,
     Multiply,     // mvm mask or mvm mask, filter, stride
     MultiplyWide, // mvmw rd, mask
     PairBinary,   // addw rd, ra, rb, n         n pairs each
     PairNarrow,   // requant rd, ra, rb, n      n words, n pairs, n of kRequantWords
+    PairWiden,    // widen rd, ra, n            n pairs, n words
+    PairJoin,     // join rd, ra, rb, n         n words each, kJoinWords
     SendWords,    // send [address], n, tile, fifo
     SendIndirect,
     RecvWords, // recv [address], n, fifo, count
@@ -194,6 +207,27 @@ inline Instruction load(uint32_t d, uint32_t address, uint32_t n)
 inline Instruction store(uint32_t address, uint32_t d, uint32_t n, uint32_t count)
 {
     return {.op = Op::Store, .n = uint16_t(n), .d = uint16_t(d), .imm = address | count << 24};
+}
+inline Instruction load_at(Op op, uint32_t d, uint32_t a, uint32_t offset, uint32_t n)
+{
+    return {.op = op, .n = uint16_t(n), .d = uint16_t(d), .a = uint16_t(a), .b = uint16_t(offset)};
+}
+inline Instruction store_at(uint32_t a, uint32_t offset, uint32_t d, uint32_t n, uint32_t count)
+{
+    return {.op = Op::StoreR,
+            .flags = uint8_t(count),
+            .n = uint16_t(n),
+            .d = uint16_t(d),
+            .a = uint16_t(a),
+            .b = uint16_t(offset)};
+}
+inline Instruction peek(uint32_t d, uint32_t address, uint32_t n)
+{
+    return {.op = Op::Peek, .n = uint16_t(n), .d = uint16_t(d), .imm = address};
+}
+inline Instruction drop(uint32_t address, uint32_t n)
+{
+    return {.op = Op::Drop, .n = uint16_t(n), .imm = address};
 }
 inline Instruction mvm(uint32_t mask, uint32_t filter = 0, uint32_t stride = 0)
 {

@@ -3,6 +3,7 @@
 
 #include "emulator/crossbar/isa/fixed.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -108,6 +109,31 @@ const char *requantize(const Instruction &i, int16_t *r)
         if (b[4] < 1 || b[4] > 62) return "expected a shift of 1 to 62; found another";
         const int64_t scaled = ((sum * multiplier >> (b[4] - 1)) + 1) >> 1;
         r[i.d + k] = fit<Overflow::Saturate>(scaled);
+    }
+    return nullptr;
+}
+
+// As if all were read first: pairs may lie over the words that they come from.
+void widen(const Instruction &i, int16_t *r)
+{
+    int16_t words[isa::kMaxElements];
+    std::copy_n(r + i.a, i.n, words);
+    for (uint32_t k = 0; k < i.n; k++)
+        put_pair(r + i.d + 2 * k, static_cast<uint32_t>(int32_t{words[k]}));
+}
+
+// Narrowed as requantize() does: (d - d_zero) * d_factor + (a - a_zero) * a_factor, in d.
+// Differences of 17 bits times factors of 32 are sums of 50.
+const char *join(const Instruction &i, int16_t *r)
+{
+    // Copied, for what is written may be among them.
+    int16_t by[isa::kJoinWords];
+    std::copy_n(r + i.b, isa::kJoinWords, by);
+    if (by[6] < 1 || by[6] > 62) return "expected a shift of 1 to 62; found another";
+    const int64_t d_factor = pair(by), a_factor = pair(by + 2);
+    for (uint32_t k = 0; k < i.n; k++) {
+        const int64_t sum = (r[i.d + k] - by[4]) * d_factor + (r[i.a + k] - by[5]) * a_factor;
+        r[i.d + k] = fit<Overflow::Saturate>(((sum >> (by[6] - 1)) + 1) >> 1);
     }
     return nullptr;
 }
@@ -285,6 +311,11 @@ const char *Alu::execute(const Instruction &i, int16_t *r, uint64_t draw_key)
         return nullptr;
     case Op::Requant:
         return requantize(i, r);
+    case Op::Join:
+        return join(i, r);
+    case Op::Widen:
+        widen(i, r);
+        return nullptr;
     default:
         break;
     }

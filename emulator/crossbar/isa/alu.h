@@ -18,7 +18,7 @@ class Alu
 public:
     explicit Alu(const arch::Arch &arch);
 
-    // Executes one instruction from `op` Copy, Add … Srli, Iadd … Imuli, AddW, Requant on a core's
+    // Executes one instruction from `op` Copy, Add … Srli, Iadd … Imuli, AddW … Join on a core's
     // registers, which it names in range. Elements go upwards, one after the other. `draw` is for
     // rndcmp: a number in [0, 2^16) for element k. Null, or what is wrong with an operand.
     const char *execute(const isa::Instruction &instruction, int16_t *registers, uint64_t draw_key);

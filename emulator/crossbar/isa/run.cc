@@ -146,7 +146,7 @@ void Machine::State::wake(Tile &tile, uint64_t now)
 
 // An access takes its time, and happens at its end, when all of its words are as they must
 // be; until then it is tried again. So an access never sees half of another.
-template <bool Store>
+template <Machine::State::Access How>
 Machine::State::Step Machine::State::access_words(Agent &agent, uint32_t address, uint32_t n,
                                                   int16_t *data, uint32_t count)
 {
@@ -162,14 +162,16 @@ Machine::State::Step Machine::State::access_words(Agent &agent, uint32_t address
         const uint32_t words = std::min(width, n - agent.progress);
         uint8_t *counts = tile.counts.data() + first;
         for (uint32_t k = 0; k < words; k++)
-            if (Store ? counts[k] != 0 : counts[k] == 0)
-                return wait(agent, Store ? Wait::Free : Wait::Valid, agent.tile, first + k);
-        if (Store) {
+            if (How == Access::Store ? counts[k] != 0 : counts[k] == 0)
+                return wait(agent, How == Access::Store ? Wait::Free : Wait::Valid, agent.tile,
+                            first + k);
+        if constexpr (How == Access::Store) {
             std::memcpy(tile.words.data() + first, data + agent.progress, words * 2);
             std::memset(counts, static_cast<int>(count), words);
         } else {
-            std::memcpy(data + agent.progress, tile.words.data() + first, words * 2);
-            for (uint32_t k = 0; k < words; k++)
+            if (How != Access::Drop)
+                std::memcpy(data + agent.progress, tile.words.data() + first, words * 2);
+            for (uint32_t k = 0; How != Access::Peek && k < words; k++)
                 counts[k] = static_cast<uint8_t>(counts[k] - (counts[k] != isa::kSticky));
         }
         tile.stats.accesses++;
@@ -184,13 +186,13 @@ Machine::State::Step Machine::State::access_words(Agent &agent, uint32_t address
 Machine::State::Step Machine::State::load_words(Agent &agent, uint32_t address, uint32_t n,
                                                 int16_t *data)
 {
-    return access_words<false>(agent, address, n, data, 0);
+    return access_words<Access::Load>(agent, address, n, data, 0);
 }
 
 Machine::State::Step Machine::State::store_words(Agent &agent, uint32_t address, uint32_t n,
                                                  const int16_t *data, uint32_t count)
 {
-    return access_words<true>(agent, address, n, const_cast<int16_t *>(data), count);
+    return access_words<Access::Store>(agent, address, n, const_cast<int16_t *>(data), count);
 }
 
 // --- The network
@@ -386,7 +388,8 @@ Machine::State::Step Machine::State::run_stream(Agent &agent, Dispatch &dispatch
         uint32_t next = agent.pc + 1;
         Step step = Step::Done;
         uint32_t address = i.imm & isa::kMaxAddress;
-        if (i.op == Op::LoadR || i.op == Op::StoreR || i.op == Op::SendR || i.op == Op::RecvR) {
+        if (i.op == Op::LoadR || i.op == Op::StoreR || i.op == Op::PeekR || i.op == Op::DropR ||
+            i.op == Op::SendR || i.op == Op::RecvR) {
             // Once, for a load may overwrite the register that it comes from.
             if (!agent.latched) {
                 agent.address = static_cast<uint16_t>(r[i.a]) + uint32_t{i.b};
@@ -437,6 +440,14 @@ Machine::State::Step Machine::State::run_stream(Agent &agent, Dispatch &dispatch
         case Op::LoadR:
             step = load_words(agent, address, i.n, r + i.d);
             break;
+        case Op::Peek:
+        case Op::PeekR:
+            step = access_words<Access::Peek>(agent, address, i.n, r + i.d, 0);
+            break;
+        case Op::Drop:
+        case Op::DropR:
+            step = access_words<Access::Drop>(agent, address, i.n, nullptr, 0);
+            break;
         case Op::Store:
             step = store_words(agent, address, i.n, r + i.d, i.imm >> 24);
             break;
@@ -461,10 +472,12 @@ Machine::State::Step Machine::State::run_stream(Agent &agent, Dispatch &dispatch
             break;
         default: {
             const bool transcendental = Alu::transcendental(i.op);
-            work(transcendental        ? arch::transcendental_cycles(i.n, costs)
-                 : i.op == Op::AddW    ? arch::pair_cycles(i.n, costs)
-                 : i.op == Op::Requant ? arch::requant_cycles(i.n, costs)
-                                       : arch::vector_cycles(i.n, costs));
+            const bool pairs = i.op == Op::AddW || i.op == Op::Widen;
+            const bool narrows = i.op == Op::Requant || i.op == Op::Join;
+            work(transcendental ? arch::transcendental_cycles(i.n, costs)
+                 : pairs        ? arch::pair_cycles(i.n, costs)
+                 : narrows      ? arch::requant_cycles(i.n, costs)
+                                : arch::vector_cycles(i.n, costs));
             // Single words may be addresses and loop counters: they are always computed.
             if (options.timing_only && i.n > 1) break;
             const uint64_t draw = i.op == Op::Rndcmp ? arch.seed * 0x100000001b3u + agent.t * 4096 +

@@ -114,7 +114,9 @@ private:
     Step load_words(Agent &agent, uint32_t address, uint32_t n, int16_t *data);
     Step store_words(Agent &agent, uint32_t address, uint32_t n, const int16_t *data,
                      uint32_t count);
-    template <bool Store>
+    // Peek leaves the counts as they are; Drop takes a read without reading.
+    enum class Access { Load, Peek, Drop, Store };
+    template <Access How>
     Step access_words(Agent &agent, uint32_t address, uint32_t n, int16_t *data, uint32_t count);
 
     // Whether somebody else's turn comes first.

@@ -42,14 +42,21 @@ TEST(Isa, EveryInstructionSurvivesBitsAndText)
                 i.imm = static_cast<uint32_t>(int32_t(below(98304)) - 32768);
                 break;
             case Syntax::Unary:
+            case Syntax::PairWiden:
                 i.b = 0;
                 break;
             case Syntax::Scalar:
             case Syntax::ScalarImmediate:
                 i.n = 1;
                 break;
+            case Syntax::DropWords:
+                i.d = 0;
+                [[fallthrough]];
             case Syntax::LoadWords:
                 i.imm = below(kMaxAddress + 1);
+                break;
+            case Syntax::DropIndirect:
+                i.d = 0;
                 break;
             case Syntax::StoreWords:
             case Syntax::RecvWords:
@@ -224,6 +231,18 @@ TEST(Isa, RefusesTextWithItsLine)
     EXPECT_EQ(refusal(core + "addw g0, g0, g40, 20\nhlt\n"),
               "x.s: kernel k, tile 0 core 0, instruction 0: addw r64, r64, r104, 20: expected b "
               "within 128 registers; found r104 to r143");
+    EXPECT_EQ(refusal(core + "peek g63, [0], 2\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: peek r127, [0], 2: expected d within "
+              "128 registers; found r127 to r128");
+    EXPECT_EQ(refusal(core + "drop [255], 2\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: drop [255], 2: expected words below "
+              "256; found 256");
+    EXPECT_EQ(refusal(core + "widen g40, g0, 13\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: widen r104, r64, 13: expected d within "
+              "128 registers; found r104 to r129");
+    EXPECT_EQ(refusal(core + "join g0, g8, g58, 1\nhlt\n"),
+              "x.s: kernel k, tile 0 core 0, instruction 0: join r64, r72, r122, 1: expected b "
+              "within 128 registers; found r122 to r128");
     EXPECT_EQ(refusal(core + "requant g0, g0, g40, 5\nhlt\n"),
               "x.s: kernel k, tile 0 core 0, instruction 0: requant r64, r64, r104, 5: expected b "
               "within 128 registers; found r104 to r128");

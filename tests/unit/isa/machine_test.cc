@@ -130,6 +130,68 @@ TEST(Machine, SumsOf32BitsAreRequantisedAsTheReferenceSays)
     EXPECT_NE(fault("set g14, 63\n").find("expected a shift of 1 to 62"), std::string::npos);
 }
 
+TEST(Machine, TwoScalesAreJoinedAsTheReferenceSays)
+{
+    std::mt19937 random(6);
+    const auto low = [](int64_t v) { return std::to_string(static_cast<int16_t>(v)); };
+    for (int k = 0; k < 200; k++) {
+        const auto word = [&] { return static_cast<int16_t>(random()); };
+        const int16_t d = word(), a = word(), d_zero = word(), a_zero = word();
+        const auto d_factor = static_cast<int32_t>(random()),
+                   a_factor = static_cast<int32_t>(random());
+        const auto shift = static_cast<int32_t>(1 + random() % 62);
+        std::string code = "set g0, " + low(d) + "\nset g8, " + low(a) + "\n";
+        int at = 10;
+        for (const int64_t v :
+             {int64_t{d_factor}, int64_t{d_factor} >> 16, int64_t{a_factor},
+              int64_t{a_factor} >> 16, int64_t{d_zero}, int64_t{a_zero}, int64_t{shift}})
+            code += "set g" + std::to_string(at++) + ", " + low(v) + "\n";
+        const auto exact = (static_cast<__int128>(d - d_zero) * d_factor +
+                            static_cast<__int128>(a - a_zero) * a_factor +
+                            (static_cast<__int128>(1) << (shift - 1))) >>
+                           shift;
+        const auto wanted = static_cast<int16_t>(std::clamp<__int128>(exact, INT16_MIN, INT16_MAX));
+        arch::Arch wrap = tiny();
+        wrap.overflow = arch::Overflow::Wrap;
+        EXPECT_EQ(compute(code + "join g0, g8, g10\n", wrap)[0], wanted) << k;
+    }
+    Tiles tiles(".kernel k\n.core 0, 0\njoin g0, g8, g10\nhlt\n");
+    EXPECT_EQ(tiles.run(), ACC_STATUS_ENGINE_ERROR);
+    EXPECT_NE(tiles.dispatch.text.find("expected a shift of 1 to 62"), std::string::npos);
+    // Words become pairs, also over themselves.
+    EXPECT_EQ(compute("set g0, -3\nset g1, 7\nwiden g0, g0, 2\n"), (Words{-3, -1, 7, 0}));
+    EXPECT_EQ(compute("set g2, -3\nset g3, 7\nwiden g0, g2, 2\n"), (Words{-3, -1, 7, 0}));
+}
+
+TEST(Machine, PeeksLeaveReadsToADrop)
+{
+    // Two items go through the same two words, each peeked at by address and by register.
+    const std::string head = ".kernel k\n.input x, 0, 0, 2\n.output y, 0, 16, 4\n.core 0, 0\n"
+                             "set g8, 1\npeek g0, [0], 2\npeekr g2, [g8 + 0]\nset g8, 0\n"
+                             "peekr g3, [g8 + 0]\n";
+    const std::vector<int16_t> x = {1, 2, 3, 4};
+    Tiles tiles(head + "drop [0]\ndropr [g8 + 1]\nstore [16], g0, 4\nhlt\n");
+    const uint64_t from = tiles.memory.store(x), to = tiles.memory.allocate(16);
+    ASSERT_EQ(tiles.run({{from, 2}, {to, 4}}, 2), ACC_STATUS_OK) << tiles.dispatch.text;
+    EXPECT_EQ(tiles.memory.load<int16_t>(to, 8), (Words{1, 2, 2, 1, 3, 4, 4, 3}));
+    // Whoever drops nothing leaves no room for the next item.
+    Tiles stuck(head + "drop [0]\nstore [16], g0, 4\nhlt\n");
+    const uint64_t in = stuck.memory.store(x), out = stuck.memory.allocate(16);
+    EXPECT_EQ(stuck.run({{in, 2}, {out, 4}}, 2), ACC_STATUS_ENGINE_ERROR);
+    EXPECT_NE(stuck.dispatch.text.find("port x waits for word 1 to be read"), std::string::npos)
+        << stuck.dispatch.text;
+    // A drop waits for words to be there, and an address in a register is looked at.
+    Tiles early(".kernel k\n.core 0, 0\ndrop [5]\nhlt\n");
+    EXPECT_EQ(early.run(), ACC_STATUS_ENGINE_ERROR);
+    EXPECT_NE(early.dispatch.text.find("waits for word 5 to be written"), std::string::npos);
+    for (const char *code : {"peekr g1, [g0 + 0]", "dropr [g0 + 0]"}) {
+        Tiles outside(std::string(".kernel k\n.core 0, 0\nset g0, 30000\n") + code + "\nhlt\n");
+        EXPECT_EQ(outside.run(), ACC_STATUS_ENGINE_ERROR);
+        EXPECT_NE(outside.dispatch.text.find("expected words below 256, found 30000"),
+                  std::string::npos);
+    }
+}
+
 TEST(Machine, ProductsKeep32BitsAndPortsTakeBytes)
 {
     // Two units of a core, the second one narrower than the arrays; int8 in, int8 out.
