@@ -39,13 +39,12 @@ public:
         std::string why;
         auto program = isa::assemble(text, "test", arch, why);
         EXPECT_TRUE(program) << why;
-        if (!program) return;
-        program_ = std::move(*program);
-        std::vector<std::unique_ptr<crossbar::Multiplier>> units;
-        for (const isa::Matrix &m : program_.matrices)
-            units.push_back(crossbar::exact_multiplier(m.weights, m.rows, m.cols));
-        if (options.timing_only) units.clear();
-        machine_ = std::make_unique<crossbar::Machine>(arch, program_, std::move(units), options);
+        if (program) start(std::move(*program), options);
+    }
+    Tiles(isa::Program program, const arch::Arch &arch, crossbar::MachineOptions options = {})
+        : arch_(arch)
+    {
+        start(std::move(program), options);
     }
 
     // Runs the first kernel, or another. Its results are in `dispatch`.
@@ -83,6 +82,16 @@ public:
     std::atomic<bool> stop{false};
 
 private:
+    void start(isa::Program program, crossbar::MachineOptions options)
+    {
+        program_ = std::move(program);
+        std::vector<std::unique_ptr<crossbar::Multiplier>> units;
+        for (const isa::Matrix &m : program_.matrices)
+            units.push_back(crossbar::exact_multiplier(m.weights, m.rows, m.cols));
+        if (options.timing_only) units.clear();
+        machine_ = std::make_unique<crossbar::Machine>(arch_, program_, std::move(units), options);
+    }
+
     const arch::Arch arch_;
     isa::Program program_;
     std::unique_ptr<crossbar::Machine> machine_;
