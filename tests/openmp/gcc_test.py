@@ -129,15 +129,35 @@ class Gcc(Programs, harness.Case):
         self.assert_dies("later", "the role crashed: segmentation fault at 0x0")
         self.assert_dies("system_call", "ENGINE_ERROR")
 
-    def test_thread_local_variables_are_refused(self):
+    def test_thread_local_variables(self):
+        """Those that a region doesn't use are nobody's business. A library's each thread of a region
+        has; a program's are refused by the name of what uses them."""
+        with open(self.path("mine.c"), "w", encoding="utf-8") as file:
+            file.write("_Thread_local int mine = 3, zeros[2];\n"
+                       "int count_up(void) { return mine++ + ++zeros[1]; }\n")
         with open(self.path("tls.c"), "w", encoding="utf-8") as file:
-            file.write("_Thread_local int mine = 3;\n"
-                       "int main(void) { mine++;\n#pragma omp target\n{}\nreturn mine; }\n")
-        self.make("tls", self.path("tls.c"))
-        result = self.omp("tls")
-        self.assertEqual(result.returncode, 1)
-        self.assertIn("target region main._omp_fn.0 of tls: INVALID_KERNARG: "
-                      "expected no thread-local variables; found 4 bytes", result.stderr)
+            file.write("#include <omp.h>\n#include <stdio.h>\n"
+                       "extern _Thread_local int mine; int count_up(void);\n"
+                       "void run(int use) { int seen[2] = {0};\nmine = 50;\n"
+                       "#pragma omp target map(tofrom : seen)\nseen[0] = 1;\nif (use) {\n"
+                       "#pragma omp target map(tofrom : seen)\n#pragma omp parallel num_threads(2)\n"
+                       "{ count_up(); seen[omp_get_thread_num()] = count_up(); }\n}\n"
+                       'printf("%d %d %d\\n", seen[0], seen[1], mine); }\n')
+        with open(self.path("run.c"), "w", encoding="utf-8") as file:
+            file.write("void run(int use);\n"
+                       "int main(int argc, char **argv) { (void)argv; run(argc > 1); return 0; }\n")
+        self.make("librun.so", self.path("tls.c"), self.path("mine.c"), "-shared", "-fPIC")
+        self.make("theirs", self.path("run.c"), self.path("librun.so"))
+        self.make("own", self.path("run.c"), self.path("tls.c"), self.path("mine.c"))
+        for name in ("theirs", "own"):
+            result = self.omp(name)
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "1 0 50\n", ""))
+        result = self.omp("theirs", "use")
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "6 6 50\n", ""))
+        result = self.omp("own", "use")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertRegex(result.stderr, r"target region run\._omp_fn\.\d of own: expected no use of the "
+                                        r"program's thread-local variables; found one in count_up")
 
     def test_functions_chosen_at_load_time_are_refused(self):
         with open(self.path("ifunc.c"), "w", encoding="utf-8") as file:

@@ -58,10 +58,7 @@ std::string ElfObject::check(const std::byte *file, size_t bytes)
 
     low_ = UINT64_MAX;
     for (const Elf64_Phdr &one : segments_) {
-        if (one.p_type == PT_TLS && one.p_memsz)
-            return "expected no thread-local variables; found " + std::to_string(one.p_memsz) +
-                   " bytes of them";
-        if (one.p_type != PT_LOAD) continue;
+        if (one.p_type != PT_LOAD && one.p_type != PT_TLS) continue;
         if (one.p_filesz > one.p_memsz || one.p_offset > bytes ||
             one.p_filesz > bytes - one.p_offset)
             return "expected segments inside the file; found one of " +
@@ -69,6 +66,13 @@ std::string ElfObject::check(const std::byte *file, size_t bytes)
         if (one.p_vaddr > (uint64_t{1} << 47) || one.p_memsz > kMostBytes)
             return "expected segments below 2^47, of at most 2^30 bytes; found one of " +
                    std::to_string(one.p_memsz) + " bytes at " + hex(one.p_vaddr);
+        if (one.p_type == PT_TLS) {
+            if (one.p_align > kPage || (one.p_align & (one.p_align - 1)))
+                return "expected thread-local variables aligned to at most a page; found " +
+                       std::to_string(one.p_align);
+            thread_local_ = one; // its initial values lie in a segment that is loaded
+            continue;
+        }
         low_ = std::min(low_, page_down(one.p_vaddr));
         high_ = std::max(high_, page_up(one.p_vaddr + one.p_memsz));
     }

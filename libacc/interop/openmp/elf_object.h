@@ -9,8 +9,12 @@
 // each other's writes in: one lays it out there, with what depends on nothing but the address;
 // the other adds what is its own, code and the addresses of its libraries, each time it begins.
 //
-// Refused, with a text that names it: thread-local storage, functions that are chosen at load
-// time (IFUNC), and what is not well-formed.
+// Thread-local variables of its own each thread of the process has where it asks for their address
+// (__tls_get_addr); an access at a fixed distance from the thread's pointer, which a program's code
+// makes (thread_local_use.h), would find the process's.
+//
+// Refused, with a text that names it: functions that are chosen at load time (IFUNC), and what is
+// not well-formed.
 //
 // Thread safety: none; one thread at a time. What it maps stays until the process ends.
 #pragma once
@@ -58,6 +62,12 @@ public:
     void *data(uint64_t address, uint64_t bytes) const;
 
 private:
+    struct ThreadLocalIndex {
+        const ElfObject *object;
+        uint64_t offset;
+    };
+    static void *address_of_thread_local(const ThreadLocalIndex *index);
+
     // Which relocations: all, or those that name another's symbol, or the others.
     enum class Part { All, Own, Others };
 
@@ -72,6 +82,7 @@ private:
     std::string relocate_table(const Elf64_Rela *table, size_t count, Part part,
                                const Override *overrides);
     std::string apply_relr();
+    std::string relocate_thread_local(const Elf64_Rela &relocation, const Override *overrides);
     std::string make_stubs(size_t count);
     std::string protect();
     void register_unwinding();
@@ -87,10 +98,11 @@ private:
     bool left_out(Part part, const Elf64_Rela &relocation) const;
 
     std::vector<Elf64_Phdr> segments_;
-    uint64_t low_ = 0, high_ = 0; // of the mapped addresses
-    bool fixed_ = false;          // ET_EXEC
-    bool mapped_ = false;         // by this, and not another's memory
-    std::byte *base_ = nullptr;   // address here = base + virtual address
+    uint64_t low_ = 0, high_ = 0;  // of the mapped addresses
+    bool fixed_ = false;           // ET_EXEC
+    bool mapped_ = false;          // by this, and not another's memory
+    Elf64_Phdr thread_local_ = {}; // p_memsz 0: there are no such variables
+    std::byte *base_ = nullptr;    // address here = base + virtual address
 
     // Of the dynamic section; addresses here.
     const Elf64_Sym *symbols_ = nullptr;

@@ -4,6 +4,8 @@
 #include "elf_detail.h"
 #include "elf_object.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -18,6 +20,9 @@ using elf::page_up;
 
 namespace
 {
+
+// A distance that leads from any thread's pointer to what is no address.
+constexpr uint64_t kNowhere = uint64_t{1} << 62;
 
 uint64_t thread_pointer()
 {
@@ -34,6 +39,8 @@ void *ElfObject::find(uint32_t index, const Override *overrides) const
     const char *name = name_of(symbols_[index]).data();
     for (const Override *one = overrides; one && one->name; one++)
         if (std::strcmp(name, one->name) == 0) return one->function;
+    if (std::strcmp(name, "__tls_get_addr") == 0)
+        return reinterpret_cast<void *>(address_of_thread_local);
     void *found = nullptr;
     if (const char *version = version_of(index)) found = dlvsym(RTLD_DEFAULT, name, version);
     return found ? found : dlsym(RTLD_DEFAULT, name);
@@ -76,9 +83,65 @@ bool ElfObject::left_out(Part part, const Elf64_Rela &relocation) const
         index && symbols_ && type != R_X86_64_RELATIVE &&
         inside(static_cast<uint64_t>(reinterpret_cast<const std::byte *>(symbols_ + index) - base_),
                sizeof(Elf64_Sym));
-    // A copied variable is a library's, and the object's copy of it each process's own.
-    const bool others = named && (symbols_[index].st_shndx == SHN_UNDEF || type == R_X86_64_COPY);
+    // A copied variable is a library's, and the object's copy of it each process's own; where a
+    // thread has its own is each process's business, too.
+    const bool thread_local_one =
+        type == R_X86_64_TPOFF64 || type == R_X86_64_DTPMOD64 || type == R_X86_64_DTPOFF64;
+    const bool others = thread_local_one ||
+                        (named && (symbols_[index].st_shndx == SHN_UNDEF || type == R_X86_64_COPY));
     return others != (part == Part::Others);
+}
+
+// What code asks for with DTPMOD64 and DTPOFF64 is this object and an offset (`struct tls_index`,
+// psABI of x86-64 and "ELF Handling For Thread-Local Storage"); the object stands for its module.
+void *ElfObject::address_of_thread_local(const ThreadLocalIndex *index)
+{
+    struct Block {
+        const ElfObject *object;
+        std::unique_ptr<std::byte, void (*)(void *)> bytes;
+    };
+    static thread_local std::vector<Block> blocks;
+    if (!index->object) return reinterpret_cast<void *>(kNowhere);
+    for (const Block &one : blocks)
+        if (one.object == index->object) return one.bytes.get() + index->offset;
+    const Elf64_Phdr &segment = index->object->thread_local_;
+    void *memory = nullptr;
+    if (posix_memalign(&memory, std::max<size_t>(segment.p_align, sizeof memory),
+                       segment.p_memsz + 1))
+        abort();
+    auto *bytes = static_cast<std::byte *>(memory);
+    std::memcpy(bytes, index->object->at(segment.p_vaddr), segment.p_filesz);
+    std::memset(bytes + segment.p_filesz, 0, segment.p_memsz - segment.p_filesz);
+    blocks.push_back({index->object, {bytes, free}});
+    return bytes + index->offset;
+}
+
+std::string ElfObject::relocate_thread_local(const Elf64_Rela &relocation,
+                                             const Override *overrides)
+{
+    const auto type = static_cast<uint32_t>(ELF64_R_TYPE(relocation.r_info));
+    const auto index = static_cast<uint32_t>(ELF64_R_SYM(relocation.r_info));
+    const Elf64_Sym &symbol = symbols_[index];
+    const bool own = !index || symbol.st_shndx != SHN_UNDEF;
+    uint64_t value = 0;
+    if (own && (!thread_local_.p_memsz || !inside(thread_local_.p_vaddr, thread_local_.p_filesz)))
+        return "expected a segment of thread-local variables; found a relocation for one without";
+    if (type == R_X86_64_TPOFF64) {
+        // A library's, which has been there since the process began: at one distance from every
+        // thread's pointer. Others, its own too, no thread reaches so.
+        const void *theirs = own ? nullptr : find(index, overrides);
+        value = theirs ? reinterpret_cast<uint64_t>(theirs) - thread_pointer() +
+                             static_cast<uint64_t>(relocation.r_addend)
+                       : kNowhere;
+    } else if (type == R_X86_64_DTPMOD64) {
+        value = own ? reinterpret_cast<uint64_t>(this) : 0;
+    } else if (own) {
+        value = (index ? symbol.st_value : 0) + static_cast<uint64_t>(relocation.r_addend);
+        if (value > thread_local_.p_memsz)
+            return "expected an offset in its thread-local variables; found " + hex(value);
+    }
+    std::memcpy(at(relocation.r_offset), &value, sizeof value);
+    return {};
 }
 
 std::string ElfObject::relocate_table(const Elf64_Rela *table, size_t count, Part part,
@@ -109,17 +172,10 @@ std::string ElfObject::relocate_table(const Elf64_Rela *table, size_t count, Par
         const std::string name(name_of(symbol));
         switch (type) {
         case R_X86_64_TPOFF64:
-            // A library's, which has been there since the process began: at one distance from every
-            // thread's pointer.
-            if (const void *mine = index ? find(index, overrides) : nullptr) {
-                store(reinterpret_cast<uint64_t>(mine) - thread_pointer() +
-                      static_cast<uint64_t>(r.r_addend));
-                continue;
-            }
-            [[fallthrough]];
         case R_X86_64_DTPMOD64:
         case R_X86_64_DTPOFF64:
-            return "expected no thread-local variables; found " + (name.empty() ? "one" : name);
+            if (std::string why = relocate_thread_local(r, overrides); !why.empty()) return why;
+            continue;
         case R_X86_64_COPY: {
             const void *from = find(index, overrides);
             if (!from) return "expected variable " + name + " (COPY) in the region; found none";

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "objects.h"
 
+#include "elf_detail.h"
+#include "thread_local_use.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -19,6 +22,8 @@ namespace acc::openmp
 {
 namespace
 {
+
+using elf::each_symbol;
 
 constexpr size_t kMostFileBytes = size_t{1} << 30;
 
@@ -62,39 +67,6 @@ bool read_all(int fd, std::byte *to, size_t bytes)
         done += static_cast<size_t>(part);
     }
     return true;
-}
-
-template <typename T>
-bool copy_at(std::span<const std::byte> file, uint64_t offset, T &value)
-{
-    if (offset > file.size() || sizeof(T) > file.size() - offset) return false;
-    std::memcpy(&value, file.data() + offset, sizeof value);
-    return true;
-}
-
-// Calls good(symbol, name) for those of `.symtab`, then of `.dynsym`, until it returns true.
-template <typename Good>
-void each_symbol(std::span<const std::byte> file, Good good)
-{
-    Elf64_Ehdr header;
-    if (!copy_at(file, 0, header) || header.e_shentsize != sizeof(Elf64_Shdr)) return;
-    for (const uint32_t wanted : {SHT_SYMTAB, SHT_DYNSYM}) {
-        for (uint32_t s = 0; s < header.e_shnum; s++) {
-            Elf64_Shdr table, strings;
-            if (!copy_at(file, header.e_shoff + s * sizeof table, table) ||
-                table.sh_type != wanted ||
-                !copy_at(file, header.e_shoff + table.sh_link * sizeof strings, strings))
-                continue;
-            for (uint64_t i = 0; i < table.sh_size / sizeof(Elf64_Sym); i++) {
-                Elf64_Sym symbol;
-                if (!copy_at(file, table.sh_offset + i * sizeof symbol, symbol)) break;
-                const uint64_t name = strings.sh_offset + symbol.st_name;
-                if (name >= file.size()) continue;
-                const auto *text = reinterpret_cast<const char *>(file.data() + name);
-                if (good(symbol, std::string_view(text, strnlen(text, file.size() - name)))) return;
-            }
-        }
-    }
 }
 
 // The function at an address; empty: none.
@@ -222,6 +194,12 @@ const Objects::Function *Objects::find(const void *address, std::string &why)
     if (mapped.offset > object->bytes || mapped.bytes > object->bytes - mapped.offset ||
         std::memcmp(file + mapped.offset, mapped.code, mapped.bytes) != 0) {
         why = mapped.path + ": expected the file that this process runs; found another";
+        return nullptr;
+    }
+    if (const std::string user = uses_thread_local({file, object->bytes}, mapped.entry);
+        !user.empty()) {
+        why = "target region " + name_of({object, mapped.entry}) +
+              ": expected no use of the program's thread-local variables; found one in " + user;
         return nullptr;
     }
     return &functions_.insert_or_assign(address, Function{object, mapped.entry}).first->second;
