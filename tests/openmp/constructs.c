@@ -450,11 +450,69 @@ static void limits(void)
     EXPECT(initial, 1);
 }
 
+/* What is left early, if the program was started with OMP_CANCELLATION: nothing, otherwise. */
+static void cancellations(void)
+{
+    enum { MANY = 100000 };
+    const int on = omp_get_cancellation();
+    int in_region = -1, fixed = 0, handed_out = 0, after = 0, left = 0, tasks = 0;
+#pragma omp target map(tofrom : in_region, fixed, handed_out, after, left, tasks)
+    {
+        in_region = omp_get_cancellation();
+#pragma omp parallel num_threads(4)
+        {
+#pragma omp for
+            for (int i = 0; i < MANY; i++) {
+#pragma omp cancel for if (i == 10)
+#pragma omp atomic
+                fixed++;
+#pragma omp cancellation point for
+            }
+#pragma omp for schedule(dynamic, 10)
+            for (int i = 0; i < MANY; i++) {
+#pragma omp cancel for if (i == 10)
+#pragma omp atomic
+                handed_out++;
+#pragma omp cancellation point for
+            }
+#pragma omp for schedule(dynamic, 10)
+            for (int i = 0; i < MANY; i++) {
+#pragma omp atomic
+                after++;
+            }
+        }
+        for (int again = 0; again < 20; again++) {
+#pragma omp parallel num_threads(4)
+            {
+#pragma omp cancel parallel if (omp_get_thread_num() == 0)
+                while (omp_get_cancellation()) {
+#pragma omp cancellation point parallel
+                }
+#pragma omp atomic
+                left++;
+            }
+        }
+#pragma omp parallel num_threads(4)
+#pragma omp single
+#pragma omp taskloop reduction(+ : tasks) num_tasks(64)
+        for (int i = 0; i < 64; i++) {
+#pragma omp cancel taskgroup if (i < 4)
+            tasks++;
+        }
+    }
+    EXPECT(in_region, on);
+    EXPECT(on ? fixed < MANY : fixed == MANY, 1);
+    EXPECT(on ? handed_out < MANY : handed_out == MANY, 1);
+    EXPECT(after, MANY);
+    EXPECT(left, on ? 0 : 80);
+    EXPECT(on ? tasks < 64 : tasks == 64, 1);
+}
+
 static const struct test_case cases[] = {
     {"globals", globals},     {"links", links},       {"task_reductions", task_reductions},
     {"doacross", doacross},   {"detached", detached}, {"allocators", allocators},
     {"scans", scans},         {"loops", loops},       {"associated", associated},
-    {"lifetimes", lifetimes}, {"limits", limits},
+    {"lifetimes", lifetimes}, {"limits", limits},     {"cancellations", cancellations},
 };
 
 int main(int argc, char **argv)

@@ -21,7 +21,7 @@ RIGHT = ["empty", "maps", "reduction", "structs", "pointers", "tasks", "memory",
          "library"]
 # Of constructs.c.
 CONSTRUCTS = ["globals", "links", "task_reductions", "doacross", "detached", "allocators", "scans",
-              "loops", "associated", "lifetimes", "limits"]
+              "loops", "associated", "lifetimes", "limits", "cancellations"]
 # Loads that cost nothing: not what is under test.
 FPGA = "inproc:fpga:preset=fast"
 
@@ -60,6 +60,9 @@ class Programs:
         result = self.omp("constructs", "all")
         self.assertEqual((result.returncode, result.stdout, result.stderr),
                          (0, "".join(f"done {case}\n" for case in CONSTRUCTS), ""))
+        result = self.omp("constructs", "cancellations", environment={"OMP_CANCELLATION": "true"})
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (0, "done cancellations\n", ""))
 
 
 class Gcc(Programs, harness.Case):

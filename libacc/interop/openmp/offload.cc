@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <dlfcn.h>
 #include <sys/random.h>
 
 // The role's program, as the build embedded it.
@@ -40,6 +41,16 @@ std::vector<unsigned char> image_of_ours(std::string &why)
     if (getrandom(&*found, length, 0) != static_cast<ssize_t>(length))
         why = "expected random bytes; found none";
     return image;
+}
+
+// Of the program's runtime, whichever it is; it isn't ready to be asked when it loads a plugin.
+bool has_cancellation()
+{
+    static const bool has = [] {
+        auto *const ask = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_cancellation"));
+        return ask && ask();
+    }();
+    return has;
 }
 
 } // namespace
@@ -146,6 +157,7 @@ std::string Offload::launch(Flight &flight, void *argument, std::optional<uint32
     launch.argument_count = count.value_or(0);
     launch.place = object.place ? reinterpret_cast<uint64_t>(acc_buffer_data(object.place)) : 0;
     launch.thread_limit = flight.thread_limit;
+    launch.flags = has_cancellation() ? ACC_OMP_CANCELLATION : 0;
     launch.ranges = ranges.count;
     launch.range_table = ranges.table;
     launch.range_generation = ranges.generation;

@@ -57,8 +57,10 @@ struct acc_omp_launch {
     acc_u64 output;           /* struct acc_omp_output, or 0 */
     acc_u64 place;            /* where the object has been laid out, and 8 bytes more; or 0 */
     __u32 thread_limit;       /* of the target construct; 0: none */
-    __u32 reserved;
+    __u32 flags;              /* ACC_OMP_CANCELLATION */
 };
+
+#define ACC_OMP_CANCELLATION (1u << 0) /* `cancel` does what it says (OMP_CANCELLATION) */
 
 /* Memory that the function may reach: mapped before it starts, since any of its threads may be
  * the first to touch it. */
@@ -101,6 +103,7 @@ ACC_OMP_OFFSET(acc_omp_launch, range_generation, 64);
 ACC_OMP_OFFSET(acc_omp_launch, output, 72);
 ACC_OMP_OFFSET(acc_omp_launch, place, 80);
 ACC_OMP_OFFSET(acc_omp_launch, thread_limit, 88);
+ACC_OMP_OFFSET(acc_omp_launch, flags, 92);
 ACC_OMP_ASSERT(sizeof(struct acc_omp_range) == 16, "acc_omp_range");
 ACC_OMP_ASSERT(sizeof(struct acc_omp_output) == 16, "acc_omp_output");
 ACC_OMP_ASSERT(sizeof(ACC_OMP_NONCE) <= ACC_OMP_NONCE_BYTES, "acc_omp nonce");

@@ -16,6 +16,9 @@ ACC_GOMP void GOMP_teams_reg(void (*)(void *), void *, unsigned teams, unsigned 
                              unsigned flags);
 ACC_GOMP bool GOMP_teams4(unsigned teams, unsigned most_teams, unsigned limit, bool first);
 ACC_GOMP void GOMP_barrier(void);
+ACC_GOMP bool GOMP_barrier_cancel(void);
+ACC_GOMP bool GOMP_cancel(int which, bool really);
+ACC_GOMP bool GOMP_cancellation_point(int which);
 ACC_GOMP bool GOMP_single_start(void);
 ACC_GOMP void GOMP_critical_name_start(void **);
 ACC_GOMP void GOMP_critical_name_end(void **);

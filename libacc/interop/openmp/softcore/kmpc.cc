@@ -144,16 +144,25 @@ void barrier(void *, int32_t)
     GOMP_barrier();
 }
 
-// Cancellation is off, as in a program that was started without OMP_CANCELLATION.
+// Not 0: the parallel region is cancelled. Clang's code comes here when it leaves such a one, too,
+// which libgomp's own doesn't: its barriers are not to be entered any more.
 int32_t cancel_barrier(void *, int32_t)
 {
-    GOMP_barrier();
-    return 0;
+    return is_cancelled(1) || GOMP_barrier_cancel();
 }
 
-int32_t cancel(void *, int32_t, int32_t)
+int32_t cancel(void *, int32_t, int32_t kind)
 {
-    return 0;
+    const bool cancelled = cancel_construct(kind);
+    if (cancelled) leave_loop();
+    return cancelled;
+}
+
+int32_t cancellation_point(void *, int32_t, int32_t kind)
+{
+    const bool cancelled = is_cancelled(kind);
+    if (cancelled) leave_loop();
+    return cancelled;
 }
 
 int32_t single(void *, int32_t)
@@ -304,7 +313,7 @@ void add_kmpc(std::vector<Override> &to, void (*fail)(const char *text))
     add_function(to, "__kmpc_barrier", barrier);
     add_function(to, "__kmpc_cancel_barrier", cancel_barrier);
     add_function(to, "__kmpc_cancel", cancel);
-    add_function(to, "__kmpc_cancellationpoint", cancel);
+    add_function(to, "__kmpc_cancellationpoint", cancellation_point);
     add_function(to, "__kmpc_single", single);
     add_function(to, "__kmpc_end_single", end);
     add_function(to, "__kmpc_master", master);

@@ -38,7 +38,10 @@ struct LoopsOfThread {
     LoopsOfThread &operator=(const LoopsOfThread &) = delete;
 
 private:
-    size_t depth_;
+    const size_t before_; // of the region around it
 };
+
+// One whose chunks are handed out, in the middle; nothing outside of such.
+void leave_loop();
 
 } // namespace acc::openmp

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 namespace acc::openmp
 {
@@ -116,6 +117,7 @@ struct Loop {
 
 // Parallel regions nest, and so do their loops.
 thread_local std::vector<Loop> loops;
+thread_local size_t first_of_region; // of the innermost one's loops
 
 template <typename T>
 void dispatch_init(void *, int32_t, int32_t schedule, T lower, T upper, std::make_signed_t<T> step,
@@ -196,11 +198,19 @@ int32_t dispatch_next(void *, int32_t, int32_t *last, T *lower, T *upper,
 
 } // namespace
 
-LoopsOfThread::LoopsOfThread() : depth_(loops.size()) {}
+LoopsOfThread::LoopsOfThread() : before_(std::exchange(first_of_region, loops.size())) {}
 
 LoopsOfThread::~LoopsOfThread()
 {
-    if (loops.size() > depth_) loops.resize(depth_);
+    if (loops.size() > first_of_region) loops.resize(first_of_region);
+    first_of_region = before_;
+}
+
+void leave_loop()
+{
+    if (loops.size() <= first_of_region) return;
+    if (loops.back().started) GOMP_loop_end_nowait();
+    loops.pop_back();
 }
 
 void add_kmpc_loops(std::vector<Override> &to)

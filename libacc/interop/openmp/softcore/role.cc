@@ -193,6 +193,9 @@ uint32_t acc_role::run(const acc_omp_launch &launch)
     if (launch.abi != ACC_OMP_ABI)
         return refuse(ACC_STATUS_INVALID_KERNARG,
                       "expected launches of ABI 1; found " + std::to_string(launch.abi));
+    if (launch.flags & ~ACC_OMP_CANCELLATION)
+        return refuse(ACC_STATUS_INVALID_KERNARG,
+                      "expected flags 0x1; found " + std::to_string(launch.flags));
     if (launch.call > ACC_OMP_CALL_LIST || launch.argument_count > ACC_OMP_MAX_ARGUMENTS ||
         !launch.object_id)
         return refuse(ACC_STATUS_INVALID_KERNARG,
@@ -214,7 +217,7 @@ uint32_t acc_role::run(const acc_omp_launch &launch)
                                                       std::to_string(launch.entry));
     if (!begin_output(*host, launch.output))
         return refuse(ACC_STATUS_INVALID_ADDRESS, "expected room for output; found none");
-    prepare_runtime(launch.thread_limit);
+    prepare_runtime(launch.thread_limit, launch.flags & ACC_OMP_CANCELLATION);
     error = call(launch, function);
     end_output();
     return error;

@@ -5,6 +5,7 @@
 #include "kmpc.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <utility>
@@ -22,6 +23,26 @@ int zero()
 int one()
 {
     return 1;
+}
+
+// A region's libgomp can cancel always; whether a program's constructs do is what it was started
+// with.
+std::atomic<bool> can_cancel{false};
+
+bool cancel(int which, bool really)
+{
+    return can_cancel.load(std::memory_order_relaxed) && GOMP_cancel && GOMP_cancel(which, really);
+}
+
+bool cancellation_point(int which)
+{
+    return can_cancel.load(std::memory_order_relaxed) && GOMP_cancellation_point &&
+           GOMP_cancellation_point(which);
+}
+
+int get_cancellation()
+{
+    return can_cancel.load(std::memory_order_relaxed);
 }
 
 template <typename F>
@@ -87,6 +108,10 @@ const Override *overrides(void (*fail)(const char *text))
             {"omp_set_nest_lock", reinterpret_cast<void *>(set_nest_lock)},
             {"omp_unset_nest_lock", reinterpret_cast<void *>(unset_nest_lock)},
             {"omp_test_nest_lock", reinterpret_cast<void *>(test_nest_lock)},
+            {"omp_get_cancellation", reinterpret_cast<void *>(get_cancellation)},
+            {"omp_get_cancellation_", reinterpret_cast<void *>(get_cancellation)},
+            {"GOMP_cancel", reinterpret_cast<void *>(cancel)},
+            {"GOMP_cancellation_point", reinterpret_cast<void *>(cancellation_point)},
         };
         add_kmpc(made, fail);
         made.push_back({nullptr, nullptr});
@@ -95,8 +120,20 @@ const Override *overrides(void (*fail)(const char *text))
     return table.data();
 }
 
-void prepare_runtime(uint32_t thread_limit)
+bool cancel_construct(int kind)
 {
+    return kind >= 1 && kind <= 4 && cancel(1 << (kind - 1), true);
+}
+
+bool is_cancelled(int kind)
+{
+    return kind >= 1 && kind <= 4 && cancellation_point(1 << (kind - 1));
+}
+
+void prepare_runtime(uint32_t thread_limit, bool cancellation)
+{
+    static const auto libgomps = symbol<int()>("omp_get_cancellation");
+    can_cancel.store(cancellation && libgomps && libgomps(), std::memory_order_relaxed);
     static const auto set_threads = symbol<void(int)>("omp_set_num_threads");
     static const auto set_dynamic = symbol<void(int)>("omp_set_dynamic");
     static const auto most_threads = symbol<int()>("omp_get_max_threads");

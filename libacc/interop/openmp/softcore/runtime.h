@@ -17,7 +17,12 @@ namespace acc::openmp
 const Override *overrides(void (*fail)(const char *text));
 
 // Before each launch: what one target region set is not the next one's. `thread_limit`: 0: none.
-void prepare_runtime(uint32_t thread_limit);
+// `cancellation`: `cancel` does what it says, if libgomp was started so.
+void prepare_runtime(uint32_t thread_limit, bool cancellation);
+
+// LLVM's kinds, 1 to 4, are the numbers of libgomp's bits. True: leave the construct.
+bool cancel_construct(int kind);
+bool is_cancelled(int kind);
 
 // f(list[0], list[1], ... list[count - 1]), at most 64.
 void call_list(void *function, const uint64_t *list, uint32_t count);
