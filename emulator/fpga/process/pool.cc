@@ -53,7 +53,7 @@ struct Ends {
 };
 
 // Its descriptors and nothing else of ours; no environment but what libgomp reads as it begins
-// (docs/openmp.md): `cancel` can be had.
+// (docs/openmp.md): `cancel` can be had, and threads that wait leave the processor to others soon.
 int start(const Ends &ends, pid_t &pid)
 {
     posix_spawn_file_actions_t actions;
@@ -81,8 +81,8 @@ int start(const Ends &ends, pid_t &pid)
     add(posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
     const std::string path = "/proc/self/fd/" + std::to_string(kProgramFd);
     char name[] = "acc-region";
-    char cancellation[] = "OMP_CANCELLATION=true";
-    char *const arguments[] = {name, nullptr}, *const environment[] = {cancellation, nullptr};
+    char cancellation[] = "OMP_CANCELLATION=true", spin[] = "GOMP_SPINCOUNT=1000";
+    char *const arguments[] = {name, nullptr}, *const environment[] = {cancellation, spin, nullptr};
     if (!error)
         error = posix_spawn(&pid, path.c_str(), &actions, &attributes, arguments, environment);
     posix_spawnattr_destroy(&attributes);
