@@ -23,7 +23,8 @@ public:
     virtual std::byte *page(uint64_t bus_address) = 0;
 
     // The file behind a page that page() gave, and where in it, for processes that are to map
-    // it. -1: there is none. Borrowed, like the page. Thread safe.
+    // it: one that holds this memory and no other client's. -1: there is none. Borrowed, like the
+    // page. Thread safe.
     virtual int file_of(const std::byte * /*page*/, uint64_t & /*offset*/) { return -1; }
 };
 

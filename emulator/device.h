@@ -36,6 +36,7 @@ struct DeviceOptions {
     unsigned workers = 0;   // 0: slots + 2, at least 4
     bool pace_real = false; // modelled time delays real time
     bool scatter = false;   // reported only; the driver's memory does it
+    bool staged = false; // the driver's memory is none that others may map; a card's is not anyway
     std::string policy{policy::policy_names().front()}; // of the slots, one of policy_names()
     uint32_t slot_quota = 0; // most slots that a client may occupy while others wait; 0: all
     uint64_t memory_bytes = 8ull << 30;

@@ -110,7 +110,7 @@ private:
 
     const DeviceOptions options_;
     const LogFunction log_;
-    HostMemory memory_;
+    HostMemory memory_{!options_.staged};
     std::unique_ptr<Device> device_;
     drm_acc_limits limits_ = {};
     uint64_t features_ = 0;

@@ -84,9 +84,9 @@ public:
     virtual ~Emulator() = default; // after its clients
 
     // `spec`: "crossbar", "fpga" or "null", then ":key=value,key=value…". Keys of every
-    // engine: scatter=0|1, pace=fast|real, workers=N, slots=N, memory=BYTES, and state=DIR where
-    // slots are non-volatile (a crossbar's); the rest are the engine's. `why` names what was
-    // expected and found when it fails.
+    // engine: scatter=0|1, staged=0|1, pace=fast|real, workers=N, slots=N, memory=BYTES, and
+    // state=DIR where slots are non-volatile (a crossbar's); the rest are the engine's. `why` names
+    // what was expected and found when it fails.
     static Result<std::shared_ptr<Emulator>> create(std::string_view spec, std::string &why,
                                                     LogFunction log = {});
 

@@ -29,13 +29,13 @@ struct drm_acc_tile; // drm/acc_drm.h
 namespace acc::emu
 {
 
-// A file that lies behind a piece of a client's memory.
+// What lies behind a piece of a client's memory.
 struct Backing {
-    UniqueFd fd;         // opened for what `write` says; none: nothing is bound there
+    UniqueFd fd;         // a file, opened for what `write` says; none: none of this client's alone
     uint64_t offset = 0; // in the file, of
     uint64_t start = 0;  // the device address, with
-    uint64_t bytes = 0;  // behind it: whole pages
-    bool write = false;
+    uint64_t bytes = 0;  // behind it: whole pages. 0: nothing is bound there
+    bool write = false;  // reading and writing; else reading
 };
 
 // One client's memory as the device sees it while a packet executes. Pages are
@@ -58,8 +58,12 @@ public:
     [[nodiscard]] bool check(uint64_t address, uint64_t bytes, Access access);
 
     // What another process may map to reach `address` and as much around it as lies in one
-    // file. No descriptor: it is not bound with this access, or no file is behind it.
+    // file; without a file, as much as is bound with the same access. No bytes: it is not bound
+    // with this access.
     virtual Backing backing(uint64_t /*address*/, Access) { return {}; }
+    // Of a process that maps a client's memory: pages which it has put something else over. From
+    // now on they are left alone. False: too many of them, or no such process.
+    [[nodiscard]] virtual bool keep(uint64_t /*address*/, uint64_t /*bytes*/) { return false; }
     // What somebody else has read and written, who had a backing.
     void account(uint64_t read, uint64_t written)
     {

@@ -128,6 +128,7 @@ void HostMemory::remove(const MemoryObject &object)
 
 int HostMemory::file_of(const std::byte *page, uint64_t &offset)
 {
+    if (!files_) return -1;
     std::shared_lock lock(mutex_);
     for (const auto &[start, object] : objects_)
         if (object->offset_of(page, offset)) return object->fd();

@@ -74,12 +74,15 @@ private:
 class HostMemory final : public Bus
 {
 public:
+    // `files`: whether file_of() tells them. Without, all is as on a card of a machine.
+    explicit HostMemory(bool files = true) : files_(files) {}
     void add(MemoryObject &object);
     void remove(const MemoryObject &object);
     std::byte *page(uint64_t bus_address) override;
     int file_of(const std::byte *page, uint64_t &offset) override;
 
 private:
+    const bool files_;
     std::shared_mutex mutex_;
     std::map<uint64_t, const MemoryObject *> objects_; // by bus_start
     uint64_t next_ = 1ull << 32;                       // 0 stays invalid

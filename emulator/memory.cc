@@ -111,7 +111,8 @@ std::span<std::byte> SpaceMemory::span(uint64_t address, size_t bytes, Access ac
 namespace
 {
 constexpr uint64_t most_backing = 64u << 20; // of one window
-}
+constexpr uint64_t most_without_file = 4u << 20;
+} // namespace
 
 Backing SpaceMemory::backing(uint64_t address, Access access)
 {
@@ -119,36 +120,36 @@ Backing SpaceMemory::backing(uint64_t address, Access access)
     const bool want_write = access == Access::Write;
     const uint64_t page = address & ~uint64_t{ACC_PAGE_BYTES - 1};
     std::byte *here = bus_ ? space_.translate(page, want_write) : nullptr;
-    uint64_t offset = 0;
-    const int file = here ? bus_->file_of(here, offset) : -1;
-    if (file < 0) {
-        fault_address_ = address;
-        return found;
-    }
     // What may be written is opened for that at once, what may not never is.
-    found.write = space_.translate_rw(page) != nullptr;
-    if (want_write && !found.write) {
+    const bool writable = here && space_.translate_rw(page);
+    if (!here || (want_write && !writable) || !space_.translate(page, false)) {
         fault_address_ = address;
         return found;
     }
+    uint64_t offset = 0;
+    const int file = bus_->file_of(here, offset);
     // Pages before and behind that go on in the file and have the same access.
     const auto goes_on = [&](uint64_t at) {
         std::byte *other = space_.translate(at, false);
         uint64_t where = 0;
-        return other && (space_.translate_rw(at) != nullptr) == found.write &&
-               bus_->file_of(other, where) == file && where - offset == at - page;
+        return other && (space_.translate_rw(at) != nullptr) == writable &&
+               (file < 0 || (bus_->file_of(other, where) == file && where - offset == at - page));
     };
+    const uint64_t most = file < 0 ? most_without_file : most_backing;
     uint64_t start = page, end = page + ACC_PAGE_BYTES;
-    const uint64_t first = address & ~(most_backing - 1), last = first + most_backing;
+    const uint64_t first = address & ~(most - 1), last = first + most;
     while (end < last && goes_on(end))
         end += ACC_PAGE_BYTES;
     while (start > first && goes_on(start - ACC_PAGE_BYTES))
         start -= ACC_PAGE_BYTES;
-    // A descriptor without the right to write can't be mapped for it, whoever holds it.
-    const std::string path = "/proc/self/fd/" + std::to_string(file);
-    found.fd.reset(open(path.c_str(), (found.write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
     found.start = start;
     found.bytes = end - start;
+    found.write = writable;
+    if (file < 0) return found;
+    // A descriptor without the right to write can't be mapped for it, whoever holds it.
+    const std::string path = "/proc/self/fd/" + std::to_string(file);
+    found.fd.reset(open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+    if (!found.fd) return {};
     found.offset = offset - (page - start);
     return found;
 }

@@ -55,17 +55,18 @@ Result<DeviceParts> make_device_parts(std::string_view spec, std::string &why,
     std::vector<Option> all, common, own;
     if (!parse_options(spec, all, why)) return Error{-EINVAL};
     for (Option &option : all) {
-        const bool ours = option.key == "scatter" || option.key == "pace" ||
-                          option.key == "workers" || option.key == "memory" ||
-                          option.key == "state" || option.key == "policy" ||
-                          option.key == "slot_quota";
+        const bool ours = option.key == "scatter" || option.key == "staged" ||
+                          option.key == "pace" || option.key == "workers" ||
+                          option.key == "memory" || option.key == "state" ||
+                          option.key == "policy" || option.key == "slot_quota";
         (ours ? common : own).push_back(std::move(option));
     }
-    uint64_t scatter = 0, workers = 0, slot_quota = 0;
+    uint64_t scatter = 0, staged = 0, workers = 0, slot_quota = 0;
     DeviceOptions options;
     std::string pace = "fast", state;
     OptionReader reader(common, why);
     reader.number("scatter", scatter, 0, 1);
+    reader.number("staged", staged, 0, 1);
     reader.choice("pace", pace, {"fast", "real"});
     reader.number("workers", workers, 1, 256);
     reader.number("memory", options.memory_bytes, 1u << 20, 1ull << 40);
@@ -74,6 +75,7 @@ Result<DeviceParts> make_device_parts(std::string_view spec, std::string &why,
     reader.number("slot_quota", slot_quota, 0, 1024);
     if (!reader.finish()) return Error{-EINVAL};
     options.scatter = scatter != 0;
+    options.staged = staged != 0;
     options.pace_real = pace == "real";
     options.workers = unsigned(workers);
     options.slot_quota = uint32_t(slot_quota);

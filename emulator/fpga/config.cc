@@ -48,6 +48,8 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
     reader.text("size", size);
     reader.text("big_size", big_size);
     reader.choice("isolation", config.isolation, {"untrusted", "native", "all"});
+    uint64_t staging_mb = config.staging_bytes >> 20;
+    reader.number("staging", staging_mb, 1, 65536);
     reader.text("keys", config.keys);
     reader.text("trace", config.trace);
     if (!reader.finish()) return Error{-EINVAL};
@@ -74,6 +76,7 @@ Result<Config> Config::create(std::span<const Option> options, std::string &why)
         return Error{-EINVAL};
     }
     config.clock_mhz = static_cast<uint32_t>(clock_mhz);
+    config.staging_bytes = staging_mb << 20;
     if (config.preset == "zcu106")
         config.bytes_per_second = kRegionBytes * 1'000'000'000 / kZcu106LoadNs;
     else if (config.preset == "coyote")

@@ -40,9 +40,12 @@ struct Config {
     // machine code (native), or the behavioural library as well (all).
     std::string isolation = "native";
     std::string trace; // a file for the waveform of the first design that can write one
-    std::string keys;  // a folder of trusted keys, instead of the configured ones
+    // What a dispatch of machine code may touch where memory is copied for it (docs/roles.md).
+    uint64_t staging_bytes = 256u << 20;
+    std::string keys; // a folder of trusted keys, instead of the configured ones
 
-    // Options: regions (or slots), big, size, big_size, clock_mhz, preset, setup_us, bandwidth.
+    // Options: regions (or slots), big, size, big_size, clock_mhz, preset, setup_us, bandwidth,
+    // isolation, staging (MiB), keys, trace.
     // What is said beside a preset replaces a part of it.
     static Result<Config> create(std::span<const Option> options, std::string &why);
 

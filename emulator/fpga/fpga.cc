@@ -49,7 +49,8 @@ class FpgaEngine final : public Engine
 public:
     explicit FpgaEngine(Config config)
         : config_(std::move(config)), isolate_all_(config_.isolation == "all"),
-          native_(config_.regions, config_.trace, config_.isolation == "untrusted")
+          native_(config_.regions, config_.trace, config_.isolation == "untrusted",
+                  config_.staging_bytes)
     {
     }
 

@@ -10,8 +10,9 @@
 namespace acc::emu::fpga
 {
 
-NativeRegions::NativeRegions(uint32_t slots, const std::string &trace, bool trust)
-    : trust_(trust), slots_(slots)
+NativeRegions::NativeRegions(uint32_t slots, const std::string &trace, bool trust,
+                             uint64_t most_staged)
+    : trust_(trust), pool_(most_staged), slots_(slots)
 {
     if (!trace.empty())
         trace_.reset(open(trace.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

@@ -22,8 +22,9 @@ class NativeRegions
 {
 public:
     // `trace`: a file for the waveform of the first design that is loaded; empty: none.
-    // `trust`: trusted images run in this process.
-    NativeRegions(uint32_t slots, const std::string &trace, bool trust);
+    // `trust`: trusted images run in this process. `most_staged`: bytes that a dispatch may touch
+    // where memory is copied for it.
+    NativeRegions(uint32_t slots, const std::string &trace, bool trust, uint64_t most_staged);
 
     // Starts a process for (image, client) in a slot, in the place of what was there. What goes
     // wrong is foreign code's: the next dispatch says it, and its region faults.

@@ -35,7 +35,7 @@ extern "C" {
 #endif
 
 #define ACC_ROLE_ABI_MAJOR 1
-#define ACC_ROLE_ABI_MINOR 1 /* 1: run_group, barrier */
+#define ACC_ROLE_ABI_MINOR 2 /* 1: run_group, barrier; 2: memory_keep */
 #define ACC_ROLE_ABI (ACC_ROLE_ABI_MAJOR << 16 | ACC_ROLE_ABI_MINOR)
 
 /* The one symbol that a library exports: const struct acc_role_library */
@@ -85,6 +85,11 @@ struct acc_role_host {
 	int (*run_group)(void *context, const struct acc_work_group *group);
 	/* Of an item: returns when every item of its group has come to barrier `id`. */
 	void (*barrier)(void *context, __u32 id);
+	/* For code that reaches the client's memory by pointers and puts pages of its own over
+	 * it, at most 256 ranges: before it does so. Nothing else is mapped there from now on,
+	 * until the role's process ends. 0; -EINVAL for what are no whole pages of device
+	 * addresses, too many of them, or a region that is no process. */
+	int (*memory_keep)(void *context, acc_u64 address, acc_u64 bytes);
 };
 
 enum acc_role_state {

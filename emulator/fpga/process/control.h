@@ -158,7 +158,7 @@ struct WindowMessage {
     uint64_t bytes = 0;
     uint64_t offset = 0; // in the descriptor
     uint32_t write = 0;
-    uint32_t reserved = 0;
+    uint32_t staged = 0; // a copy, for this dispatch alone
 };
 
 static_assert(std::atomic<uint32_t>::is_always_lock_free &&

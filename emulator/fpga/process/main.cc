@@ -148,6 +148,7 @@ private:
             out.address = windows.fault_address();
             answer(Answer::Done, result.text);
         }
+        windows.forget_staged();
         out.bytes_read = windows.bytes_read() - read;
         out.bytes_written = windows.bytes_written() - written;
     }

@@ -167,22 +167,51 @@ int RegionProcess::load(const Image &image, int trace_fd, std::string &why)
     return error;
 }
 
-// The answer to "what is bound at `address`?". False: its socket is gone.
-bool RegionProcess::serve_window(Memory &memory)
+// A copy of what is bound at `address`, where no file is to be handed out.
+Staging::Given RegionProcess::stage(Memory &memory, const Backing &bound, uint64_t address,
+                                    WindowMessage &message, int &fd, std::string &why)
+{
+    if (!staging_) {
+        auto made = Staging::create(most_staged_);
+        if (!made) {
+            why = std::string("expected memory for copies of the client's; found none: ") +
+                  strerror(-made.error());
+            return Staging::Given::Full;
+        }
+        staging_ = std::move(*made);
+    }
+    why = "expected a dispatch to touch at most " + std::to_string(most_staged_ >> 20) +
+          " MiB of memory, which are copied; found more (option staging)";
+    return staging_->give(memory, bound, address, message, fd);
+}
+
+// The answer to "what is bound at `address`?".
+RegionProcess::Failure RegionProcess::serve_window(Memory &memory, bool may_copy)
 {
     const uint64_t address = it_.control->to_device.address;
     const bool write = it_.control->to_device.write != 0;
-    Backing found = memory.backing(address, write ? Memory::Access::Write : Memory::Access::Read);
+    const Backing found =
+        memory.backing(address, write ? Memory::Access::Write : Memory::Access::Read);
     it_.control->to_process.order = Order::NoWindow;
-    if (!found.fd) return true;
     WindowMessage message;
-    message.start = found.start;
-    message.bytes = found.bytes;
-    message.offset = found.offset;
-    message.write = found.write;
-    given_.push_back({found.start, found.start + found.bytes});
+    int fd = found.fd.get();
+    if (found.fd) {
+        message.start = found.start;
+        message.bytes = found.bytes;
+        message.offset = found.offset;
+        message.write = found.write;
+        given_.push_back({found.start, found.start + found.bytes});
+    } else {
+        if (!found.bytes || !may_copy) return {};
+        std::string why;
+        const Staging::Given given = stage(memory, found, address, message, fd, why);
+        if (given == Staging::Given::Full) return {ACC_STATUS_ENGINE_ERROR, std::move(why)};
+        if (given == Staging::Given::Unbound) return {};
+    }
     it_.control->to_process.order = Order::Window;
-    return send_message(it_.socket.get(), {bytes_of(message)}, found.fd.get(), MSG_DONTWAIT) == 0;
+    if (send_message(it_.socket.get(), {bytes_of(message)}, fd, MSG_DONTWAIT))
+        return {ACC_STATUS_ENGINE_ERROR, "the region's process took no window"};
+    return {};
 }
 
 void RegionProcess::describe(const RunOrder &order)
@@ -207,6 +236,7 @@ RegionProcess::Failure RegionProcess::obey(Order order, Memory &memory,
         kill();
         return Failure{status, std::move(text)};
     };
+    const bool following = order == Order::Follow;
     for (;;) {
         const Waited waited = give(order, stop);
         if (waited == Waited::Stopped) {
@@ -220,8 +250,10 @@ RegionProcess::Failure RegionProcess::obey(Order order, Memory &memory,
             return end(ACC_STATUS_ENGINE_ERROR, "the role ended its process: " + how_it_ended());
         const Answer answer = it_.control->to_device.answer;
         if (answer == Answer::Window) {
-            if (!serve_window(memory))
-                return end(ACC_STATUS_ENGINE_ERROR, "the region's process took no window");
+            // What is read and written beside the device, as a ring is, is no copy.
+            Failure failure = serve_window(memory, !following);
+            if (failure.status != ACC_STATUS_OK)
+                return end(failure.status, std::move(failure.text));
             order = it_.control->to_process.order;
             continue;
         }
@@ -272,8 +304,22 @@ acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_
         cycles = std::min<uint64_t>(it_.control->to_device.cycles, kMostModelled);
         failure = outcome(*dispatch.memory);
     }
+    write_back(*dispatch.memory, failure);
     dispatch.text = std::move(failure.text);
     return failure.status;
+}
+
+// What a failed dispatch has written is written back, too: as memory that it maps would have it.
+void RegionProcess::write_back(Memory &memory, Failure &failure)
+{
+    if (!staging_ || !staging_->in_use()) return;
+    if (broken_) wait_for_end();
+    const std::optional<uint64_t> lost = staging_->finish(memory);
+    if (!lost || failure.status != ACC_STATUS_OK) return;
+    // So that the memory remembers where, as after every access that it refused.
+    (void)memory.span(*lost, 1, Memory::Access::Write);
+    failure = {ACC_STATUS_INVALID_ADDRESS, "expected memory that the role wrote to at " +
+                                               hex(*lost) + "; found it unbound since"};
 }
 
 void RegionProcess::follow(Following &following, const RunOrder &order, const Kernel &kernel,
@@ -368,12 +414,18 @@ RegionProcess::Failure RegionProcess::fault(Memory *memory)
     }
 }
 
+void RegionProcess::wait_for_end()
+{
+    if (!it_.pidfd) return;
+    pollfd end{it_.pidfd.get(), POLLIN, 0};
+    (void)poll(&end, 1, kEndMs);
+}
+
 std::string RegionProcess::how_it_ended()
 {
     if (!it_.pidfd) return "not known how";
     // Its pipe closes a moment before; or it has closed it itself, and goes on.
-    pollfd end{it_.pidfd.get(), POLLIN, 0};
-    (void)poll(&end, 1, kEndMs);
+    wait_for_end();
     siginfo_t info = {};
     if (waitid(P_PIDFD, static_cast<id_t>(it_.pidfd.get()), &info, WEXITED | WNOHANG | WNOWAIT) ||
         !info.si_pid)

@@ -10,6 +10,7 @@
 #include "common/unique_fd.h"
 #include "emulator/engine.h"
 #include "emulator/fpga/process/control.h"
+#include "emulator/fpga/process/staging.h"
 
 #include <condition_variable>
 #include <functional>
@@ -62,7 +63,12 @@ struct Started {
 class RegionProcess
 {
 public:
-    explicit RegionProcess(Started &&started) : it_(std::move(started)) {}
+    // `most_staged`: bytes of the client's memory that a dispatch may touch as copies (staging.h).
+    explicit RegionProcess(Started &&started, uint64_t most_staged = kMostStaged)
+        : it_(std::move(started)), most_staged_(most_staged)
+    {
+    }
+    static constexpr uint64_t kMostStaged = 256u << 20;
     ~RegionProcess();
     RegionProcess(const RegionProcess &) = delete;
     RegionProcess &operator=(const RegionProcess &) = delete;
@@ -72,7 +78,8 @@ public:
     int load(const Image &image, int trace_fd, std::string &why);
 
     // One dispatch: status, cycles and text as an engine's execute(). What the role touches of
-    // the client's memory is mapped on the way. dispatch.slot_fault... see `broken()`.
+    // the client's memory is mapped on the way; copies of it have been written back in the end,
+    // however that came. dispatch.slot_fault... see `broken()`.
     acc_status run(Dispatch &dispatch, const RunOrder &order, uint64_t &cycles);
 
     // Packets of one kernel from a ring, until there is something else to do.
@@ -85,7 +92,7 @@ public:
     // Drops its mappings of a range. False: it did not answer in time; it is to be ended.
     bool forget(uint64_t address, uint64_t bytes);
     bool reset();
-    // Whether a window that it was given meets the range.
+    // Whether a window that it was given meets the range; copies are gone with their dispatch.
     bool maps(uint64_t address, uint64_t bytes) const;
 
     // It has ended, or must not be used any more.
@@ -103,15 +110,22 @@ private:
     };
     // An order that runs roles, and the windows that they ask for. No failure: it was answered.
     Failure obey(Order order, Memory &memory, const std::function<bool()> &stop);
+    // Behind it: what has been written to copies goes where it belongs.
+    void write_back(Memory &memory, Failure &failure);
+    void wait_for_end();
     void describe(const RunOrder &order);
     // Of Answer::Done and Followed.
     Failure outcome(Memory &memory);
-    bool serve_window(Memory &memory);
+    Failure serve_window(Memory &memory, bool may_copy);
+    Staging::Given stage(Memory &memory, const Backing &bound, uint64_t address,
+                         WindowMessage &message, int &fd, std::string &why);
     std::string how_it_ended();
     Failure fault(Memory *memory);
 
     Started it_;
+    const uint64_t most_staged_;
     bool broken_ = false;
+    std::unique_ptr<Staging> staging_; // once something was touched that is to be copied
     struct Range {
         uint64_t start, end;
     };
@@ -122,7 +136,8 @@ private:
 class ProcessPool
 {
 public:
-    ProcessPool() = default;
+    // `most_staged`: of each process.
+    explicit ProcessPool(uint64_t most_staged) : most_staged_(most_staged) {}
     ~ProcessPool();
     ProcessPool(const ProcessPool &) = delete;
     ProcessPool &operator=(const ProcessPool &) = delete;
@@ -138,6 +153,7 @@ private:
     void begin();
     std::unique_ptr<RegionProcess> spawn(std::string &why);
 
+    const uint64_t most_staged_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::unique_ptr<RegionProcess> spare_;

@@ -50,6 +50,10 @@ Runner::Runner(const acc_role_library &library, const SoftCoreGuard &guard)
         const RunRequest *request = static_cast<Runner *>(self)->request_;
         return request && request->memory->write(address, from, bytes) ? 0 : -EFAULT;
     };
+    host_.memory_keep = [](void *self, acc_u64 address, acc_u64 bytes) {
+        const RunRequest *request = static_cast<Runner *>(self)->request_;
+        return request && request->memory->keep(address, bytes) ? 0 : -EINVAL;
+    };
     host_.interrupt = [](void *, __u32) {};
     host_.explain = [](void *self, const char *text) {
         static_cast<Runner *>(self)->text_.assign(text, strnlen(text, kTextBytes - 1));

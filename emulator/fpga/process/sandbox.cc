@@ -58,7 +58,8 @@ void on_memory_fault(int, siginfo_t *info, void *context)
     // x86's page fault code. Nothing that a client's memory holds is executed.
     const bool write = registers[REG_ERR] & 2, fetch = registers[REG_ERR] & 16;
     const int error = errno;
-    if (!fetch && map_window(address, write)) {
+    // A role's own page in the middle of them that it may not write to is no window's.
+    if (!fetch && !client_windows->keeps(address) && map_window(address, write)) {
         errno = error;
         return; // the access is tried again
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The client's memory in a region's process: pieces of its buffers, each mapped at its device
-// address inside the reserved arena when it is touched for the first time.
+// The client's memory in a region's process: pieces of its buffers, or copies of such, each mapped
+// at its device address inside the reserved arena when it is touched for the first time.
 //
 // Thread safety: none but what is said; one thread runs a role. request() is safe in a signal
 // handler, of one thread at a time.
@@ -32,6 +32,11 @@ public:
     // dispatch alone: the device answers only then.
     [[nodiscard]] bool request(uint64_t address, bool write);
     void forget(uint64_t address, uint64_t bytes);
+    // The copies, whose dispatch has ended.
+    void forget_staged();
+    // What lies there is the role's own, and stays whatever is mapped or dropped around it.
+    [[nodiscard]] bool keep(uint64_t address, uint64_t bytes) override;
+    bool keeps(uint64_t address) const;
     // Whether it is mapped with this access. Not while another thread is in request().
     bool holds(uint64_t address, bool write) const { return find(address, write) != nullptr; }
 
@@ -40,14 +45,22 @@ public:
 private:
     struct Window {
         uint64_t start = 0, end = 0;
-        bool write = false;
+        bool write = false, staged = false;
+    };
+    struct Range {
+        uint64_t start = 0, end = 0;
     };
     const Window *find(uint64_t address, bool write) const;
     void reserve_again(const Window &window);
+    void drop(size_t index);
+    template <typename F>
+    bool around_kept(uint64_t start, uint64_t end, F map) const;
 
     Control *control_ = nullptr;
     std::array<Window, 256> windows_; // no allocation: a signal handler adds to it
     size_t count_ = 0;
+    std::array<Range, 256> kept_;
+    size_t kept_count_ = 0;
     size_t last_ = 0; // where the last one was found
     size_t oldest_ = 0;
 };

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WORDS 8
@@ -114,6 +115,33 @@ static int peek(struct acc_role *role)
 {
     *(uint64_t *)(uintptr_t)argument(role, 1) = *(const uint64_t *)(uintptr_t)argument(role, 0);
     return 0;
+}
+
+/* A byte every so often, by pointers: start, bytes, how often, which. Ends after argument 3's
+ * high half of milliseconds. */
+static int stamp(struct acc_role *role)
+{
+    const uint64_t start = argument(role, 0), bytes = argument(role, 1), every = argument(role, 2);
+    for (uint64_t at = 0; at < bytes; at += every)
+        *(uint8_t *)(uintptr_t)(start + at) = (uint8_t)role->words[6];
+    const struct timespec pause = {0, (long)role->words[7] * 1000000};
+    nanosleep(&pause, NULL);
+    return 0;
+}
+
+/* Writes, and then it goes wrong: by 0 a crash, 1 for ever, 2 an error of its own. */
+static int spoil(struct acc_role *role)
+{
+    *(uint64_t *)(uintptr_t)argument(role, 0) = argument(role, 1);
+    switch (argument(role, 2)) {
+    case 0:
+        return fault(role);
+    case 1:
+        return spin(role);
+    default:
+        role->status = ACC_STATUS_INVALID_KERNARG;
+        return 0;
+    }
 }
 
 /* The same through the host, as RTL does it. */
@@ -258,6 +286,8 @@ static void destroy(struct acc_role *role)
     X(divide)                                                                                      \
     X(peek)                                                                                        \
     X(copy)                                                                                        \
+    X(stamp)                                                                                       \
+    X(spoil)                                                                                       \
     X(whim)                                                                                        \
     X(remember)                                                                                    \
     X(waits)                                                                                       \

@@ -25,7 +25,7 @@ class Hostile : public testing::Test
 {
 protected:
     void SetUp() override { NEEDS_REGION_PROCESS(); }
-    Hostile()
+    explicit Hostile(const char *spec = "fpga:preset=fast") : service(spec)
     {
         const auto code = read_file(HOSTILE_LIBRARY);
         mine.load(native_image(code, kTries));
@@ -54,7 +54,7 @@ protected:
         return done;
     }
 
-    RoleService service{"fpga:preset=fast"};
+    RoleService service;
     RoleClient mine{service.uri(), 500'000'000};
     RoleClient other{service.uri()};
     uint64_t in = 0, out = 0, count = 0;
@@ -131,8 +131,18 @@ TEST_F(Hostile, DividesByZero)
     EXPECT_THAT(attempt("divide").text, HasSubstr("arithmetic"));
 }
 
+// On memory that a process maps, and on memory that is copied for it.
+class HostileMemory : public Hostile, public testing::WithParamInterface<const char *>
+{
+protected:
+    HostileMemory() : Hostile(GetParam()) {}
+};
+INSTANTIATE_TEST_SUITE_P(On, HostileMemory,
+                         testing::Values("fpga:preset=fast", "fpga:preset=fast,staged=1"),
+                         [](const auto &info) { return info.index ? "Staged" : "Mapped"; });
+
 // Another client's buffer is memory of this very process; its address means nothing to the role.
-TEST_F(Hostile, ReadsAnotherClientsWindow)
+TEST_P(HostileMemory, ReadsAnotherClientsWindow)
 {
     const uint64_t target = mine.buffer(4096);
     *RoleClient::at<uint64_t>(in) = 0x5ec7e7;
@@ -144,7 +154,7 @@ TEST_F(Hostile, ReadsAnotherClientsWindow)
     }
 }
 
-TEST_F(Hostile, WritesAnotherClientsWindow)
+TEST_P(HostileMemory, WritesAnotherClientsWindow)
 {
     const uint64_t source = mine.buffer(4096);
     const Completion done = attempt("peek", {source, out});
@@ -154,7 +164,7 @@ TEST_F(Hostile, WritesAnotherClientsWindow)
 }
 
 // Its own memory works by pointers, until it is freed.
-TEST_F(Hostile, LosesWhatIsFreed)
+TEST_P(HostileMemory, LosesWhatIsFreed)
 {
     const uint64_t source = mine.buffer(8192), target = mine.buffer(4096);
     *RoleClient::at<uint64_t>(source) = 77;
