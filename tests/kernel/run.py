@@ -144,11 +144,13 @@ def run_step(laboratory, machine, step):
 def run_plan(laboratory, plan, only):
     cases = []
     for specs, todo in plan:
+        todo = [step for step in todo if not only or step is steps.load
+                or any(word in step.__name__ for word in only)]
+        if todo in ([], [steps.load]) and only != ["load"]:
+            continue
         with laboratory.machine(specs) as machine:
             print(f"-- booted with {', '.join(specs)}: {machine.boot_seconds:.1f} s", flush=True)
             for step in todo:
-                if only and step is not steps.load and not any(word in step.__name__ for word in only):
-                    continue
                 cases += run_step(laboratory, machine, step)
                 if machine.qemu.poll() is not None:
                     cases.append(steps.Case("the machine", "failed", "it ended"))

@@ -110,13 +110,19 @@ std::string ElfObject::put_at(std::byte *memory)
     return {};
 }
 
+ElfObject::Pages ElfObject::pages_of(const Elf64_Phdr &segment) const
+{
+    const uint64_t start = page_down(segment.p_vaddr);
+    return {at(start), page_up(segment.p_vaddr + segment.p_memsz) - start};
+}
+
 // What is not written to, over the memory that is shared: code of one's own.
 std::string ElfObject::map_around(const std::byte *file)
 {
     for (const Elf64_Phdr &one : segments_) {
         if (one.p_type != PT_LOAD || one.p_flags & PF_W) continue;
-        const uint64_t start = page_down(one.p_vaddr);
-        if (mmap(at(start), page_up(one.p_vaddr + one.p_memsz) - start, PROT_READ | PROT_WRITE,
+        const Pages pages = pages_of(one);
+        if (mmap(pages.start, pages.bytes, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
             return "expected memory for code; found none";
         std::memcpy(at(one.p_vaddr), file + one.p_offset, one.p_filesz);
@@ -264,6 +270,19 @@ size_t ElfObject::extent(const std::byte *file, size_t bytes, std::string &why)
     ElfObject object;
     why = object.check(file, bytes);
     return why.empty() ? object.high_ - object.low_ : 0;
+}
+
+std::vector<ElfObject::Pages> ElfObject::own_pages(const std::byte *file, size_t bytes,
+                                                   std::byte *memory, std::string &why)
+{
+    ElfObject object;
+    why = object.check(file, bytes);
+    if (why.empty()) why = object.put_at(memory);
+    std::vector<Pages> found;
+    if (!why.empty()) return found;
+    for (const Elf64_Phdr &one : object.segments_)
+        if (one.p_type == PT_LOAD && !(one.p_flags & PF_W)) found.push_back(object.pages_of(one));
+    return found;
 }
 
 std::unique_ptr<ElfObject> ElfObject::place(const std::byte *file, size_t bytes, std::byte *memory,

@@ -53,6 +53,13 @@ public:
     static std::unique_ptr<ElfObject> attach(const std::byte *file, size_t bytes, std::byte *memory,
                                              const Override *overrides,
                                              void (*missing)(const char *name), std::string &why);
+    // The pages that attach() maps at `memory`, code and what else isn't written to. Empty: `why`.
+    struct Pages {
+        std::byte *start;
+        size_t bytes;
+    };
+    static std::vector<Pages> own_pages(const std::byte *file, size_t bytes, std::byte *memory,
+                                        std::string &why);
     // Bytes that a shared library takes from its lowest page to its highest. 0: `why`.
     static size_t extent(const std::byte *file, size_t bytes, std::string &why);
 
@@ -88,6 +95,7 @@ private:
     void register_unwinding();
 
     std::byte *at(uint64_t address) const { return base_ + address; }
+    Pages pages_of(const Elf64_Phdr &segment) const;
     bool inside(uint64_t address, uint64_t bytes) const;
     std::string_view name_of(const Elf64_Sym &symbol) const;
     const char *version_of(uint32_t index) const;

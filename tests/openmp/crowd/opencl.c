@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The crowd's OpenCL program where there is no Python: a built-in kernel, which is a role. */
+/* The crowd's OpenCL program where there is no Python: a built-in kernel, which is a role, and, if
+ * it is given a file of twice.cl as compiled, one in OpenCL C, in turns. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include "crowd.h"
 
@@ -17,24 +18,47 @@
 enum { N = 256 };
 
 static cl_command_queue queue;
-static cl_kernel clip;
+static cl_kernel clip, twice;
 static cl_mem in, out;
 
 static int step(unsigned number)
 {
-    const size_t one = 1;
+    const int doubles = twice && number % 2;
+    const size_t items = doubles ? N : 1;
     float values[N], found[N];
     for (int i = 0; i < N; i++)
         values[i] = (float)(i + (int)(number % 10));
     CHECK(clEnqueueWriteBuffer(queue, in, CL_TRUE, 0, sizeof values, values, 0, NULL, NULL));
-    CHECK(clEnqueueNDRangeKernel(queue, clip, 1, NULL, &one, NULL, 0, NULL, NULL));
+    CHECK(clEnqueueNDRangeKernel(queue, doubles ? twice : clip, 1, NULL, &items, NULL, 0, NULL,
+                                 NULL));
     CHECK(clEnqueueReadBuffer(queue, out, CL_TRUE, 0, sizeof found, found, 0, NULL, NULL));
-    for (int i = 0; i < N; i++)
-        if (found[i] != (values[i] < 10 ? 10 : values[i] > 200 ? 200 : values[i])) return 0;
+    for (int i = 0; i < N; i++) {
+        const float clipped = values[i] < 10 ? 10 : values[i] > 200 ? 200 : values[i];
+        if (found[i] != (doubles ? 2 * values[i] : clipped)) return 0;
+    }
     return 1;
 }
 
-int main(void)
+static cl_kernel load(cl_context context, cl_device_id device, const char *path)
+{
+    static unsigned char file[1 << 20];
+    const unsigned char *binary = file;
+    FILE *from = fopen(path, "rb");
+    const size_t bytes = from ? fread(file, 1, sizeof file, from) : 0;
+    cl_int error;
+    if (from) fclose(from);
+    cl_program program =
+        clCreateProgramWithBinary(context, 1, &device, &bytes, &binary, NULL, &error);
+    CHECK(error);
+    CHECK(clBuildProgram(program, 1, &device, NULL, NULL, NULL));
+    cl_kernel kernel = clCreateKernel(program, "twice", &error);
+    CHECK(error);
+    CHECK(clSetKernelArg(kernel, 0, sizeof in, (void *)&in));
+    CHECK(clSetKernelArg(kernel, 1, sizeof out, (void *)&out));
+    return kernel;
+}
+
+int main(int argc, char **argv)
 {
     cl_platform_id platform;
     cl_device_id device;
@@ -61,5 +85,6 @@ int main(void)
     CHECK(clSetKernelArg(clip, 2, sizeof count, &count));
     CHECK(clSetKernelArg(clip, 3, sizeof low, &low));
     CHECK(clSetKernelArg(clip, 4, sizeof high, &high));
+    if (argc > 1) twice = load(context, device, argv[1]);
     return crowd_run(step);
 }

@@ -98,6 +98,7 @@ struct acc_role {
     }
     uint32_t touch_ranges(const acc_omp_launch &launch);
     bool is_one_piece(uint64_t address, uint64_t bytes);
+    bool keep_pages(const acc_omp_launch &launch, std::string &why);
     ElfObject *object_of(const acc_omp_launch &launch, uint32_t &error);
     uint32_t call(const acc_omp_launch &launch, void *function);
     uint32_t run(const acc_omp_launch &launch);
@@ -122,14 +123,28 @@ uint32_t acc_role::touch_ranges(const acc_omp_launch &launch)
     return ACC_STATUS_OK;
 }
 
-// Maps the client's memory there before code is mapped over it, to be written to: later that would
-// be mapped again, and the code be gone.
+// Whether the client's memory is there, to be written to.
 bool acc_role::is_one_piece(uint64_t address, uint64_t bytes)
 {
     uint64_t word = 0;
     return address % 4096 == 0 && address + bytes > address &&
            host->memory_write(host->context, address + bytes, &word, 8) == 0 &&
            host->memory_read(host->context, address, &word, 8) == 0;
+}
+
+// Code is mapped over the client's memory, which would be mapped again around it when it is
+// touched.
+bool acc_role::keep_pages(const acc_omp_launch &launch, std::string &why)
+{
+    for (const ElfObject::Pages &pages : ElfObject::own_pages(
+             reinterpret_cast<const std::byte *>(launch.object), launch.object_bytes,
+             reinterpret_cast<std::byte *>(launch.place), why)) {
+        if (host->memory_keep(host->context, reinterpret_cast<uint64_t>(pages.start),
+                              pages.bytes) == 0)
+            continue;
+        why = "expected room for an object's code among 256 ranges; found none";
+    }
+    return why.empty();
 }
 
 ElfObject *acc_role::object_of(const acc_omp_launch &launch, uint32_t &error)
@@ -154,7 +169,7 @@ ElfObject *acc_role::object_of(const acc_omp_launch &launch, uint32_t &error)
                            "expected memory that an object was placed in; found it unbound");
             return nullptr;
         }
-        if (extent)
+        if (extent && keep_pages(launch, why))
             object = ElfObject::attach(file, launch.object_bytes,
                                        reinterpret_cast<std::byte *>(launch.place), overrides(fail),
                                        missing, why);
@@ -228,7 +243,7 @@ namespace
 
 int create(const acc_role_ops *, const acc_role_host *host, acc_role **role)
 {
-    if (host->abi >> 16 != ACC_ROLE_ABI_MAJOR) return -EINVAL;
+    if (host->abi >> 16 != ACC_ROLE_ABI_MAJOR || host->abi < ACC_ROLE_ABI) return -EINVAL;
     *role = new (std::nothrow) acc_role;
     if (!*role) return -ENOMEM;
     (*role)->host = host;
