@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the programs of the crowd share: rounds until the standard input ends, each timed and
- * checked; then one line of JSON. A wrong result is told at once.
+ * checked; then one line of JSON. The first round and a wrong result are told at once.
  */
 #ifndef ACC_TESTS_CROWD_H
 #define ACC_TESTS_CROWD_H
@@ -37,6 +37,8 @@ static inline int crowd_run(int (*round)(unsigned number))
         const uint64_t start = crowd_now_ns();
         const int right = round(rounds);
         took[rounds++] = crowd_now_ns() - start;
+        if (rounds == 1) printf("begun\n");
+        if (rounds == 1) fflush(stdout);
         if (right) continue;
         wrong++;
         printf("wrong: round %u\n", rounds - 1);
