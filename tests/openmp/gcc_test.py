@@ -24,6 +24,8 @@ CONSTRUCTS = ["globals", "links", "task_reductions", "doacross", "detached", "al
               "loops", "associated", "lifetimes", "limits", "cancellations"]
 # Loads that cost nothing: not what is under test.
 FPGA = "inproc:fpga:preset=fast"
+# As a card of a virtual machine: regions work on copies of memory.
+STAGED = FPGA + ",staged=1"
 
 
 def reason_to_skip():
@@ -53,6 +55,9 @@ class Programs:
                 result = self.omp(name, case, **more)
                 self.assertEqual((result.returncode, result.stdout, result.stderr),
                                  (0, f"done {case}\n", ""))
+
+    def test_on_memory_that_is_copied(self):
+        self.assert_right("regions", ["maps", "reduction", "tasks", "library"], device=STAGED)
 
     def test_constructs(self):
         """What of the language is neither a loop nor a map."""
@@ -131,6 +136,8 @@ class Gcc(Programs, harness.Case):
         self.assert_dies("aborts", "signal 6", stdout="before the end\n")
         self.assert_dies("later", "the role crashed: segmentation fault at 0x0")
         self.assert_dies("system_call", "ENGINE_ERROR")
+        # What was printed before comes out of copies, too.
+        self.assert_dies("aborts", "signal 6", stdout="before the end\n", device=STAGED)
 
     def test_thread_local_variables(self):
         """Those that a region doesn't use are nobody's business. A library's each thread of a region
