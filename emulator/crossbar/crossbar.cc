@@ -387,8 +387,9 @@ try {
     const auto &matrices = own.matrices;
     std::vector<std::byte> state;
     const auto add = [&](const auto &part) {
-        const auto bytes = std::as_bytes(std::span(&part, 1));
-        state.insert(state.end(), bytes.begin(), bytes.end());
+        const size_t at = state.size();
+        state.resize(at + sizeof(part));
+        std::memcpy(state.data() + at, &part, sizeof(part));
     };
     const auto of_unit = [&](const Kernel &kernel) { return kernel.unit == unit; };
     add(cells_header(config_, cells_matrices(own, unit)));
