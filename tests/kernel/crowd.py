@@ -15,8 +15,8 @@ import llvm
 
 TOGETHER_S = 10
 BETWEEN_KILLS_S = 2
-START_S = 240  # a processor that is emulated, on a machine that others use
-WORST_S = 120  # of a round: not a bound of speed, but of starvation
+START_S = 600  # a processor that is emulated, on a machine that others use
+WORST_S = 300  # of a round: not a bound of speed, but of starvation
 CARDS = ["crossbar", "fpga:regions=2"]
 OMP = "OMP_TARGET_OFFLOAD=MANDATORY"
 
