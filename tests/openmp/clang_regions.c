@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Target regions that clang compiles and gcc 12 doesn't, or differently: each prints what it
- * computed, which is the same on any device. `clang_regions CASE` runs one.
+ * computed, which is the same on any device. `clang_regions CASE...` runs some.
  */
+#include "expect.h"
+
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,18 +24,6 @@ static int next(void)
     return counter;
 }
 #pragma omp end declare target
-#ifdef LINKED /* clang's own plugin mixes up the regions of a program that has such */
-int linked[4] = {1, 1, 2, 3};
-#pragma omp declare target link(linked)
-
-static void links(void)
-{
-#pragma omp target map(tofrom : linked)
-    for (int i = 0; i < 4; i++)
-        linked[i] *= 2;
-    printf("%d %d\n", linked[0], linked[3]);
-}
-#endif
 
 /* Variables of the device: they keep what regions and updates write. */
 static void globals(void)
@@ -343,13 +333,7 @@ static void many_arguments(void)
     {EACH(ADD)} EACH(PRINT) printf("%d\n", sum);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
-#ifdef LINKED
-    {"links", links},
-#endif
+static const struct test_case cases[] = {
     {"globals", globals},     {"mappers", mappers},       {"addresses", addresses},
     {"schedules", schedules}, {"constructs", constructs}, {"nested", nested},
     {"tasks", tasks},         {"reductions", reductions}, {"many_arguments", many_arguments},
@@ -357,12 +341,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (argc != 2 || strcmp(argv[1], cases[i].name) != 0) continue;
-        cases[i].run();
-        printf("done %s\n", argv[1]);
-        return 0;
-    }
-    fprintf(stderr, "usage: clang_regions CASE\n");
-    return 2;
+    return run_case(cases, sizeof cases / sizeof *cases, argc, argv);
 }

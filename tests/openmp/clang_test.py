@@ -17,8 +17,9 @@ from daemon import Daemon
 from gcc_test import FPGA, HERE, RIGHT, Programs
 
 # Of regions.c: checked by themselves. Of clang_regions.c: the same output from the host's plugin.
-COMPARED = ["globals", "mappers", "addresses", "schedules", "constructs", "nested", "tasks",
-            "reductions", "many_arguments"]
+# A mapper leaves something mapped in clang's: nothing comes after.
+COMPARED = ["globals", "addresses", "schedules", "constructs", "nested", "tasks", "reductions",
+            "many_arguments", "mappers"]
 
 
 def cache():
@@ -74,18 +75,11 @@ class Versions(Programs):
         self.assert_right("regions", RIGHT)
 
     def test_results_are_the_hosts(self):
-        for case in COMPARED:
-            with self.subTest(case):
-                ours, hosts = self.omp("clang_regions", case), self.host("clang_regions", case)
-                self.assertEqual((hosts.returncode, hosts.stderr), (0, ""))
-                self.assertEqual((ours.returncode, ours.stdout, ours.stderr),
-                                 (0, hosts.stdout, ""))
-                self.assertRegex(ours.stdout, f"done {case}\n$")
-
-    def test_linked_variables(self):
-        self.make("linked", "clang_regions.c", "-DLINKED")
-        result = self.omp("linked", "links")
-        self.assertEqual((result.returncode, result.stdout), (0, "2 6\ndone links\n"), result.stderr)
+        ours, hosts = self.omp("clang_regions", *COMPARED), self.host("clang_regions", *COMPARED)
+        self.assertEqual((hosts.returncode, hosts.stderr), (0, ""))
+        self.assertEqual((ours.returncode, ours.stdout, ours.stderr), (0, hosts.stdout, ""))
+        self.assertEqual([line for line in ours.stdout.splitlines() if line.startswith("done ")],
+                         [f"done {case}" for case in COMPARED])
 
     def test_printed_text_comes_out(self):
         result = self.omp("regions", "prints")

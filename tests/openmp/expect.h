@@ -23,19 +23,22 @@ struct test_case {
     void (*run)(void);
 };
 
-/* The one that the command line names, or "all". */
+/* Those that the command line names, one after the other; or "all". */
 static int run_case(const struct test_case *cases, size_t count, int argc, char **argv)
 {
     int known = 0;
-    for (size_t i = 0; argc == 2 && i < count; i++) {
-        if (strcmp(argv[1], cases[i].name) != 0 && strcmp(argv[1], "all") != 0) continue;
-        const int before = failures;
-        cases[i].run();
-        if (failures == before) printf("done %s\n", cases[i].name);
-        known = 1;
+    for (int one = 1; one < argc; one++) {
+        const int all = strcmp(argv[one], "all") == 0;
+        for (size_t i = 0; i < count; i++) {
+            if (!all && strcmp(argv[one], cases[i].name) != 0) continue;
+            const int before = failures;
+            cases[i].run();
+            if (failures == before) printf("done %s\n", cases[i].name);
+            known++;
+        }
     }
-    if (known) return failures != 0;
-    fprintf(stderr, "usage: %s CASE\n", argv[0]);
+    if (known >= argc - 1 && known) return failures != 0;
+    fprintf(stderr, "usage: %s CASE...\n", argv[0]);
     return 2;
 }
 
