@@ -109,7 +109,8 @@ class Versions(Programs):
         for name, device, policy, where in [("marked", None, "DEFAULT", "device"),
                                             ("plain", None, "DEFAULT", "host"),
                                             ("plain", None, "MANDATORY", "device"),
-                                            ("plain", FPGA, "DEFAULT", "device")]:
+                                            ("plain", FPGA, "DEFAULT", "device"),
+                                            ("plain", FPGA, "DISABLED", "host")]:
             with self.subTest(name=name, device=device, policy=policy):
                 result = self.omp(name, device=device, environment={"OMP_TARGET_OFFLOAD": policy})
                 self.assertEqual((result.stdout, result.stderr), (f"{where}\n", ""))

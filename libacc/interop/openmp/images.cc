@@ -17,6 +17,12 @@ namespace
 
 constexpr const char *kMarker = "acc_openmp";
 
+bool policy_is(const char *wanted)
+{
+    const char *policy = getenv("OMP_TARGET_OFFLOAD");
+    return policy && strcasecmp(policy, wanted) == 0;
+}
+
 bool claims_all()
 {
     const char *device = getenv("ACC_DEVICE");
@@ -59,17 +65,16 @@ std::span<const char> bytes_of(const __tgt_device_image &image)
 
 bool is_mandatory()
 {
-    const char *policy = getenv("OMP_TARGET_OFFLOAD");
-    return policy && strcasecmp(policy, "mandatory") == 0;
+    return policy_is("mandatory");
 }
 
 bool is_ours(const __tgt_device_image &image)
 {
     Elf64_Ehdr header;
     const std::span<const char> bytes = bytes_of(image);
-    return copy_at(bytes, 0, header) && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-           header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64 &&
-           (claims_all() || has_section(bytes, kMarker));
+    return !policy_is("disabled") && copy_at(bytes, 0, header) &&
+           memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+           header.e_machine == EM_X86_64 && (claims_all() || has_section(bytes, kMarker));
 }
 
 bool requires_too_much(int64_t flags)
