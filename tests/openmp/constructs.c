@@ -15,6 +15,9 @@
 #define HAS_LOOPS 1
 #define HAS_LIMITED_TARGET 1
 #endif
+#if defined __clang__ && __clang_major__ >= 17
+#define HAS_ASYNCHRONOUS_COPIES 1
+#endif
 
 #pragma omp declare target
 int counter = 6;
@@ -353,6 +356,16 @@ static void associated(void)
     EXPECT(x[15], 16);
     EXPECT(omp_target_disassociate_ptr(x, device), 0);
     EXPECT(omp_target_is_present(x, device), 0);
+#ifdef HAS_ASYNCHRONOUS_COPIES
+    int back[16] = {0};
+    omp_depend_t after;
+#pragma omp depobj(after) depend(inout : x)
+    EXPECT(omp_target_memcpy_async(there, x, sizeof x, 0, 0, device, host, 1, &after), 0);
+    EXPECT(omp_target_memcpy_async(back, there, sizeof x, 0, 0, host, device, 1, &after), 0);
+#pragma omp taskwait
+#pragma omp depobj(after) destroy
+    EXPECT(back[15], 16);
+#endif
     omp_target_free(there, device);
 }
 

@@ -43,6 +43,10 @@ struct __tgt_bin_desc {
 };
 
 int omp_get_default_device(void);
+// libomp's: the number of this thread, and a `taskwait` of its.
+int32_t __kmpc_global_thread_num(void *location);
+int32_t __kmpc_omp_taskwait(void *location, int32_t thread);
+void *omp_target_memset(void *to, int value, size_t bytes, int device);
 }
 
 namespace
@@ -140,6 +144,12 @@ void take_image(State &state, const __tgt_device_image &image)
 void check(const std::string &why)
 {
     if (!why.empty()) die(why);
+}
+
+// Of which one or another may be depended on.
+void wait_for_tasks(int depends)
+{
+    if (depends > 0) NEXT(__kmpc_omp_taskwait)(nullptr, NEXT(__kmpc_global_thread_num)(nullptr));
 }
 
 int run(State &state, void *host, const KernelArgsTy &kernel)
@@ -387,6 +397,41 @@ EXPORT int omp_target_memcpy_rect(void *to, const void *from, size_t element, in
             return error;
     }
     return 0;
+}
+
+// Copies are short, and done at once; what they depend on are tasks of the one that asks.
+EXPORT int omp_target_memcpy_async(void *to, const void *from, size_t bytes, size_t to_offset,
+                                   size_t from_offset, int to_device, int from_device, int count,
+                                   void **depends)
+{
+    if (!ours())
+        return NEXT(omp_target_memcpy_async)(to, from, bytes, to_offset, from_offset, to_device,
+                                             from_device, count, depends);
+    wait_for_tasks(count);
+    return omp_target_memcpy(to, from, bytes, to_offset, from_offset, to_device, from_device);
+}
+
+EXPORT int omp_target_memcpy_rect_async(void *to, const void *from, size_t element, int dimensions,
+                                        const size_t *volume, const size_t *to_offsets,
+                                        const size_t *from_offsets, const size_t *to_dimensions,
+                                        const size_t *from_dimensions, int to_device,
+                                        int from_device, int count, void **depends)
+{
+    if (!ours())
+        return NEXT(omp_target_memcpy_rect_async)(to, from, element, dimensions, volume, to_offsets,
+                                                  from_offsets, to_dimensions, from_dimensions,
+                                                  to_device, from_device, count, depends);
+    if (to || from) wait_for_tasks(count);
+    return omp_target_memcpy_rect(to, from, element, dimensions, volume, to_offsets, from_offsets,
+                                  to_dimensions, from_dimensions, to_device, from_device);
+}
+
+EXPORT void *omp_target_memset_async(void *to, int value, size_t bytes, int device, int count,
+                                     void **depends)
+{
+    if (!ours()) return NEXT(omp_target_memset_async)(to, value, bytes, device, count, depends);
+    wait_for_tasks(count);
+    return omp_target_memset(to, value, bytes, device);
 }
 
 EXPORT void *omp_target_memset(void *to, int value, size_t bytes, int device)
