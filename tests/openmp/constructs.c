@@ -442,6 +442,12 @@ static void limits(void)
     }
     EXPECT(teams >= 1 && teams <= 3, 1);
     EXPECT(teams_limit >= 1 && teams_limit <= 2, 1);
+    int many = 0;
+#pragma omp target map(tofrom : many)
+#pragma omp teams distribute parallel for num_threads(10000) thread_limit(10000)
+    for (int i = 0; i < N; i++)
+        if (i == 0) many = omp_get_num_threads();
+    EXPECT(many >= 1 && many <= 10000, 1);
 #pragma omp target map(from : device, host, initial) device(omp_get_num_devices() - 1)
     {
         device = omp_get_device_num();

@@ -83,7 +83,8 @@ void fork_teams(void *, int32_t count, void *microtask, ...)
     take_arguments(list, count, arguments);
     va_end(list);
     Fork fork{microtask, count, arguments};
-    const unsigned teams = next_teams ? next_teams : 1, limit = next_limit;
+    const unsigned teams = next_teams ? next_teams : 1,
+                   limit = next_limit ? limited(next_limit) : 0;
     next_teams = next_limit = 0;
     GOMP_teams_reg(call_microtask, &fork, teams, limit, 0);
 }
@@ -112,7 +113,7 @@ void push_num_teams_51(void *loc, int32_t thread, int32_t, int32_t most, int32_t
 // Of the target region that calls this.
 void set_thread_limit(void *, int32_t, int32_t limit)
 {
-    if (GOMP_teams4 && limit > 0) GOMP_teams4(1, 1, static_cast<unsigned>(limit), true);
+    if (GOMP_teams4 && limit > 0) GOMP_teams4(1, 1, limited(static_cast<uint32_t>(limit)), true);
 }
 
 // The thread goes on itself, as the only one of a parallel region.

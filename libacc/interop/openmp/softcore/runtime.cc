@@ -45,6 +45,20 @@ int get_cancellation()
     return can_cancel.load(std::memory_order_relaxed);
 }
 
+// More are asked for than a region's process can have, by programs that say `num_threads(10000)`:
+// its threads' stacks are 8 MiB each, of 4 GiB.
+constexpr uint32_t kMostThreads = 256;
+
+bool teams4(unsigned low, unsigned high, unsigned limit, bool first)
+{
+    return GOMP_teams4(low, high, limit ? limited(limit) : 0, first);
+}
+
+void teams_reg(void (*function)(void *), void *data, unsigned teams, unsigned limit, unsigned flags)
+{
+    GOMP_teams_reg(function, data, teams, limit ? limited(limit) : 0, flags);
+}
+
 template <typename F>
 F *symbol(const char *name)
 {
@@ -110,6 +124,8 @@ const Override *overrides(void (*fail)(const char *text))
             {"omp_test_nest_lock", reinterpret_cast<void *>(test_nest_lock)},
             {"omp_get_cancellation", reinterpret_cast<void *>(get_cancellation)},
             {"omp_get_cancellation_", reinterpret_cast<void *>(get_cancellation)},
+            {"GOMP_teams4", reinterpret_cast<void *>(teams4)},
+            {"GOMP_teams_reg", reinterpret_cast<void *>(teams_reg)},
             {"GOMP_cancel", reinterpret_cast<void *>(cancel)},
             {"GOMP_cancellation_point", reinterpret_cast<void *>(cancellation_point)},
         };
@@ -118,6 +134,11 @@ const Override *overrides(void (*fail)(const char *text))
         return made;
     }();
     return table.data();
+}
+
+uint32_t limited(uint32_t thread_limit)
+{
+    return thread_limit ? std::min(thread_limit, kMostThreads) : kMostThreads;
 }
 
 bool cancel_construct(int kind)
@@ -141,7 +162,7 @@ void prepare_runtime(uint32_t thread_limit, bool cancellation)
     if (set_threads) set_threads(threads);
     if (set_dynamic) set_dynamic(0);
     // One team, with that limit to its threads: libgomp has no other call that sets one.
-    if (GOMP_teams4) GOMP_teams4(1, 1, thread_limit ? thread_limit : UINT32_MAX, true);
+    if (GOMP_teams4) GOMP_teams4(1, 1, limited(thread_limit), true);
 }
 
 void call_list(void *function, const uint64_t *list, uint32_t count)

@@ -20,6 +20,9 @@ const Override *overrides(void (*fail)(const char *text));
 // `cancellation`: `cancel` does what it says, if libgomp was started so.
 void prepare_runtime(uint32_t thread_limit, bool cancellation);
 
+// A limit to threads as libgomp is told it: a region's process has stacks for so many.
+uint32_t limited(uint32_t thread_limit);
+
 // LLVM's kinds, 1 to 4, are the numbers of libgomp's bits. True: leave the construct.
 bool cancel_construct(int kind);
 bool is_cancelled(int kind);
