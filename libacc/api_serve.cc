@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// acc/serve.h.
+// acc/serve.h and acc/profile.h.
 #include "acc/serve.h"
+
+#include "acc/profile.h"
 
 #include "libacc/api.h"
 #include "libacc/device.h"
 #include "libacc/model/server.h"
 
+#include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -28,6 +32,16 @@ struct HandleTraits<RequestHandle> {
     using C = acc_request;
 };
 
+namespace
+{
+
+void copy_name(char (&to)[64], const std::string &from)
+{
+    const size_t size = std::min(from.size(), sizeof(to) - 1);
+    std::memcpy(to, from.data(), size);
+}
+
+} // namespace
 } // namespace acc
 
 extern "C" {
@@ -139,6 +153,38 @@ int acc_server_get_stats(const acc_server *handle, acc_server_stats *stats)
         const Server *server = from_c<Server>(handle);
         ACC_CHECK(server);
         return write_info(stats, server->stats());
+    });
+}
+
+// ------------------------------------------------------------------- profiles
+
+int acc_model_profile(acc_model *handle, uint32_t on)
+{
+    return guarded([&] {
+        Model *model = from_c<Model>(handle);
+        ACC_CHECK(model);
+        if (on > 1) return fail(-EINVAL, "expected on = 0 or 1; found {}", on).code;
+        return model->profile(on == 1);
+    });
+}
+
+int acc_model_get_step_times(const acc_model *handle, uint32_t index, acc_model_step_times *step)
+{
+    return guarded([&] {
+        const Model *model = from_c<Model>(handle);
+        ACC_CHECK(model);
+        StepTimes times;
+        ACC_TRY_INT(model->step_times(index, times));
+        const PlanStep &of = model->plan().steps()[index];
+        acc_model_step_times out = {};
+        out.target = of.target;
+        out.runs = times.runs;
+        out.busy_ns = times.busy_ns;
+        out.modelled_ns = times.modelled_ns;
+        out.energy_pj = times.energy_pj;
+        copy_name(out.name, of.name);
+        copy_name(out.kernel, of.kernel_name);
+        return write_info(step, out);
     });
 }
 

@@ -129,6 +129,24 @@ acc_status clip_i8(Pass &pass)
                                      });
 }
 
+acc_status table_i8(Pass &pass)
+{
+    const auto args = pass.args<acc_table_args>();
+    int8_t table[256];
+    Check check;
+    check.at_least_1("count", args.count);
+    check.array("src", args.src, args.count, 1);
+    check.array("dst", args.dst, args.count, 1);
+    check.array("table", args.table, sizeof(table), 1);
+    if (!check.ok()) return pass.refuse(check.take());
+    if (!pass.read(table, args.table, sizeof(table))) return pass.no_read("table");
+    return map_array<int8_t, int8_t>(pass, args.src, args.dst, args.count,
+                                     [&](const int8_t *src, int8_t *dst, size_t n) {
+                                         for (size_t i = 0; i < n; i++)
+                                             dst[i] = table[src[i] + 128];
+                                     });
+}
+
 acc_status add_f32(Pass &pass)
 {
     return binary_f32(pass, [](float a, float b) { return a + b; });

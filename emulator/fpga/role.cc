@@ -87,6 +87,22 @@ uint64_t aes_elements(const Pass &pass)
     return pass.args<acc_aes_ctr_args>().bytes;
 }
 
+uint64_t mul_elements(const Pass &pass)
+{
+    const auto args = pass.args<acc_mul_i8_args>();
+    return saturating_product(args.outer, args.middle, args.inner);
+}
+
+// Bytes written.
+uint64_t concat_elements(const Pass &pass)
+{
+    const auto args = pass.args<acc_concat_args>();
+    uint64_t row = 0;
+    for (const uint32_t bytes : args.bytes)
+        row += bytes;
+    return saturating_product(args.rows, row);
+}
+
 constexpr auto quantize_elements = count_of<acc_quantize_args>;
 constexpr auto add_elements = count_of<acc_add_i8_args>;
 constexpr auto clip_elements = count_of<acc_clip_i8_args>;
@@ -117,6 +133,9 @@ constexpr Role table[] = {
     role(ACC_ROLE_ADD_I8, sizeof(acc_add_i8_args), 1.5f, add_elements, add_i8),
     role(ACC_ROLE_ADD_I16, sizeof(acc_add_i8_args), 1.0f, add_elements, add_i16),
     role(ACC_ROLE_CLIP_I8, sizeof(acc_clip_i8_args), 0.2f, clip_elements, clip_i8),
+    role(ACC_ROLE_TABLE_I8, sizeof(acc_table_args), 0.5f, count_of<acc_table_args>, table_i8),
+    role(ACC_ROLE_MUL_I8, sizeof(acc_mul_i8_args), 1.5f, mul_elements, mul_i8),
+    role(ACC_ROLE_CONCAT_I8, sizeof(acc_concat_args), 0.2f, concat_elements, concat_i8),
     role(ACC_ROLE_PERMUTE_I8, sizeof(acc_permute_args), 1.5f, permute_elements, permute_i8),
     role(ACC_ROLE_SOFTMAX_I8_F32, sizeof(acc_softmax_args), 1.5f, softmax_elements, softmax_i8_f32),
     role(ACC_ROLE_ADD_F32, sizeof(acc_elementwise_f32_args), 1.0f, float_elements, add_f32),

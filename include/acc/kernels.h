@@ -118,6 +118,9 @@ ACC_ASSERT_SIZE(struct acc_xisa_tile_stats, 192);
 #define ACC_ROLE_ADD_I8 "add_i8"
 #define ACC_ROLE_ADD_I16 "add_i16"
 #define ACC_ROLE_CLIP_I8 "clip_i8"
+#define ACC_ROLE_TABLE_I8 "table_i8"
+#define ACC_ROLE_MUL_I8 "mul_i8"
+#define ACC_ROLE_CONCAT_I8 "concat_i8"
 #define ACC_ROLE_PERMUTE_I8 "permute_i8"
 #define ACC_ROLE_SOFTMAX_I8_F32 "softmax_i8_f32"
 #define ACC_ROLE_ADD_F32 "add_f32"
@@ -220,6 +223,43 @@ struct acc_clip_i8_args {
 	__s32 min, max;
 };
 ACC_ASSERT_SIZE(struct acc_clip_i8_args, 32);
+
+/* dst[i] = table[src[i] + 128]: any function of one element, and any chain of such. */
+struct acc_table_args {
+	acc_u64 src;
+	acc_u64 dst;
+	acc_u64 count;
+	acc_u64 table; /* int8 [256] */
+};
+ACC_ASSERT_SIZE(struct acc_table_args, 32);
+
+/* dst[o][m][i] = clamp(zero_point + requant((a[o][m][i]-a_zero)*(b[o][i]-b_zero), multiplier,
+ * shift), min, max): of equal shapes with middle = 1, or by a factor for each channel. */
+struct acc_mul_i8_args {
+	acc_u64 a;   /* int8 [outer][middle][inner] */
+	acc_u64 b;   /* int8 [outer][inner] */
+	acc_u64 dst; /* as a */
+	acc_u64 outer, middle, inner;
+	__s32 a_zero, b_zero;
+	__s32 multiplier; /* >= 0 */
+	__s32 shift;	  /* 1 … 62 */
+	__s32 zero_point;
+	__s32 min, max;
+	__u32 reserved;
+};
+ACC_ASSERT_SIZE(struct acc_mul_i8_args, 80);
+
+/* Row r of dst is bytes[0] bytes from src[0] + r * stride[0], then bytes[1] from src[1] + r *
+ * stride[1], …: of one source, a part of its rows. Those of 0 bytes, at the end, are 0 altogether. */
+#define ACC_CONCAT_SOURCES 8
+struct acc_concat_args {
+	acc_u64 src[ACC_CONCAT_SOURCES];
+	acc_u64 dst;
+	acc_u64 rows;
+	__u32 bytes[ACC_CONCAT_SOURCES];
+	__u32 stride[ACC_CONCAT_SOURCES]; /* 0: the same row again */
+};
+ACC_ASSERT_SIZE(struct acc_concat_args, 144);
 
 /* A transposition of four axes: dst axis i is src axis perm[i]. */
 struct acc_permute_args {

@@ -152,7 +152,7 @@ int Model::make_signals()
     signals_.resize(plan_->steps().size());
     for (size_t i = 0; i < signals_.size(); i++) {
         const PlanStep &step = plan_->steps()[i];
-        if (!step.signals) continue;
+        if (signals_[i] || (!step.signals && times_.empty())) continue;
         Lane &lane = lane_of(step.target);
         // The executing device first: its driver wakes the host without a relay.
         auto signal = Signal::create(devices_from(lane), 1);
@@ -303,6 +303,7 @@ int Model::submit_and_wait()
     for (const auto &signal : signals_)
         if (signal) signal->reset(1);
     host_error_.store(0, std::memory_order_relaxed);
+    if (!times_.empty()) ACC_TRY_INT(read_clocks());
     for (Lane &lane : lanes_) {
         if (lane.device)
             ACC_TRY_INT(lane.queue->submit(lane.packets.data(), lane.packets.size(), ACC_FOREVER,
@@ -323,11 +324,71 @@ int Model::submit_and_wait()
     if (const int error = host_error_.load(std::memory_order_acquire))
         return fail(error, "{}", host_text_).code;
     if (failed) return fail(-EIO, "a step of the model failed").code;
+    if (!times_.empty()) add_times();
     if (end > model_ns_) {
         modelled_ns_.fetch_add(end - model_ns_, std::memory_order_relaxed);
         model_ns_ = end;
     }
     return 0;
+}
+
+int Model::profile(bool on)
+{
+    std::lock_guard lock(mutex_);
+    times_.assign(on ? plan_->steps().size() : 0, {});
+    if (!on) {
+        // Those that nobody waits for go.
+        for (size_t i = 0; i < signals_.size(); i++)
+            if (!plan_->steps()[i].signals) signals_[i].reset();
+    }
+    ACC_TRY_INT(make_signals());
+    for (Lane &lane : lanes_) {
+        lane.packets.clear();
+        lane.steps.clear();
+    }
+    return record();
+}
+
+int Model::step_times(size_t step, StepTimes &times) const
+{
+    std::lock_guard lock(mutex_);
+    if (times_.empty())
+        return fail(-EINVAL, "expected a model whose steps are measured; found another").code;
+    if (step >= times_.size())
+        return fail(-ENOENT, "expected a step below {}; found {}", times_.size(), step).code;
+    times = times_[step];
+    return 0;
+}
+
+int Model::read_clocks()
+{
+    for (Lane &lane : lanes_) {
+        if (!lane.device) continue;
+        const auto clock = lane.device->query(DRM_ACC_QUERY_CLOCK);
+        if (!clock) return clock.error();
+        lane.clock_ns = clock->clock.modelled_ns;
+    }
+    return 0;
+}
+
+// A step begins when the one before it in its queue has ended, and those that it waits for.
+void Model::add_times()
+{
+    for (size_t i = 0; i < times_.size(); i++) {
+        const PlanStep &step = plan_->steps()[i];
+        Lane &lane = lane_of(step.target);
+        if (!lane.device) continue; // serve() has
+        const acc_signal_result result = signals_[i]->result();
+        uint64_t begin = lane.clock_ns;
+        for (const size_t wait : step.waits)
+            begin = std::max<uint64_t>(begin, signals_[wait]->result().modelled_ns);
+        lane.clock_ns = std::max<uint64_t>(begin, result.modelled_ns);
+        StepTimes &times = times_[i];
+        times.runs++;
+        times.busy_ns += result.end_ns - result.start_ns;
+        times.modelled_ns += lane.clock_ns - begin;
+        times.energy_pj += result.energy_pj;
+    }
 }
 
 Signal *Model::signal_at(uint64_t address) const
@@ -363,9 +424,15 @@ void Model::serve(const acc_packet &packet)
     const size_t step = packet.dispatch.kernel_object;
     if (!host_->cancelled() && !host_error_.load(std::memory_order_relaxed)) {
         const auto *arguments = reinterpret_cast<const void *>(packet.dispatch.kernarg_address);
+        const uint64_t begin = times_.empty() ? 0 : now_ns();
         if (const int error = plan_->host().run(step, arguments, plan_->batch()))
             failed(error,
                    fmt::format("step {} '{}': {}", step, plan_->steps()[step].name, error_text()));
+        // The run that waits for this thread's signals has the mutex.
+        if (!times_.empty()) {
+            times_[step].runs++;
+            times_[step].busy_ns += now_ns() - begin;
+        }
     }
     if (Signal *signal = signal_at(packet.dispatch.completion_signal)) signal->add(-1);
 }

@@ -34,6 +34,11 @@ struct ModelPiece {
     size_t first, samples;
 };
 
+// What a step took, of all runs since it is measured.
+struct StepTimes {
+    uint64_t runs = 0, busy_ns = 0, modelled_ns = 0, energy_pj = 0;
+};
+
 class Model : public Handle
 {
 public:
@@ -51,6 +56,10 @@ public:
     // One submission of several pieces. Precondition: no more samples than the plan's batch.
     int run_pieces(std::span<const ModelPiece> pieces);
     acc_model_stats stats() const;
+    // Whether steps are measured; sums begin at 0.
+    int profile(bool on);
+    // -ENOENT past the last, -EINVAL when they are not measured.
+    int step_times(size_t step, StepTimes &times) const;
 
 private:
     // What one engine does.
@@ -62,6 +71,7 @@ private:
         std::vector<size_t> steps; // of each packet, or SIZE_MAX for a barrier
         Signal *last = nullptr;    // decremented when all is done
         uint64_t first_index = 0;  // of the submission that runs
+        uint64_t clock_ns = 0;     // of its model, when it began: when steps are measured
     };
 
     Model() : Handle(HandleKind::Model) {}
@@ -74,6 +84,8 @@ private:
     int make_queues();
     int run_batch(std::span<const ModelPiece> pieces);
     int submit_and_wait();
+    int read_clocks();
+    void add_times();
     int fail_batch(int error);
     void serve(const acc_packet &packet);
     Signal *signal_at(uint64_t address) const;
@@ -91,8 +103,10 @@ private:
     std::atomic<int> host_error_{0}; // of the submission that runs, with its text
     std::string host_text_;
 
-    std::mutex mutex_;      // one run at a time
-    uint64_t model_ns_ = 0; // where the model's clock stood
+    std::vector<StepTimes> times_; // by step; empty: they are not measured
+
+    mutable std::mutex mutex_; // one run at a time
+    uint64_t model_ns_ = 0;    // where the model's clock stood
     std::atomic<uint64_t> samples_{0}, submissions_{0}, wall_ns_{0}, modelled_ns_{0};
 };
 

@@ -360,6 +360,24 @@ class Run(harness.Case):
             right += row.index(max(row)) == labels[i]
         self.assertGreaterEqual(right / count, 0.96)
 
+    def test_layers(self):
+        report = self.json_of(accctl("-j", "run", self.digits, "-i", IMAGES, "--layers"))
+        self.assertEqual(report["samples"], 450)
+        self.assertEqual(report["outputs"][0]["shape"], [450, 10])
+        layers = {layer["node"]: layer for layer in report["layers"]}
+        conv, softmax = layers["/conv2/Conv"], layers["/softmax/Softmax"]
+        self.assertIn("im2col_i8", conv["kernels"])
+        self.assertEqual(softmax["measured"]["crossbar_ns"], 0)
+        for layer in (conv, softmax):
+            self.assertGreater(layer["runs"], 0)
+            # A batch fills a pipeline once for all of its items.
+            took, said = layer["measured"]["fpga_ns"], layer["predicted"]["fpga_ns"]
+            self.assertGreater(took, 0)
+            self.assertLessEqual(took, said + 1)
+        text = accctl("run", self.digits, "-i", IMAGES, "--layers").stdout
+        self.assertIn("/conv2/Conv", text)
+        self.assertNotIn("layers", self.json_of(accctl("-j", "run", self.digits, "-i", IMAGES)))
+
     def test_batches_do_not_change_results(self):
         files = []
         for batch in ("1", "7", "450", "1000"):

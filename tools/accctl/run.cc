@@ -2,7 +2,9 @@
 //
 // accctl run: a compiled network over .npy files.
 #include "accctl.h"
+#include "layers.h"
 
+#include "acc/profile.h"
 #include "acc/program.h"
 #include "common/npz.h"
 #include "tools/image/image.h"
@@ -26,6 +28,7 @@ struct RunOptions {
     std::vector<std::string> outputs; // likewise; fewer than the model has are written
     uint32_t batch = 0;               // 0: all samples, at most default_batch
     float image_scale = 1, image_offset = 0;
+    bool layers = false;
 };
 
 constexpr size_t default_batch = 64;
@@ -343,10 +346,8 @@ acc_device_counters difference(const Counters &c)
 
 int report(const Context &context, const RunOptions &options, const Json &image,
            const std::vector<acc_tensor_info> &outputs, const acc_model *model,
-           const std::vector<Counters> &counters)
+           const std::vector<Counters> &counters, const acc_model_stats &stats)
 {
-    acc_model_stats stats = ACC_INIT(acc_model_stats);
-    if (acc_model_get_stats(model, &stats) < 0) return fail_acc(options.file);
     const double seconds = static_cast<double>(stats.wall_ns) / 1e9;
     const double rate = stats.wall_ns ? static_cast<double>(stats.samples) / seconds : 0;
     Json devices = Json::array();
@@ -363,15 +364,25 @@ int report(const Context &context, const RunOptions &options, const Json &image,
         if (i < options.outputs.size()) tensor["file"] = options.outputs[i];
         tensors.push_back(tensor);
     }
-    if (context.json)
-        return print_json({{"program", image["name"]},
-                           {"samples", stats.samples},
-                           {"submissions", stats.submissions},
-                           {"wall_ns", stats.wall_ns},
-                           {"modelled_ns", stats.modelled_ns},
-                           {"samples_per_s", rate},
-                           {"outputs", tensors},
-                           {"devices", devices}});
+    Json layers;
+    if (options.layers) {
+        const Json said = image["report"].is_string()
+                              ? Json::parse(image["report"].get<std::string>(), nullptr, false)
+                              : Json();
+        if (!read_layers(model, said, stats.samples, layers)) return fail_acc(options.file);
+    }
+    if (context.json) {
+        Json all = {{"program", image["name"]},
+                    {"samples", stats.samples},
+                    {"submissions", stats.submissions},
+                    {"wall_ns", stats.wall_ns},
+                    {"modelled_ns", stats.modelled_ns},
+                    {"samples_per_s", rate},
+                    {"outputs", tensors},
+                    {"devices", devices}};
+        if (options.layers) all["layers"] = layers;
+        return print_json(all);
+    }
 
     printf("%s: %" PRIu64 " samples in %" PRIu64 " submissions, %s (%.0f samples/s), modelled %s\n",
            image["name"].get<std::string>().c_str(), stats.samples, stats.submissions,
@@ -388,6 +399,7 @@ int report(const Context &context, const RunOptions &options, const Json &image,
         printf("output %-17s %s %s%s\n", tensor["name"].get<std::string>().c_str(),
                tensor["type"].get<std::string>().c_str(), tensor["shape"].dump().c_str(),
                tensor.contains("file") ? (" -> " + tensor["file"].get<std::string>()).c_str() : "");
+    if (options.layers) print_layers(layers);
     return finish_output();
 }
 
@@ -449,8 +461,21 @@ int run_model(const Context &context, const RunOptions &options)
     }
     for (Npy &result : results)
         out.push_back(result.data.data());
-    if (acc_model_run(model.get(), in.data(), out.data(), samples) < 0)
+    const auto run = [&] {
+        return acc_model_run(model.get(), in.data(), out.data(), samples) >= 0;
+    };
+    // Once before, so that what is measured has no loading in it.
+    if (options.layers &&
+        (!run() || acc_model_profile(model.get(), 1) < 0 || !read_counters(devices, counters)))
         return fail_acc(options.file);
+    acc_model_stats before = ACC_INIT(acc_model_stats), stats = ACC_INIT(acc_model_stats);
+    if (acc_model_get_stats(model.get(), &before) < 0 || !run() ||
+        acc_model_get_stats(model.get(), &stats) < 0)
+        return fail_acc(options.file);
+    stats.samples -= before.samples;
+    stats.submissions -= before.submissions;
+    stats.wall_ns -= before.wall_ns;
+    stats.modelled_ns -= before.modelled_ns;
     if (!read_counters(devices, counters)) return exit_failure;
 
     for (size_t i = 0; i < options.outputs.size(); ++i) {
@@ -458,7 +483,7 @@ int run_model(const Context &context, const RunOptions &options)
         if (write_npy(options.outputs[i], results[i], why) < 0)
             return fail(options.outputs[i] + ": " + why);
     }
-    return report(context, options, image, outputs, model.get(), counters);
+    return report(context, options, image, outputs, model.get(), counters, stats);
 }
 
 } // namespace
@@ -490,6 +515,8 @@ void add_run_command(CLI::App &app, Context &context)
                      "Samples in one submission (default: all, at most 64)")
         ->type_name("N")
         ->check(CLI::Range(1, 65536));
+    command->add_flag("--layers", options->layers,
+                      "What each node took beside what the compiler predicted, after a first run");
     command->callback([&context, options] {
         context.command = [&context, options] { return run_model(context, *options); };
     });

@@ -52,6 +52,7 @@ constexpr BuiltInEntry kEntries[] = {
      "a:r:char b:r:char dst:w:char count:ulong b_count:ulong a_zero:int b_zero:int a_mul:int "
      "b_mul:int shift:int zero_point:int min:int max:int"},
     {"acc_clip_i8", ACC_ROLE_CLIP_I8, "src:r:char dst:w:char count:ulong min:int max:int"},
+    {"acc_table_i8", ACC_ROLE_TABLE_I8, "src:r:char dst:w:char count:ulong table:r:char"},
     {"acc_permute_i8", ACC_ROLE_PERMUTE_I8, "src:r:char dst:w:char dims:uint4 perm:uint4"},
     {"acc_matmul_i8", ACC_ROLE_GEMM_I8,
      "a:r:char b:r:char out:w:int m:uint n:uint k:uint a_zero:int b_zero:int batch:uint"},

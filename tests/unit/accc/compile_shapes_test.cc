@@ -112,6 +112,165 @@ TEST(CompileShapes, TransposesOfImages)
     check(d);
 }
 
+// Whether every product with stored weights is on the crossbar, and nothing on the host.
+void expect_engines(const CompileReport &report)
+{
+    EXPECT_FALSE(report.nodes.empty());
+    for (const NodeReport &n : report.nodes)
+        EXPECT_EQ(n.engine.find("host"), std::string::npos) << n.node << ": " << n.reason;
+}
+
+TEST(CompileShapes, AFixedBatch)
+{
+    for (const int64_t batch : {2, 5}) {
+        OnnxBuilder b;
+        b.input("x", {batch, 2, 6, 6}).random("w", {4, 2, 3, 3}).random("b", {4});
+        b.add("Conv", {"x", "w", "b"}, "c").attr("pads", {1, 1, 1, 1}).add("Relu", {"c"}, "r");
+        b.random("d", {4, 1, 3, 3}).add("Conv", {"r", "d"}, "e").attr("group", 4);
+        b.add("MaxPool", {"e"}, "p").attr("kernel_shape", {2, 2}).attr("strides", {2, 2});
+        b.add("AveragePool", {"e"}, "q").attr("kernel_shape", {2, 2}).attr("strides", {2, 2});
+        b.add("Add", {"p", "q"}, "s").add("Flatten", {"s"}, "f").random("g", {16, 5});
+        b.random("h", {batch, 5}).add("Gemm", {"f", "g", "h"}, "y").add("Softmax", {"y"}, "z");
+        b.output("y").output("z");
+        expect_engines(check(b));
+    }
+}
+
+TEST(CompileShapes, AFixedBatchOfSignals)
+{
+    OnnxBuilder b;
+    b.input("x", {3, 4, 9}).random("w", {6, 2, 3}).add("Conv", {"x", "w"}, "c").attr("group", 2);
+    b.add("Transpose", {"c"}, "y").attr("perm", {2, 0, 1}).output("y");
+    expect_engines(check(b));
+}
+
+TEST(CompileShapes, AttentionOfSeveralHeads)
+{
+    for (const int64_t batch : {1, 2}) {
+        OnnxBuilder b;
+        b.input("x", {batch, 5, 8}).random("w", {8, 8}).random("v", {8, 8});
+        b.ints("heads", {batch, 5, 2, 4}).ints("whole", {batch, 5, 8});
+        b.add("MatMul", {"x", "w"}, "a").add("Reshape", {"a", "heads"}, "ah");
+        b.add("MatMul", {"x", "v"}, "c").add("Reshape", {"c", "heads"}, "ch");
+        b.add("Transpose", {"ah"}, "q").attr("perm", {0, 2, 1, 3});
+        b.add("Transpose", {"ch"}, "k").attr("perm", {0, 2, 3, 1});
+        b.add("Transpose", {"ch"}, "u").attr("perm", {0, 2, 1, 3});
+        b.add("MatMul", {"q", "k"}, "s").add("Softmax", {"s"}, "p").add("MatMul", {"p", "u"}, "o");
+        b.add("Transpose", {"o"}, "t").attr("perm", {0, 2, 1, 3});
+        b.add("Reshape", {"t", "whole"}, "y").output("y");
+        const CompileReport report = check(b, {-1, 1, 0.04});
+        expect_engines(report);
+        EXPECT_EQ(find_node(report, "MatMul_s")->kernels[0], "gemm_i8");
+    }
+}
+
+TEST(CompileShapes, MatricesOnEitherSide)
+{
+    OnnxBuilder b;
+    b.input("x", {2, 3, 5}).random("l", {4, 3}).random("r", {5, 2});
+    b.add("MatMul", {"l", "x"}, "a").add("MatMul", {"a", "r"}, "y").output("y");
+    expect_engines(check(b));
+    OnnxBuilder c;
+    c.input("x", {6, 4}).random("w", {6, 3}).random("rows", {4, 1});
+    c.add("Gemm", {"x", "w", "rows"}, "y").attr("transA", int64_t{1}).output("y");
+    expect_engines(check(c));
+}
+
+TEST(CompileShapes, TransposesOfAnyAxes)
+{
+    const std::pair<std::vector<int64_t>, std::vector<int64_t>> cases[] = {
+        {{3, 4}, {1, 0}},
+        {{2, 3, 4}, {2, 0, 1}},
+        {{2, 3, 4}, {1, 0, 2}},
+        {{1, 2, 3, 2, 2}, {0, 2, 1, 3, 4}}, // groups of channels, shuffled
+        {{2, 3, 2, 4}, {2, 3, 0, 1}},
+        {{2, 1, 3, 1, 4}, {4, 1, 0, 3, 2}},
+        {{1, 1, 5}, {2, 1, 0}},
+    };
+    for (const auto &[dims, perm] : cases) {
+        OnnxBuilder b;
+        b.input("x", dims).add("Transpose", {"x"}, "y").attr("perm", perm).output("y");
+        expect_engines(check(b));
+    }
+    // Four axes that all change places are more than the role has.
+    OnnxBuilder b;
+    b.input("x", {2, 3, 4, 5}).add("Transpose", {"x"}, "y").attr("perm", {3, 2, 1, 0}).output("y");
+    const CompileReport report = check(b);
+    EXPECT_EQ(find_node(report, "Transpose_y")->engine, "host");
+    EXPECT_NE(find_node(report, "Transpose_y")->reason.find("found 2x3x4x5"), std::string::npos);
+}
+
+TEST(CompileShapes, ConcatAndParts)
+{
+    for (const int64_t batch : {1, 2}) {
+        OnnxBuilder b;
+        b.input("x", {batch, 4, 5, 5}).random("w", {6, 4, 3, 3}).random("v", {3, 4, 3, 3});
+        b.add("Conv", {"x", "w"}, "a").add("Conv", {"x", "v"}, "c").add("Relu", {"c"}, "r");
+        b.add("Concat", {"a", "r"}, "j").attr("axis", int64_t{1});
+        b.ints("sizes", {4, 5}).add("Split", {"j", "sizes"}, "p").attr("axis", int64_t{1});
+        b.node().add_output("q");
+        b.ints("one", {1}).ints("end", {-1}).ints("height", {2});
+        b.add("Slice", {"q", "one", "end", "height"}, "s").output("p").output("s");
+        b.ints("channel", {-1}).add("Gather", {"p", "channel"}, "g").attr("axis", int64_t{1});
+        b.output("g");
+        const CompileReport report = check(b);
+        expect_engines(report);
+        EXPECT_EQ(find_node(report, "Slice_s")->kernels[0], "concat_i8");
+    }
+}
+
+TEST(CompileShapes, ConcatOfManyAndOfAConstant)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 3}).random("w", {3, 3});
+    std::vector<std::string> names;
+    std::string last = "x";
+    for (int i = 0; i < 11; i++) {
+        const std::string name = "v" + std::to_string(i);
+        b.add("MatMul", {last, "w"}, name);
+        names.push_back(last = name);
+    }
+    b.random("k", {1, 2});
+    names[3] = "k";
+    b.add("Concat", names, "y").attr("axis", int64_t{-1}).output("y");
+    const CompileReport report = check(b, {-1, 1, 0.03});
+    EXPECT_NE(find_node(report, "Concat_y"), nullptr);
+}
+
+TEST(CompileShapes, ConcatOfDifferentScalesStaysInFloat)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 4}).random("large", {4, 4}, 20, 40).random("small", {4, 4}, -0.01f, 0.01f);
+    b.add("MatMul", {"x", "large"}, "a").add("MatMul", {"x", "small"}, "c");
+    b.add("Concat", {"a", "c"}, "y").attr("axis", int64_t{1}).output("y").output("c");
+    const CompileReport report = check(b);
+    const NodeReport *node = find_node(report, "Concat_y");
+    ASSERT_NE(node, nullptr);
+    EXPECT_NE(node->engine.find("host"), std::string::npos);
+    EXPECT_NE(node->reason.find("within a factor of 4"), std::string::npos) << node->reason;
+}
+
+TEST(CompileShapes, ProductsOfElements)
+{
+    for (const int64_t batch : {1, 3}) {
+        OnnxBuilder b;
+        b.input("x", {batch, 4, 5, 5}).random("w", {6, 4, 3, 3}).random("v", {6, 6, 1, 1});
+        b.add("Conv", {"x", "w"}, "a").add("GlobalAveragePool", {"a"}, "g");
+        b.add("Conv", {"g", "v"}, "e").add("Sigmoid", {"e"}, "s").add("Mul", {"s", "a"}, "m");
+        b.add("Relu", {"m"}, "r").add("Mul", {"r", "a"}, "y").output("y");
+        const CompileReport report = check(b, {-1, 1, 0.04});
+        expect_engines(report);
+        EXPECT_EQ(find_node(report, "Mul_m")->kernels[0], "mul_i8");
+    }
+}
+
+TEST(CompileShapes, SoftmaxAlongTheFirstAxis)
+{
+    OnnxBuilder b;
+    b.input("x", {4, 3}).add("Softmax", {"x"}, "y").attr("axis", int64_t{0}).output("y");
+    expect_engines(check(b, {-4, 4, 0.03}));
+}
+
 TEST(CompileShapes, SqueezeUnsqueezeIdentityDropout)
 {
     OnnxBuilder b;

@@ -6,11 +6,13 @@
 #include "run_plan.h"
 
 #include "acc/acc.h"
+#include "acc/profile.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <functional>
+#include <map>
 #include <memory>
 
 namespace acc::accc
@@ -347,6 +349,87 @@ TEST(Device, TheCrossbarCostsWhatTheReportPredicts)
         EXPECT_GT(cost.utilisation, 0.3);
         EXPECT_LT(cost.utilisation, 1);
     }
+}
+
+TEST(Device, BatchesAndTables)
+{
+    OnnxBuilder b;
+    b.input("x", {2, 3, 7, 6}).random("w", {4, 3, 3, 3}).add("Conv", {"x", "w"}, "c");
+    b.add("HardSwish", {"c"}, "h").add("MaxPool", {"h"}, "p").attr("kernel_shape", {2, 2});
+    b.add("AveragePool", {"p"}, "v").attr("kernel_shape", {3, 2});
+    b.add("Transpose", {"v"}, "t").attr("perm", {1, 0, 3, 2});
+    b.add("Transpose", {"t"}, "u").attr("perm", {0, 1, 3, 2}).add("MatMul", {"t", "u"}, "g");
+    b.add("Sigmoid", {"g"}, "y").output("y").output("h");
+    check(b);
+}
+
+TEST(Device, JoinedRowsAndProducts)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 4, 5, 6}).random("w", {6, 4, 3, 3}).random("v", {5, 4, 3, 3});
+    b.add("Conv", {"x", "w"}, "a").add("Conv", {"x", "v"}, "c");
+    b.add("Concat", {"a", "c"}, "j").attr("axis", int64_t{1}).add("GlobalAveragePool", {"j"}, "g");
+    b.add("Mul", {"j", "g"}, "m").add("Split", {"m"}, "y").attr("axis", int64_t{1});
+    b.ints("sizes", {7, 4}).node().add_input("sizes");
+    b.node().add_output("z");
+    b.output("y").output("z");
+    check(b);
+}
+
+TEST(Device, EveryStepIsMeasured)
+{
+    OnnxBuilder b;
+    b.input("x", {-1, 3, 9, 9}).random("w", {8, 3, 3, 3}).random("f", {392, 5});
+    b.add("Conv", {"x", "w"}, "c").add("Sigmoid", {"c"}, "s").add("Flatten", {"s"}, "l");
+    b.add("MatMul", {"l", "f"}, "m")
+        .add("ReduceMax", {"m"}, "y")
+        .attr("axes", std::vector<int64_t>{1});
+    b.output("y");
+    Diagnostics diag;
+    const auto graph = b.import(diag);
+    ASSERT_TRUE(graph) << diag.text();
+    const Samples samples = make_samples(*graph, 1, -1, 1);
+    const auto compiled = compile(*graph, samples, diag);
+    ASSERT_TRUE(compiled) << diag.text();
+    const Device crossbar = open_device("inproc:crossbar"), fpga = open_device("inproc:fpga");
+    acc_device *const devices[] = {crossbar.get(), fpga.get()};
+    acc_model_options options = ACC_INIT(acc_model_options);
+    acc_model *model = nullptr;
+    ASSERT_EQ(
+        acc_model_load(devices, 2, compiled->file.data(), compiled->file.size(), &options, &model),
+        0)
+        << acc_error_text();
+    float result = 0, again = 0;
+    const void *const in[] = {samples.inputs[0].data()};
+    void *out[] = {&result};
+    EXPECT_EQ(acc_model_run(model, in, out, 1), 0) << acc_error_text();
+    acc_model_step_times step = ACC_INIT(acc_model_step_times);
+    EXPECT_EQ(acc_model_get_step_times(model, 0, &step), -EINVAL);
+    EXPECT_EQ(acc_model_profile(model, 2), -EINVAL);
+    ASSERT_EQ(acc_model_profile(model, 1), 0) << acc_error_text();
+    out[0] = &again;
+    for (int run = 0; run < 3; run++)
+        EXPECT_EQ(acc_model_run(model, in, out, 1), 0) << acc_error_text();
+    EXPECT_EQ(result, again);
+    std::map<std::string, double> measured;
+    uint64_t host_ns = 0, steps = 0;
+    for (; acc_model_get_step_times(model, static_cast<uint32_t>(steps), &step) == 0; steps++) {
+        EXPECT_EQ(step.runs, 3u) << step.name;
+        measured[step.name] += static_cast<double>(step.modelled_ns) / 3;
+        if (step.target == ACC_TARGET_HOST) host_ns += step.busy_ns;
+    }
+    EXPECT_EQ(acc_model_get_step_times(model, static_cast<uint32_t>(steps), &step), -ENOENT);
+    EXPECT_EQ(steps, compiled->report.steps);
+    EXPECT_GT(host_ns, 0u);
+    // Whole nanoseconds of each dispatch.
+    for (const NodeReport &node : compiled->report.nodes)
+        EXPECT_NEAR(measured[node.node], node.cost.ns + node.roles.ns,
+                    1.0 * static_cast<double>(node.kernels.size()))
+            << node.node;
+    ASSERT_EQ(acc_model_profile(model, 0), 0) << acc_error_text();
+    EXPECT_EQ(acc_model_run(model, in, out, 1), 0) << acc_error_text();
+    EXPECT_EQ(acc_model_get_step_times(model, 0, &step), -EINVAL);
+    EXPECT_EQ(acc_model_unload(model), 0);
 }
 
 TEST(Device, RolesTakeWhatTheReportPredicts)

@@ -35,6 +35,8 @@ OnnxBuilder many_kinds()
     b.add("Mul", {"e", "third"}, "prod");
     b.ints("shape", {1, 12}).add("Reshape", {"prod", "shape"}, "flat");
     b.random("w2", {12, 3}).add("MatMul", {"flat", "w2"}, "d").add("Softmax", {"d"}, "y");
+    b.add("Tanh", {"d"}, "th").output("th").add("Mul", {"th", "d"}, "td").output("td");
+    b.add("Concat", {"th", "d"}, "tc").attr("axis", int64_t{1}).output("tc");
     b.output("y").output("second");
     return b;
 }

@@ -275,6 +275,22 @@ TEST(FpgaClip, Int8InPlace)
         ASSERT_EQ(dst[i], clamp(src[i], -7, 50));
 }
 
+TEST(FpgaTable, EveryInt8)
+{
+    Fpga fpga({ACC_ROLE_TABLE_I8});
+    std::vector<int8_t> src(20000), table(256);
+    for (size_t i = 0; i < src.size(); i++)
+        src[i] = static_cast<int8_t>(i * 7);
+    for (size_t i = 0; i < table.size(); i++)
+        table[i] = static_cast<int8_t>(i * i % 251 - 125);
+    const uint64_t address = fpga.memory.store(src, 100);
+    const acc_table_args args = {address, address, src.size(), fpga.memory.store(table)};
+    ASSERT_EQ(fpga(ACC_ROLE_TABLE_I8, args).status, ACC_STATUS_OK);
+    const auto dst = fpga.memory.load<int8_t>(address, src.size());
+    for (size_t i = 0; i < src.size(); i++)
+        ASSERT_EQ(dst[i], table[static_cast<size_t>(src[i] + 128)]);
+}
+
 TEST(FpgaFloat, AddMulReluClip)
 {
     Fpga fpga({ACC_ROLE_ADD_F32, ACC_ROLE_MUL_F32, ACC_ROLE_RELU_F32, ACC_ROLE_CLIP_F32});

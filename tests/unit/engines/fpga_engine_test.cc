@@ -20,7 +20,8 @@ const std::vector<std::string_view> kAllRoles = {
     ACC_ROLE_ADD_I8,          ACC_ROLE_CLIP_I8,           ACC_ROLE_PERMUTE_I8,
     ACC_ROLE_SOFTMAX_I8_F32,  ACC_ROLE_ADD_F32,           ACC_ROLE_MUL_F32,
     ACC_ROLE_RELU_F32,        ACC_ROLE_CLIP_F32,          ACC_ROLE_SOFTMAX_F32,
-    ACC_ROLE_GEMM_I8};
+    ACC_ROLE_GEMM_I8,         ACC_ROLE_TABLE_I8,          ACC_ROLE_MUL_I8,
+    ACC_ROLE_CONCAT_I8};
 
 // A program with one unit that says `capacity`, `load_bytes` and holds `roles`.
 std::vector<std::byte> unit_program(const std::vector<std::string_view> &roles, uint64_t capacity,

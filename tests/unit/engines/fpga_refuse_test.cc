@@ -68,11 +68,27 @@ protected:
 
     uint64_t buffer() { return fpga_.memory.store(std::vector<int32_t>(16384, 1)); }
 
-    Fpga fpga_{{ACC_ROLE_QUANTIZE_F32_I8, ACC_ROLE_DEQUANTIZE_I8_F32, ACC_ROLE_REQUANTIZE_I32_I8,
-                ACC_ROLE_IM2COL_I8, ACC_ROLE_MAXPOOL_I8, ACC_ROLE_AVGPOOL_I8, ACC_ROLE_ADD_I8,
-                ACC_ROLE_CLIP_I8, ACC_ROLE_PERMUTE_I8, ACC_ROLE_SOFTMAX_I8_F32, ACC_ROLE_ADD_F32,
-                ACC_ROLE_MUL_F32, ACC_ROLE_RELU_F32, ACC_ROLE_CLIP_F32, ACC_ROLE_SOFTMAX_F32,
-                ACC_ROLE_GEMM_I8, ACC_ROLE_REQUANTIZE_I32_I16, ACC_ROLE_ADD_I16}};
+    Fpga fpga_{{ACC_ROLE_QUANTIZE_F32_I8,
+                ACC_ROLE_DEQUANTIZE_I8_F32,
+                ACC_ROLE_REQUANTIZE_I32_I8,
+                ACC_ROLE_IM2COL_I8,
+                ACC_ROLE_MAXPOOL_I8,
+                ACC_ROLE_AVGPOOL_I8,
+                ACC_ROLE_ADD_I8,
+                ACC_ROLE_CLIP_I8,
+                ACC_ROLE_PERMUTE_I8,
+                ACC_ROLE_SOFTMAX_I8_F32,
+                ACC_ROLE_ADD_F32,
+                ACC_ROLE_MUL_F32,
+                ACC_ROLE_RELU_F32,
+                ACC_ROLE_CLIP_F32,
+                ACC_ROLE_SOFTMAX_F32,
+                ACC_ROLE_GEMM_I8,
+                ACC_ROLE_REQUANTIZE_I32_I16,
+                ACC_ROLE_ADD_I16,
+                ACC_ROLE_TABLE_I8,
+                ACC_ROLE_MUL_I8,
+                ACC_ROLE_CONCAT_I8}};
 };
 
 constexpr float infinite = std::numeric_limits<float>::infinity();
@@ -228,6 +244,46 @@ TEST_F(FpgaRefuses, AddAndClip)
                  {{"src", &Clip::src, 1, false}, {"dst", &Clip::dst, 1, true}});
     spoil(ACC_ROLE_CLIP_I8, clip, "count of at least 1", [](Clip &a) { a.count = 0; });
     spoil(ACC_ROLE_CLIP_I8, clip, "min <= max", [](Clip &a) { a.max = -2; });
+
+    using Table = acc_table_args;
+    const Table table = {buffer(), buffer(), 50, buffer()};
+    arrays<Table>(ACC_ROLE_TABLE_I8, table,
+                  {{"src", &Table::src, 1, false},
+                   {"dst", &Table::dst, 1, true},
+                   {"table", &Table::table, 1, false}});
+    spoil(ACC_ROLE_TABLE_I8, table, "count of at least 1", [](Table &a) { a.count = 0; });
+}
+
+TEST_F(FpgaRefuses, MulAndConcat)
+{
+    using Mul = acc_mul_i8_args;
+    const auto *mul_role = ACC_ROLE_MUL_I8;
+    const Mul mul = {buffer(), buffer(), buffer(), 2, 3, 4, 0, 0, 1, 1, 0, -128, 127, 0};
+    arrays<Mul>(mul_role, mul,
+                {{"a", &Mul::a, 1, false}, {"b", &Mul::b, 1, false}, {"dst", &Mul::dst, 1, true}});
+    spoil(mul_role, mul, "outer of at least 1", [](Mul &a) { a.outer = 0; });
+    spoil(mul_role, mul, "middle of at least 1", [](Mul &a) { a.middle = 0; });
+    spoil(mul_role, mul, "inner of at least 1", [](Mul &a) { a.inner = 0; });
+    spoil(mul_role, mul, "a_zero from", [](Mul &a) { a.a_zero = 128; });
+    spoil(mul_role, mul, "b_zero from", [](Mul &a) { a.b_zero = -129; });
+    spoil(mul_role, mul, "multiplier from 0", [](Mul &a) { a.multiplier = -1; });
+    spoil(mul_role, mul, "shift from 1 to 62", [](Mul &a) { a.shift = 63; });
+    spoil(mul_role, mul, "zero_point from", [](Mul &a) { a.zero_point = 200; });
+    spoil(mul_role, mul, "min <= max", [](Mul &a) { a.min = 1, a.max = 0; });
+    spoil(mul_role, mul, "reserved", [](Mul &a) { a.reserved = 1; });
+    spoil(mul_role, mul, "a", [](Mul &a) { a.outer = a.middle = ~0ull; });
+
+    using Concat = acc_concat_args;
+    const auto *role = ACC_ROLE_CONCAT_I8;
+    const Concat concat = {{buffer(), buffer()}, buffer(), 5, {3, 4}, {3, 4}};
+    spoil(role, concat, "rows of at least 1", [](Concat &a) { a.rows = 0; });
+    spoil(role, concat, "bytes[0] of at least 1", [](Concat &a) { a.bytes[0] = 0; });
+    spoil(role, concat, "src[0]", [](Concat &a) { a.src[0] = 0; });
+    spoil(role, concat, "src[1]", [](Concat &a) { a.bytes[1] = 0; });
+    spoil(role, concat, "stride[2]", [](Concat &a) { a.stride[2] = 1; });
+    spoil(role, concat, "bytes[3]", [](Concat &a) { a.bytes[3] = 1; });
+    spoil(role, concat, "dst", [](Concat &a) { a.dst = 0; });
+    spoil(role, concat, "src[0]", [](Concat &a) { a.src[0] = ~0ull - 4; });
 }
 
 TEST_F(FpgaRefuses, Permute)

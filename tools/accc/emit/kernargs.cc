@@ -2,7 +2,9 @@
 #include "tools/accc/emit/kernargs.h"
 
 #include "tools/accc/emit/emit.h"
+#include "tools/accc/ir/shape.h"
 #include "tools/accc/place/instructions.h"
+#include "tools/accc/quantize/lower.h"
 
 #include <algorithm>
 #include <cmath>
@@ -29,13 +31,13 @@ public:
     }
 
     // Address fields: of an activation or of a constant.
-    void address(size_t field, ValueId id)
+    void address(size_t field, ValueId id, uint64_t offset = 0)
     {
         const bool constant = g_.value(id).is_constant();
         if (constant)
             reloc(ACC_RELOC_CONST, field, 0, resolve_.constant(id));
         else
-            reloc(ACC_RELOC_TENSOR, field, resolve_.tensor(id), 0);
+            reloc(ACC_RELOC_TENSOR, field, resolve_.tensor(id), offset);
     }
     // Counts that the batch multiplies.
     void batch32(size_t field) { reloc(ACC_RELOC_BATCH32, field, 0, 0); }
@@ -65,7 +67,7 @@ acc_window window_of(const Graph &g, const Op &op)
     const auto u32 = [](int64_t v) { return static_cast<uint32_t>(v); };
     const Window &w = op.window;
     acc_window out{};
-    out.batch = 1;
+    out.batch = u32(x[0]);
     out.h = u32(x[1]);
     out.w = u32(x[2]);
     out.c = u32(x[3]);
@@ -234,17 +236,75 @@ bool make_kernargs(const Graph &g, const Op &op, const Resolver &resolve, Kernar
         b.args.max = hi;
         return true;
     }
+    case Kind::Mul: {
+        const Value &other = g.value(op.inputs[1]);
+        Fixed factor;
+        if (!fixed_point(static_cast<double>(x.quant.scale) *
+                             static_cast<double>(other.quant.scale) /
+                             static_cast<double>(y.quant.scale),
+                         factor))
+            return false;
+        const Rows rows = *product_rows(x.dims, other.dims);
+        Builder<acc_mul_i8_args> b(g, resolve, out);
+        b.address(offsetof(acc_mul_i8_args, a), op.inputs[0]);
+        b.address(offsetof(acc_mul_i8_args, b), op.inputs[1]);
+        b.address(offsetof(acc_mul_i8_args, dst), op.output);
+        b.batch64(offsetof(acc_mul_i8_args, outer));
+        b.args.outer = static_cast<uint64_t>(rows.outer);
+        b.args.middle = static_cast<uint64_t>(rows.middle);
+        b.args.inner = static_cast<uint64_t>(rows.inner);
+        b.args.a_zero = x.quant.zero_point;
+        b.args.b_zero = other.quant.zero_point;
+        b.args.multiplier = factor.multiplier;
+        b.args.shift = factor.shift;
+        b.args.zero_point = y.quant.zero_point;
+        b.args.min = lo;
+        b.args.max = hi;
+        return true;
+    }
+    case Kind::Concat:
+    case Kind::Slice: {
+        const auto row_of = [&](const Dims &d) {
+            return static_cast<uint64_t>(elements({d.begin() + op.axis, d.end()}));
+        };
+        const uint64_t row = row_of(y.dims);
+        Builder<acc_concat_args> b(g, resolve, out);
+        for (size_t i = 0; i < op.inputs.size(); i++) {
+            const Dims &d = g.value(op.inputs[i]).dims;
+            const auto unit = row_of(d) / static_cast<uint64_t>(d[static_cast<size_t>(op.axis)]);
+            b.address(offsetof(acc_concat_args, src) + i * sizeof(acc_u64), op.inputs[i],
+                      static_cast<uint64_t>(op.start) * unit);
+            b.args.bytes[i] = static_cast<uint32_t>(op.kind == Kind::Slice ? row : row_of(d));
+            // Of a constant every item has the same.
+            const bool constant = g.value(op.inputs[i]).is_constant();
+            b.args.stride[i] = constant ? 0 : static_cast<uint32_t>(row_of(d));
+        }
+        b.address(offsetof(acc_concat_args, dst), op.output);
+        b.batch64(offsetof(acc_concat_args, rows));
+        b.args.rows = count / row;
+        return true;
+    }
+    case Kind::Table: {
+        Builder<acc_table_args> b(g, resolve, out);
+        b.address(offsetof(acc_table_args, src), op.inputs[0]);
+        b.address(offsetof(acc_table_args, dst), op.output);
+        b.address(offsetof(acc_table_args, table), op.inputs[1]);
+        b.batch64(offsetof(acc_table_args, count));
+        b.args.count = count;
+        return true;
+    }
     case Kind::Transpose: {
         Builder<acc_permute_args> b(g, resolve, out);
         b.address(offsetof(acc_permute_args, src), op.inputs[0]);
         b.address(offsetof(acc_permute_args, dst), op.output);
         b.batch32(offsetof(acc_permute_args, dims)); // dims[0]
-        // The batch first, then ones for the axes that it lacks.
+        // The first axis, then ones for those that it lacks.
         const size_t rank = x.dims.size(), lacking = 4 - rank;
         for (uint32_t i = 0; i < 4; i++) {
             b.args.dims[i] = 1;
             b.args.perm[i] = i;
         }
+        b.args.dims[0] = static_cast<uint32_t>(x.dims[0]);
         for (size_t i = 1; i < rank; i++) {
             b.args.dims[lacking + i] = static_cast<uint32_t>(x.dims[i]);
             b.args.perm[lacking + i] =
@@ -271,10 +331,10 @@ bool make_kernargs(const Graph &g, const Op &op, const Resolver &resolve, Kernar
         b.address(offsetof(acc_gemm_i8_args, b), op.inputs[1]);
         b.address(offsetof(acc_gemm_i8_args, out), op.output);
         b.batch32(offsetof(acc_gemm_i8_args, batch));
-        b.args.batch = 1;
-        b.args.m = static_cast<uint32_t>(x.dims[1]);
-        b.args.n = static_cast<uint32_t>(w.dims[2]);
-        b.args.k = static_cast<uint32_t>(w.dims[1]);
+        b.args.m = static_cast<uint32_t>(x.dims[x.dims.size() - 2]);
+        b.args.n = static_cast<uint32_t>(w.dims.back());
+        b.args.k = static_cast<uint32_t>(x.dims.back());
+        b.args.batch = static_cast<uint32_t>(elements({x.dims.begin(), x.dims.end() - 2}));
         b.args.a_zero = x.quant.zero_point;
         b.args.b_zero = w.quant.zero_point;
         return true;

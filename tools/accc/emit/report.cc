@@ -27,6 +27,7 @@ const char *rounding_of(Kind kind)
     case Kind::Add:
         return "multipliers of 28 bits, rounded once, ties up";
     case Kind::Quantize:
+    case Kind::Table:
         return "float division, ties to even (ONNX QuantizeLinear)";
     case Kind::AvgPool:
         return "ties away from zero (TFLite)";

@@ -163,6 +163,14 @@ const char *kind_name(Kind kind)
         return "transpose";
     case Kind::Softmax:
         return "softmax";
+    case Kind::Mul:
+        return "mul";
+    case Kind::Concat:
+        return "concat";
+    case Kind::Slice:
+        return "slice";
+    case Kind::Table:
+        return "table";
     case Kind::Quantize:
         return "quantize";
     case Kind::Dequantize:

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// The compiler's one intermediate representation: a list of operations over values, in an
-// order in which every value is made before it is used. Each value is made once. Activations
-// have their batch first, and it is 1: a graph is about one item.
+// The compiler's one intermediate representation: a list of operations over
+// values, in an order in which every value is made before it is used. Each
+// value is made once. A graph is about one item, whose first axis is the
+// model's batch, mostly of 1; what runs several items has them one after the
+// other in memory, so an operation of the engines may do anything along an axis
+// but the first, which is as long as the items are many.
 //
 // A graph goes through four stages and the verifier (verify.h) knows which operations each
 // of them may have:
@@ -74,7 +77,8 @@ struct Window {
 enum class Kind : uint8_t {
     // Float and Physical
     Conv,       // x, weights [out, in / groups, kh, kw], bias [out]?
-    MatMul,     // x [..., k], w [k, n] constant or [1, k, n], bias [n]?
+    MatMul,     // x [..., k], w [k, n] constant; or x [..., m, k], w [..., k, n];
+                // bias [n]?
     ScaleShift, // x, scale [c], shift [c] along `axis`
     // all stages
     Add,       // a, b; b may be a constant whose dims are the last ones of a's
@@ -84,13 +88,20 @@ enum class Kind : uint8_t {
     Reshape,   // x, to `shape`: no data moves
     Transpose, // x, by `perm`; axis 0 stays
     Softmax,   // x, over the last axis; Lowered: int8 -> float
+    Mul,       // a, b; b's dims are a's, or 1 along a run of axes
+    Concat,    // 1 to 8 values along `axis`; a constant one only where no axis is
+               // before it
+    Slice,     // x, along `axis` from `start` on, as many as the result has
+    Table,     // x by the formula of each element (ir/formula.h); Lowered: and int8
+               // [256]
     // Lowered
     Quantize,   // x float -> int8
     Dequantize, // x int8 -> float
-    Im2col,     // x [1, h, w, c] -> [1, oh, ow, kh * kw * c]
+    Im2col,     // x [b, h, w, c] -> [b, oh, ow, kh * kw * c]
     Mvm,        // x int8 [..., k], matrix int8 [k, n] constant -> int32 [..., n]
-    Gemm,       // a int8 [1, m, k], b int8 [1, k, n] -> int32 [1, m, n]
-    Requantize, // x int32 [..., n], bias, multiplier, shift int32 [n] constants -> int8
+    Gemm,       // a int8 [..., m, k], b int8 [..., k, n] -> int32 [..., m, n]
+    Requantize, // x int32 [..., n], bias, multiplier, shift int32 [n] constants
+                // -> int8
     // Lowered: an instruction program of the crossbar
     Program, // x, then weights, bias, multiplier, shift of each of `layers`: Mvm and Requantize
     // all stages
@@ -110,16 +121,18 @@ struct Op {
     ValueId output = 0;
     std::vector<ValueId> more; // Host: results after the first
 
-    host::Node node;                // Host
+    host::Node node;                // Host; Table: attribute `formula`
     Window window;                  // Conv, pools, Im2col
-    bool channels_last = false;     // Conv, pools: x is [1, h, w, c], not [1, c, h, w]
+    bool channels_last = false;     // Conv, pools: x is [b, h, w, c], not [b, c, h, w]
     int64_t groups = 1;             // Conv
     bool count_include_pad = false; // AvgPool
     std::vector<int> perm;          // Transpose: output axis i is input axis perm[i]
-    Dims shape;                     // Reshape
-    int64_t axis = 1;               // ScaleShift
+    Dims shape;                     // Reshape; Slice: how many
+    int64_t axis = 1;               // ScaleShift, Concat, Slice
+    int64_t start = 0;              // Slice
     std::vector<Layer> layers;      // Program
-    // Conv, MatMul, Add, Clip: what the result is limited to. Requantize: as int8 values.
+    // Conv, MatMul, Add, Mul, Clip, Table: what the result is limited to.
+    // Requantize: as int8 values.
     float lo = -std::numeric_limits<float>::infinity();
     float hi = std::numeric_limits<float>::infinity();
 

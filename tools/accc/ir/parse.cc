@@ -296,6 +296,10 @@ private:
             op.groups = in_.integer(1, kAny);
         } else if (name == "axis") {
             op.axis = in_.integer(0, static_cast<int64_t>(kMaxRank));
+        } else if (name == "formula") {
+            op.node.attrs[name] = in_.string();
+        } else if (name == "start") {
+            op.start = in_.integer(0, kAny);
         } else if (name == "perm") {
             op.perm = numbers<int>([&] { return static_cast<int>(in_.integer(0, 15)); });
         } else if (name == "layer") {
@@ -320,6 +324,8 @@ private:
     {
         const Dims &y = g_.value(op.output).dims;
         if (op.kind == Kind::Reshape) op.shape = y;
+        if (op.kind == Kind::Slice && op.axis < static_cast<int64_t>(y.size()))
+            op.shape = {y[static_cast<size_t>(op.axis)]};
         const bool windows = op.kind == Kind::Conv || op.kind == Kind::MaxPool ||
                              op.kind == Kind::AvgPool || op.kind == Kind::Im2col;
         for (int i = 0; windows && i < 2; i++) {

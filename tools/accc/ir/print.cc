@@ -95,7 +95,7 @@ std::string attributes(const Op &op)
     const auto add = [&](const std::string &name, const std::string &value = {}) {
         text += (text.empty() ? "" : ", ") + name + (value.empty() ? "" : " ") + value;
     };
-    if (op.kind == Kind::Host)
+    if (op.kind == Kind::Host || op.kind == Kind::Table)
         for (const auto &[name, value] : op.node.attrs)
             add(name, attr_text(value));
     if (has_window(op.kind)) {
@@ -108,7 +108,9 @@ std::string attributes(const Op &op)
     }
     if (op.groups != 1) add("groups", std::to_string(op.groups));
     if (op.count_include_pad) add("count_include_pad");
-    if (op.kind == Kind::ScaleShift) add("axis", std::to_string(op.axis));
+    if (op.kind == Kind::ScaleShift || op.kind == Kind::Concat || op.kind == Kind::Slice)
+        add("axis", std::to_string(op.axis));
+    if (op.kind == Kind::Slice) add("start", std::to_string(op.start));
     for (const Layer &l : op.layers)
         add("layer", list_text(std::vector<int64_t>{l.source, l.zero_point, l.min, l.max}));
     if (op.kind == Kind::Transpose) add("perm", list_text(op.perm));

@@ -12,8 +12,8 @@
 //
 // A type may go on with `scale S zero Z`, and `scales [S,…] along AXIS` (Value). Operations of the
 // host have ONNX's names, the others are in lower case; `none` is an operand or result that is
-// left out. An attribute's value is an integer, a float (f0.5), a string, or a list ([1,2],
-// f[0.5]); a flag has none.
+// left out. A table's attribute `formula` is what it does to an element (formula.h). An attribute's
+// value is an integer, a float (f0.5), a string, or a list ([1,2], f[0.5]); a flag has none.
 #pragma once
 
 #include "tools/accc/diagnostics.h"

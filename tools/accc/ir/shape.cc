@@ -27,8 +27,8 @@ Result<Dims> window_dims(const Op &op, const Dims &x, int64_t channels, Diagnost
                               std::to_string(w.stride[i]));
     }
     if (op.kind == Kind::Im2col) channels *= w.kernel[0] * w.kernel[1];
-    if (op.channels_last) return Dims{1, w.out[0], w.out[1], channels};
-    return Dims{1, channels, w.out[0], w.out[1]};
+    if (op.channels_last) return Dims{x[0], w.out[0], w.out[1], channels};
+    return Dims{x[0], channels, w.out[0], w.out[1]};
 }
 
 Result<Dims> conv_dims(const Graph &g, const Op &op, Diagnostics &diag)
@@ -52,15 +52,20 @@ Result<Dims> conv_dims(const Graph &g, const Op &op, Diagnostics &diag)
     return window_dims(op, x, w[0], diag);
 }
 
-// x [..., k] by w [k, n], or by w [1, k, n] when both are activations.
+// x [..., k] by w [k, n], or by as many matrices as there are of x when both
+// are activations.
 Result<Dims> product_dims(const Graph &g, const Op &op, Diagnostics &diag)
 {
     const Value &xv = g.value(op.inputs[0]), &wv = g.value(op.inputs[1]);
     const Dims &x = xv.dims, &w = wv.dims;
     const bool constant = wv.is_constant();
-    if (constant ? (x.size() < 2 || w.size() != 2) : (x.size() != 3 || w.size() != 3))
-        return diag.error("expected operands [..., k] and constant [k, n], or [1, m, k] and "
-                          "[1, k, n]; found " +
+    // One matrix each could be a whole batch, whose rows are not the other's.
+    const bool fits = constant ? x.size() >= 2 && w.size() == 2
+                               : x.size() >= 3 && x.size() == w.size() &&
+                                     std::equal(x.begin(), x.end() - 2, w.begin());
+    if (!fits)
+        return diag.error("expected operands [..., k] and constant [k, n], or [..., m, k] and "
+                          "[..., k, n]; found " +
                           dims_text(x) + " and " + dims_text(w));
     const int64_t k = w[w.size() - 2], n = w.back();
     if (x.back() != k)
@@ -106,11 +111,53 @@ Result<Dims> transpose_dims(const Op &op, const Dims &x, Diagnostics &diag)
 
 Result<Dims> reshape_dims(const Op &op, const Dims &x, Diagnostics &diag)
 {
-    if (op.shape.empty() || op.shape[0] != 1 || elements(op.shape) != elements(x))
+    if (op.shape.empty() || elements(op.shape) != elements(x))
         return diag.error("expected a shape of " + std::to_string(elements(x)) +
-                          " elements with the batch first; found " + dims_text(op.shape) + " for " +
-                          dims_text(x));
+                          " elements; found " + dims_text(op.shape) + " for " + dims_text(x));
     return op.shape;
+}
+
+// Sources that a role has room for.
+constexpr size_t kMaxConcat = 8;
+
+Result<Dims> concat_dims(const Graph &g, const Op &op, Diagnostics &diag)
+{
+    Dims y = g.value(op.inputs[0]).dims;
+    const auto axis = static_cast<size_t>(op.axis);
+    if (op.inputs.size() > kMaxConcat || op.axis < 0 || axis >= y.size())
+        return diag.error("expected 1 to 8 operands along an axis that they have; found " +
+                          std::to_string(op.inputs.size()) + " along " + std::to_string(op.axis));
+    y[axis] = 0;
+    for (const ValueId id : op.inputs) {
+        Dims x = g.value(id).dims;
+        const bool repeated =
+            g.value(id).is_constant() &&
+            elements({x.begin(),
+                      x.begin() + static_cast<std::ptrdiff_t>(std::min(axis, x.size()))}) != 1;
+        if (x.size() != y.size() || repeated)
+            return diag.error("expected operands of one rank, constants with no axis "
+                              "before; found " +
+                              dims_text(x));
+        const int64_t along = x[axis];
+        x[axis] = y[axis];
+        if (x != y)
+            return diag.error("expected operands that differ along one axis; found " +
+                              dims_text(g.value(id).dims) + " and " +
+                              dims_text(g.value(op.inputs[0]).dims));
+        y[axis] += along;
+    }
+    return y;
+}
+
+Result<Dims> slice_dims(const Op &op, const Dims &x, Diagnostics &diag)
+{
+    Dims y = x;
+    const auto axis = static_cast<size_t>(op.axis);
+    if (op.axis < 0 || axis >= x.size() || op.shape.size() != 1 || op.shape[0] < 1 ||
+        op.start < 0 || op.start > x[axis] - op.shape[0])
+        return diag.error("expected a part of an axis of " + dims_text(x) + "; found another");
+    y[axis] = op.shape[0];
+    return y;
 }
 
 size_t min_inputs(Kind kind)
@@ -119,6 +166,7 @@ size_t min_inputs(Kind kind)
     case Kind::Conv:
     case Kind::MatMul:
     case Kind::Add:
+    case Kind::Mul:
     case Kind::Mvm:
     case Kind::Gemm:
         return 2;
@@ -187,19 +235,39 @@ Result<Dims> program_dims(const Graph &g, const Op &op, Diagnostics &diag)
     return y;
 }
 
+std::optional<Rows> product_rows(const Dims &a, const Dims &b)
+{
+    if (a.size() != b.size()) return std::nullopt;
+    Rows rows;
+    enum { Before, Between, Behind } at = Before;
+    for (size_t i = 0; i < a.size(); i++) {
+        if (a[i] == 1 && b[i] == 1) continue;
+        if (b[i] == 1) {
+            if (at == Behind) return std::nullopt;
+            at = Between;
+            rows.middle *= a[i];
+            continue;
+        }
+        if (a[i] != b[i]) return std::nullopt;
+        if (at == Between) at = Behind;
+        (at == Before ? rows.outer : rows.inner) *= a[i];
+    }
+    return rows;
+}
+
 Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag)
 {
     if (op.kind == Kind::Host)
         return diag.error("expected an operation of an engine; found another");
     if (op.kind == Kind::Program) return program_dims(graph, op, diag);
     const size_t least = min_inputs(op.kind);
-    const bool bias = op.kind == Kind::Conv || op.kind == Kind::MatMul;
-    if (op.inputs.size() < least || op.inputs.size() > least + bias)
+    const bool bias = op.kind == Kind::Conv || op.kind == Kind::MatMul || op.kind == Kind::Table;
+    const size_t most = op.kind == Kind::Concat ? kMaxConcat : least + bias;
+    if (op.inputs.size() < least || op.inputs.size() > most)
         return diag.error("expected " + std::to_string(least) + " operands; found " +
                           std::to_string(op.inputs.size()));
     const Dims &x = graph.value(op.inputs[0]).dims;
-    if (x.empty() || x[0] != 1)
-        return diag.error("expected an operand with a batch of 1 first; found " + dims_text(x));
+    if (x.empty()) return diag.error("expected an operand with at least one axis; found none");
     Dims y;
     switch (op.kind) {
     case Kind::Conv: {
@@ -221,6 +289,23 @@ Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag)
     }
     case Kind::Add: {
         ACC_TRY(y, add_dims(graph, op, diag));
+        break;
+    }
+    case Kind::Mul: {
+        const Dims &b = graph.value(op.inputs[1]).dims;
+        if (!product_rows(x, b))
+            return diag.error("expected factors of the same shape, or 1 along a run "
+                              "of axes; found " +
+                              dims_text(x) + " and " + dims_text(b));
+        y = x;
+        break;
+    }
+    case Kind::Concat: {
+        ACC_TRY(y, concat_dims(graph, op, diag));
+        break;
+    }
+    case Kind::Slice: {
+        ACC_TRY(y, slice_dims(op, x, diag));
         break;
     }
     case Kind::Transpose: {
@@ -250,6 +335,7 @@ Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag)
     }
     case Kind::Clip:
     case Kind::Softmax:
+    case Kind::Table:
     case Kind::Quantize:
     case Kind::Dequantize:
     case Kind::Program:

@@ -6,6 +6,8 @@
 #include "tools/accc/diagnostics.h"
 #include "tools/accc/ir/graph.h"
 
+#include <optional>
+
 namespace acc::accc
 {
 
@@ -23,5 +25,13 @@ Result<std::vector<host::Desc>> infer_host(const Graph &graph, const Op &op, Dia
 // Product of dims. An error when a dim is below 1, there are more than kMaxRank or
 // the product is above kMaxElements.
 Result<int64_t> checked_elements(const Dims &dims, Diagnostics &diag);
+
+// A product of elements as rows of factors: `b` has a row for each of `outer`,
+// which `middle` rows of `a` meet. Nothing where b's dims are not a's, or 1
+// along one run of axes.
+struct Rows {
+    int64_t outer = 1, middle = 1, inner = 1;
+};
+std::optional<Rows> product_rows(const Dims &a, const Dims &b);
 
 } // namespace acc::accc

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/ir/verify.h"
 
+#include "tools/accc/ir/formula.h"
 #include "tools/accc/ir/shape.h"
 
 #include <cmath>
@@ -12,7 +13,7 @@ namespace
 
 bool allowed(Stage stage, Kind kind)
 {
-    if (kind == Kind::Host) return true;
+    if (kind == Kind::Host || kind == Kind::Table) return true;
     if (stage == Stage::Model) return false;
     switch (kind) {
     case Kind::Conv:
@@ -20,6 +21,9 @@ bool allowed(Stage stage, Kind kind)
         return stage != Stage::Lowered;
     case Kind::ScaleShift:
         return stage == Stage::Float;
+    case Kind::Mul:
+    case Kind::Concat:
+    case Kind::Slice:
     case Kind::Add:
     case Kind::Clip:
     case Kind::MaxPool:
@@ -36,6 +40,7 @@ bool allowed(Stage stage, Kind kind)
     case Kind::Requantize:
     case Kind::Program:
         return stage == Stage::Lowered;
+    case Kind::Table:
     case Kind::Host:
         return true;
     }
@@ -102,7 +107,8 @@ std::string check_value(const Value &v)
 bool keeps_quant(Kind kind)
 {
     return kind == Kind::Clip || kind == Kind::MaxPool || kind == Kind::AvgPool ||
-           kind == Kind::Reshape || kind == Kind::Transpose || kind == Kind::Im2col;
+           kind == Kind::Reshape || kind == Kind::Transpose || kind == Kind::Im2col ||
+           kind == Kind::Slice || kind == Kind::Concat;
 }
 
 // Operators of the host: the results are what host/ infers, where it can.
@@ -136,6 +142,17 @@ std::string check_program(const Graph &g, const Op &op)
     return {};
 }
 
+std::string check_table(const Graph &g, const Op &op)
+{
+    if (g.stage != Stage::Lowered)
+        return op.inputs.size() == 1 && read_formula(formula_of(op)) ? "" : "expected a formula";
+    if (op.inputs.size() != 2) return "expected a table of 256 values";
+    const Value &table = g.value(op.inputs[1]);
+    if (!table.is_constant() || table.dtype != DType::I8 || table.dims != Dims{256})
+        return "expected a constant table of 256 int8 values";
+    return {};
+}
+
 std::string check_op(const Graph &g, const Op &op)
 {
     if (!allowed(g.stage, op.kind)) return "expected another operation in this stage";
@@ -143,6 +160,8 @@ std::string check_op(const Graph &g, const Op &op)
     if (op.kind == Kind::Host) return check_host(g, op);
     if (op.kind == Kind::Program)
         if (const std::string text = check_program(g, op); !text.empty()) return text;
+    if (op.kind == Kind::Table)
+        if (std::string text = check_table(g, op); !text.empty()) return text;
     const Value &y = g.value(op.output);
     const Types types = types_of(g.stage, op.kind, g.value(op.inputs[0]).dtype, y.dtype);
     if (g.value(op.inputs[0]).dtype != types.in || y.dtype != types.out)
@@ -156,10 +175,15 @@ std::string check_op(const Graph &g, const Op &op)
     const bool weights = op.kind == Kind::Conv || op.kind == Kind::ScaleShift ||
                          op.kind == Kind::Mvm || op.kind == Kind::Requantize ||
                          op.kind == Kind::Program;
-    if (op.kind == Kind::Add && g.value(op.inputs[1]).dtype != types.in)
-        return "expected operands of one type";
+    if (op.kind == Kind::Add || op.kind == Kind::Mul || op.kind == Kind::Concat)
+        for (const ValueId id : op.inputs)
+            if (g.value(id).dtype != types.in) return "expected operands of one type";
+    if (g.stage == Stage::Lowered && op.kind == Kind::Concat)
+        for (const ValueId id : op.inputs)
+            if (!(g.value(id).quant == y.quant)) return "expected operands of one scale";
     for (size_t i = 1; i < op.inputs.size(); i++)
-        if ((weights || i == 2) && !g.value(op.inputs[i]).is_constant())
+        if ((weights || (i == 2 && op.kind != Kind::Concat)) &&
+            !g.value(op.inputs[i]).is_constant())
             return "expected constants for weights and biases";
     if (g.stage == Stage::Lowered && keeps_quant(op.kind) &&
         !(y.quant == g.value(op.inputs[0]).quant))

@@ -20,7 +20,8 @@ const T *attr(const Op &op, std::string_view name)
 
 LegalizeFunction find_function(std::string_view op)
 {
-    for (const auto find : {find_linear, find_move, find_window, find_quantize, find_spatial})
+    for (const auto find : {find_linear, find_join, find_move, find_window, find_quantize,
+                            find_spatial, find_upscale})
         if (const LegalizeFunction function = find(op)) return function;
     return nullptr;
 }
@@ -90,9 +91,9 @@ Result<ValueId> Legalizer::activation(Node &node, size_t i)
     if (v.dtype != DType::F32)
         return node.error("expected input " + std::to_string(i) + " of float; found " +
                           dtype_name(v.dtype));
-    if (v.dims.empty() || v.dims[0] != 1)
+    if (v.dims.empty())
         return node.error("expected input " + std::to_string(i) +
-                          " with a batch of 1 first; found " + dims_text(v.dims));
+                          " with at least one axis; found one value");
     return *id;
 }
 
@@ -135,6 +136,21 @@ Status Legalizer::define(const Node &node, Named named)
     return Ok{};
 }
 
+bool Legalizer::made_by_host(ValueId id) const
+{
+    return host_made_.contains(id) && !(graph_.value(id).quant.scale > 0);
+}
+
+void Legalizer::define_output(const Node &node, size_t i, ValueId id)
+{
+    const ValueId output = i ? node.whole().more[i - 1] : node.output();
+    if (output == kNoValue) return;
+    // add() named it after the first.
+    if (graph_.value(id).name == model_.value(node.output()).name)
+        graph_.value(id).name = model_.value(output).name;
+    names_[output] = id;
+}
+
 Status Legalizer::finish(Node &node, Op op)
 {
     const auto id = add(node, std::move(op));
@@ -169,6 +185,7 @@ Status Legalizer::to_host(const Op &old)
         if (id == kNoValue) return;
         const Value &v = model_.value(id);
         const ValueId fresh = graph_.add_value(v.name, v.dtype, v.dims);
+        host_made_.insert(fresh);
         names_[id] = fresh;
         id = fresh;
     };
@@ -177,6 +194,17 @@ Status Legalizer::to_host(const Op &old)
         made(id);
     graph_.ops.push_back(std::move(op));
     return Ok{};
+}
+
+// Of a computed operand, as fuse_chains() made it.
+void Legalizer::add_table(Op op)
+{
+    op.inputs[0] = *std::get_if<ValueId>(&*names_[op.inputs[0]]);
+    const Value &y = model_.value(op.output);
+    const ValueId fresh = graph_.add_value(y.name, y.dtype, y.dims);
+    names_[op.output] = fresh;
+    op.output = fresh;
+    graph_.ops.push_back(std::move(op));
 }
 
 Status Legalizer::run(Diagnostics &diag)
@@ -194,6 +222,10 @@ Status Legalizer::run(Diagnostics &diag)
         graph_.inputs.push_back(fresh);
     }
     for (const Op &op : model_.ops) {
+        if (op.kind == Kind::Table) {
+            add_table(op);
+            continue;
+        }
         std::string reason = "no engine has the operator";
         if (const LegalizeFunction function = find_function(op.node.op)) {
             const size_t ops = graph_.ops.size(), values = graph_.values.size();
@@ -204,6 +236,8 @@ Status Legalizer::run(Diagnostics &diag)
             // As if nothing had been tried.
             graph_.ops.resize(ops);
             graph_.values.resize(values);
+            host_made_.erase(host_made_.lower_bound(static_cast<ValueId>(values)),
+                             host_made_.end());
         }
         graph_.sources[op.source].host = reason;
         ACCC_CHECK(to_host(op));

@@ -10,7 +10,7 @@
 namespace acc::accc
 {
 
-// Engines work on float activations with a batch of 1 first. Scales that the model states
+// Engines work on float activations of at least one axis. Scales that the model states
 // (QuantizeLinear and DequantizeLinear of int8 or uint8) are kept as the `quant` of float values.
 Status legalize(Graph &graph, Diagnostics &diag);
 

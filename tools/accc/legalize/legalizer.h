@@ -8,6 +8,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -90,20 +91,28 @@ public:
     ValueId constant(Node &node, Tensor tensor);
     // Says what the node's first output stands for; always succeeds.
     Status define(const Node &node, Named named);
+    // The same of its output of that number; one that is left out stands for
+    // nothing.
+    void define_output(const Node &node, size_t i, ValueId id);
     // add() of the node's only operation, and define().
     Status finish(Node &node, Op op);
     // Says that a quantised value of the model is the stored form of a float value.
     void set_stored(ValueId model_value, ValueId value) { stored_[model_value] = value; }
     std::optional<ValueId> stored(ValueId model_value) const;
+    // Whether a value of the new graph is a result of the host's, which has it as floats.
+    bool made_by_host(ValueId id) const;
     // Adds the node as an operator of the host.
     Status to_host(const Op &op);
 
 private:
+    void add_table(Op op);
+
     Graph &model_;
     Graph graph_;
     std::vector<std::optional<Named>> names_; // by the model's ids
     std::map<ValueId, ValueId> constants_;    // of the model, in the new graph
     std::map<ValueId, ValueId> stored_;
+    std::set<ValueId> host_made_;
 };
 
 // In a graph of the stage Model: QLinearConv and QLinearMatMul whose weights are constants of 8
@@ -115,13 +124,19 @@ using LegalizeFunction = Status (*)(Legalizer &, Node &);
 
 // The function for an operator, null when no engine has it.
 LegalizeFunction find_linear(std::string_view op);
+LegalizeFunction find_join(std::string_view op);
 LegalizeFunction find_move(std::string_view op);
 LegalizeFunction find_window(std::string_view op);
 LegalizeFunction find_quantize(std::string_view op);
+LegalizeFunction find_upscale(std::string_view op);
 LegalizeFunction find_spatial(std::string_view op);
 
 // An operation of a node on operands.
 Op make_op(const Node &node, Kind kind, std::vector<ValueId> inputs);
+// x with its axes in another order: by a transposition of the engines, whose
+// first axis stays and which have four, in a shape where axes that stay
+// together are one.
+Result<ValueId> add_transpose(Legalizer &in, Node &node, ValueId x, const std::vector<int> &perm);
 // The axis counted from the end when negative; -1 when it is out of range.
 int64_t normal_axis(int64_t axis, size_t rank);
 

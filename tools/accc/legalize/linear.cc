@@ -6,6 +6,7 @@
 #include "tools/accc/legalize/window_attributes.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace acc::accc
 {
@@ -31,7 +32,7 @@ Status legalize_conv(Legalizer &in, Node &node)
     const bool line = in.dims(x).size() == 3 && w.dims.size() == 3;
     if (line) {
         Op op = make_op(node, Kind::Reshape, {x});
-        op.shape = {1, in.dims(x)[1], 1, in.dims(x)[2]};
+        op.shape = {in.dims(x)[0], in.dims(x)[1], 1, in.dims(x)[2]};
         ACC_TRY(x, in.add(node, std::move(op)));
         w.dims.insert(w.dims.begin() + 2, 1);
     }
@@ -79,17 +80,24 @@ bool spread_bias(Tensor &c, int64_t n)
     return true;
 }
 
+// x * scale + shift, where one of them is c spread over x's channels or
+// elements.
+enum class By { Scale, Shift };
+Status legalize_by_constant(Legalizer &in, Node &node, ValueId x, Tensor c, By by, float sign);
+
 Status legalize_gemm(Legalizer &in, Node &node)
 {
     const float alpha = node.get_float("alpha", 1), beta = node.get_float("beta", 1);
     const bool trans_a = node.get_int("transA", 0) != 0, trans_b = node.get_int("transB", 0) != 0;
-    ACC_TRY(const ValueId a, in.activation(node, 0));
+    ACC_TRY(ValueId a, in.activation(node, 0));
     ACC_TRY(Tensor b, in.float_constant(node, 1));
-    if (trans_a) return node.error("expected attribute 'transA' = 0, the batch first; found 1");
     if (!std::isfinite(alpha) || !std::isfinite(beta))
         return node.error("expected finite alpha and beta; found another");
     if (b.dims.size() != 2 || in.dims(a).size() != 2)
         return node.error("expected operands of 2 dimensions; found " + both(in.dims(a), b.dims));
+    if (trans_a) {
+        ACC_TRY(a, add_transpose(in, node, a, {1, 0}));
+    }
     if (trans_b) b = transposed(b);
     for (float &v : b.floats())
         v *= alpha;
@@ -99,12 +107,13 @@ Status legalize_gemm(Legalizer &in, Node &node)
     const bool summed = node.has_input(2) && std::get_if<ValueId>(&in.operand(node, 2));
     if (node.has_input(2) && !summed) {
         ACC_TRY(Tensor c, in.float_constant(node, 2));
-        const Dims dims = c.dims;
-        if (!spread_bias(c, n))
-            return node.error("expected a C that fits 1x" + std::to_string(n) + "; found " +
-                              dims_text(dims));
         for (float &v : c.floats())
             v *= beta;
+        if (!spread_bias(c, n)) {
+            // One for each row, too.
+            ACC_TRY(const ValueId product, in.add(node, std::move(op)));
+            return legalize_by_constant(in, node, product, std::move(c), By::Shift, 1);
+        }
         op.inputs.push_back(in.constant(node, std::move(c)));
     }
     if (!summed) return in.finish(node, std::move(op));
@@ -115,17 +124,47 @@ Status legalize_gemm(Legalizer &in, Node &node)
     return in.finish(node, make_op(node, Kind::Add, {product, c}));
 }
 
+std::vector<int> last_two_swapped(size_t rank)
+{
+    std::vector<int> perm(rank);
+    std::iota(perm.begin(), perm.end(), 0);
+    std::swap(perm[rank - 1], perm[rank - 2]);
+    return perm;
+}
+
+// W x as the transposed of x^T W^T: conductances are on the right.
+Status legalize_left_constant(Legalizer &in, Node &node)
+{
+    ACC_TRY(ValueId x, in.activation(node, 1));
+    ACC_TRY(Tensor w, in.float_constant(node, 0));
+    const Dims dims = in.dims(x);
+    while (w.dims.size() > 2 && w.dims[0] == 1)
+        w.dims.erase(w.dims.begin());
+    if (w.dims.size() != 2 || dims.size() < 2 || node.dims().size() > dims.size())
+        return node.error("expected one matrix on the left; found " + both(w.dims, dims));
+    if (w.scales.size() > 1) w.scales.clear();
+    const std::vector<int> swap = last_two_swapped(dims.size());
+    ACC_TRY(x, add_transpose(in, node, x, swap));
+    w = transposed(w);
+    Op op = make_op(node, Kind::MatMul, {x, in.constant(node, std::move(w))});
+    ACC_TRY(const ValueId product, in.add(node, std::move(op)));
+    ACC_TRY(const ValueId y, add_transpose(in, node, product, swap));
+    return in.define(node, y);
+}
+
 Status legalize_matmul(Legalizer &in, Node &node)
 {
+    if (node.has_input(0) && std::get_if<Tensor>(&in.operand(node, 0)))
+        return legalize_left_constant(in, node);
     ACC_TRY(ValueId a, in.activation(node, 0));
-    Dims dims = in.dims(a);
+    const Dims dims = in.dims(a);
     if (node.has_input(1) && std::get_if<Tensor>(&in.operand(node, 1))) {
         ACC_TRY(Tensor b, in.float_constant(node, 1));
         // Scales along an axis: of the columns, or they are those of another shape.
         if (b.scales.size() > 1 && (b.dims.size() != 2 || b.scale_axis != 1)) b.scales.clear();
         while (b.dims.size() > 2 && b.dims[0] == 1)
             b.dims.erase(b.dims.begin());
-        if (b.dims.size() != 2 || dims.size() < 2)
+        if (b.dims.size() != 2 || dims.size() < 2 || node.dims().size() > dims.size())
             return node.error("expected one matrix on the right; found " + both(dims, b.dims));
         return in.finish(node, make_op(node, Kind::MatMul, {a, in.constant(node, std::move(b))}));
     }
@@ -172,10 +211,8 @@ Status legalize_batch_norm(Legalizer &in, Node &node)
     return in.finish(node, std::move(op));
 }
 
-// x * scale + shift, where one of them is c spread over x's channels or elements.
-enum class By { Scale, Shift };
-
-// The axis of c's values when c is a scalar or varies along one axis of x; -1 when not.
+// The axis of c's values when c is a scalar or varies along one axis of x; -1
+// when not.
 int64_t only_axis(const Dims &x, const Dims &c)
 {
     int64_t axis = -1;
@@ -255,8 +292,13 @@ Status legalize_arithmetic(Legalizer &in, Node &node)
     if (!a_constant && !b_constant) {
         ACC_TRY(const ValueId a, in.activation(node, 0));
         ACC_TRY(const ValueId b, in.activation(node, 1));
-        if (name != "Add") return node.error("expected a constant operand; found none");
-        return in.finish(node, make_op(node, Kind::Add, {a, b}));
+        if (name == "Add") return in.finish(node, make_op(node, Kind::Add, {a, b}));
+        if (name != "Mul") return node.error("expected a constant operand; found none");
+        if (in.made_by_host(a) || in.made_by_host(b))
+            return node.error("expected operands that engines make; found floats of the host's");
+        // The larger one first.
+        const bool swapped = elements(in.dims(b)) > elements(in.dims(a));
+        return in.finish(node, make_op(node, Kind::Mul, {swapped ? b : a, swapped ? a : b}));
     }
     ACC_TRY(const ValueId x, in.activation(node, a_constant ? 1 : 0));
     ACC_TRY(Tensor c, in.float_constant(node, a_constant ? 0 : 1));

@@ -21,15 +21,13 @@ Status legalize_reshape(Legalizer &in, Node &node)
 Status legalize_transpose(Legalizer &in, Node &node)
 {
     ACC_TRY(const ValueId x, in.activation(node, 0));
-    if (in.dims(x).size() > 4)
-        return node.error("expected at most 4 dimensions; found " + dims_text(in.dims(x)));
-    const std::vector<int64_t> perm = node.get_ints("perm");
-    Op op = make_op(node, Kind::Transpose, {x});
-    op.perm.assign(perm.begin(), perm.end());
+    const std::vector<int64_t> asked = node.get_ints("perm");
+    std::vector<int> perm(asked.begin(), asked.end());
     if (!node.has("perm"))
         for (size_t i = in.dims(x).size(); i-- > 0;)
-            op.perm.push_back(static_cast<int>(i));
-    return in.finish(node, std::move(op));
+            perm.push_back(static_cast<int>(i));
+    ACC_TRY(const ValueId y, add_transpose(in, node, x, perm));
+    return in.define(node, y);
 }
 
 // Identity and, at inference, Dropout: another name.
@@ -48,7 +46,77 @@ Status legalize_identity(Legalizer &in, Node &node)
     return in.define(node, *x);
 }
 
+// Axes of x in the order of the result, each a run of axes that stay together; those of size 1,
+// which may be anywhere, left out.
+std::vector<std::vector<int>> runs_of(const Dims &x, const std::vector<int> &perm)
+{
+    std::vector<std::vector<int>> runs;
+    for (const int axis : perm) {
+        if (x[axis] == 1) continue;
+        bool next = !runs.empty() && runs.back().back() < axis;
+        for (int between = next ? runs.back().back() + 1 : axis; between < axis; between++)
+            next = next && x[between] == 1;
+        if (next)
+            runs.back().push_back(axis);
+        else
+            runs.push_back({axis});
+    }
+    return runs;
+}
+
+Result<ValueId> add_reshape(Legalizer &in, Node &node, ValueId x, Dims dims)
+{
+    Op op = make_op(node, Kind::Reshape, {x});
+    op.shape = std::move(dims);
+    return in.add(node, std::move(op));
+}
+
 } // namespace
+
+Result<ValueId> add_transpose(Legalizer &in, Node &node, ValueId x, const std::vector<int> &perm)
+{
+    const Dims dims = in.dims(x);
+    if (dims.size() <= 4 && perm.size() == dims.size() && perm[0] == 0) {
+        Op op = make_op(node, Kind::Transpose, {x});
+        op.perm = perm;
+        return in.add(node, std::move(op));
+    }
+    Dims result;
+    for (const int axis : perm)
+        result.push_back(dims[axis]);
+    const std::vector<std::vector<int>> runs = runs_of(dims, perm);
+    // The run that an axis is the first of comes in x's order after all that begin before it.
+    Op op = make_op(node, Kind::Transpose, {});
+    Dims merged;
+    for (const std::vector<int> &run : runs) {
+        int before = 0;
+        for (const std::vector<int> &other : runs)
+            before += other[0] < run[0];
+        op.perm.push_back(before);
+    }
+    merged.resize(runs.size());
+    for (size_t i = 0; i < runs.size(); i++) {
+        int64_t size = 1;
+        for (const int axis : runs[i])
+            size *= dims[axis];
+        merged[op.perm[i]] = size;
+    }
+    if (runs.size() <= 1) return add_reshape(in, node, x, result);
+    if (op.perm[0] != 0) {
+        for (int &axis : op.perm)
+            axis++;
+        op.perm.insert(op.perm.begin(), 0);
+        merged.insert(merged.begin(), 1);
+    }
+    if (merged.size() > 4)
+        return node.error(
+            "expected at most 4 axes that change places, or 3 with the first; found " +
+            dims_text(dims));
+    ACC_TRY(const ValueId flat, add_reshape(in, node, x, merged));
+    op.inputs = {flat};
+    ACC_TRY(const ValueId moved, in.add(node, std::move(op)));
+    return add_reshape(in, node, moved, result);
+}
 
 LegalizeFunction find_move(std::string_view op)
 {

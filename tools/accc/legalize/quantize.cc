@@ -71,8 +71,8 @@ Status legalize_dequantize(Legalizer &in, Node &node)
     // A quantised input of the model, or what the host made.
     const bool input = std::find(in.graph().inputs.begin(), in.graph().inputs.end(), *x) !=
                        in.graph().inputs.end();
-    if (!input || in.dims(*x).empty() || in.dims(*x)[0] != 1)
-        return node.error("expected what was quantised before, or an input with a batch of 1; "
+    if (!input || in.dims(*x).empty())
+        return node.error("expected what was quantised before, or an input with at least one axis; "
                           "found another");
     ACCC_CHECK(in.to_host(node.whole()));
     in.graph().value(in.graph().ops.back().output).quant = q;

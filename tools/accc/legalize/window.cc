@@ -99,26 +99,22 @@ Status legalize_softmax(Legalizer &in, Node &node)
     const Dims dims = in.dims(x);
     const int64_t asked = node.get_int("axis", -1);
     const int64_t axis = normal_axis(asked, dims.size());
-    if (axis < 1)
-        return node.error("expected an axis of " + dims_text(dims) + " after the batch; found " +
+    if (axis < 0)
+        return node.error("expected an axis of " + dims_text(dims) + "; found " +
                           std::to_string(asked));
     if (axis + 1 == static_cast<int64_t>(dims.size()))
         return in.finish(node, make_op(node, Kind::Softmax, {x}));
-    if (dims.size() > 4)
-        return node.error("expected at most 4 dimensions; found " + dims_text(dims));
     // The axis goes last and comes back.
-    Op there = make_op(node, Kind::Transpose, {x});
+    std::vector<int> there, back(dims.size());
     for (int i = 0; i < static_cast<int>(dims.size()); i++)
-        if (i != axis) there.perm.push_back(i);
-    there.perm.push_back(static_cast<int>(axis));
-    std::vector<int> back(dims.size());
+        if (i != axis) there.push_back(i);
+    there.push_back(static_cast<int>(axis));
     for (size_t i = 0; i < dims.size(); i++)
-        back[there.perm[i]] = static_cast<int>(i);
-    ACC_TRY(x, in.add(node, std::move(there)));
+        back[there[i]] = static_cast<int>(i);
+    ACC_TRY(x, add_transpose(in, node, x, there));
     ACC_TRY(x, in.add(node, make_op(node, Kind::Softmax, {x})));
-    Op again = make_op(node, Kind::Transpose, {x});
-    again.perm = back;
-    return in.finish(node, std::move(again));
+    ACC_TRY(x, add_transpose(in, node, x, back));
+    return in.define(node, x);
 }
 
 } // namespace

@@ -11,16 +11,27 @@ namespace
 
 bool has_limits(Kind kind)
 {
-    return kind == Kind::Conv || kind == Kind::MatMul || kind == Kind::Add || kind == Kind::Clip;
+    return kind == Kind::Conv || kind == Kind::MatMul || kind == Kind::Add || kind == Kind::Clip ||
+           kind == Kind::Table || kind == Kind::Mul;
 }
 
 // Operations that give the same whether their operand or their result is limited.
 bool commutes(Kind kind)
 {
-    return kind == Kind::MaxPool || kind == Kind::Reshape || kind == Kind::Transpose;
+    return kind == Kind::MaxPool || kind == Kind::Reshape || kind == Kind::Transpose ||
+           kind == Kind::Slice;
 }
 
-// Lets ops[at], a Clip, and ops[before], which makes its operand, change places.
+// A scale that the model states, with the limits that its type has alone.
+bool only_scale(const Graph &g, const Op &clip)
+{
+    const Quant q = g.value(clip.output).quant;
+    return q.scale > 0 && clip.lo <= static_cast<float>(-128 - q.zero_point) * q.scale &&
+           clip.hi >= static_cast<float>(127 - q.zero_point) * q.scale;
+}
+
+// Lets ops[at], a Clip, and ops[before], which makes its operand, change
+// places.
 void swap_clip(Graph &g, size_t before, size_t at)
 {
     Op clip = g.ops[at], other = g.ops[before];
@@ -86,10 +97,12 @@ Status fuse_limits(Graph &g, Diagnostics &)
                 maker[g.ops[before].output] = static_cast<int64_t>(before);
                 maker[g.ops[at].output] = static_cast<int64_t>(at);
                 at = before;
-            } else if (has_limits(p.kind)) {
+            } else if (has_limits(p.kind) || (p.kind == Kind::Concat && only_scale(g, g.ops[at]))) {
                 const Op &clip = g.ops[at];
-                p.lo = std::clamp(p.lo, clip.lo, clip.hi);
-                p.hi = std::clamp(p.hi, clip.lo, clip.hi);
+                if (p.kind != Kind::Concat) {
+                    p.lo = std::clamp(p.lo, clip.lo, clip.hi);
+                    p.hi = std::clamp(p.hi, clip.lo, clip.hi);
+                }
                 p.output = clip.output;
                 maker[p.output] = static_cast<int64_t>(before);
                 g.sources[clip.source].fate = "fused into " + g.source(p).name + ", as limits";
@@ -118,9 +131,10 @@ Status permute_weights(Graph &g, Diagnostics &)
         Op *flat = only_maker(op.inputs[0], Kind::Reshape);
         Op *moved = flat ? only_maker(flat->inputs[0], Kind::Transpose) : nullptr;
         const Dims w = g.value(op.inputs[1]).dims;
-        // The product must see the whole of the image as one row.
-        if (!moved || elements(g.value(op.inputs[0]).dims) != w[0]) continue;
+        if (!moved) continue;
         const Dims dims = g.value(moved->inputs[0]).dims; // in memory
+        // The product must see the whole of an image as one row.
+        if (elements({dims.begin() + 1, dims.end()}) != w[0]) continue;
         const std::vector<float> &old = g.floats(op.inputs[1]);
         std::vector<float> fresh(old.size());
         Dims step;

@@ -173,8 +173,13 @@ private:
         case Kind::Transpose:
             return rewrite_transpose(old);
         case Kind::Add:
+        case Kind::Mul:
             return rewrite_add(old);
-        case Kind::Clip: {
+        case Kind::Concat:
+        case Kind::Slice:
+            return rewrite_join(old);
+        case Kind::Clip:
+        case Kind::Table: {
             const bool channels_last = image && forms_[x].last.has_value();
             ACC_TRY(op.inputs[0], channels_last ? last(x) : logical(x));
             return define(old.output, channels_last, std::move(op));
@@ -215,6 +220,28 @@ private:
             op.inputs[1] = g_.add_constant(g_.value(b).name, permuted(dims, kToChannelsLast<>),
                                            transposed(g_.floats(b), dims, kToChannelsLast<>));
         }
+        return define(old.output, channels_last, std::move(op));
+    }
+
+    // Along the axis where that order has it.
+    Status rewrite_join(const Op &old)
+    {
+        Op op = old;
+        bool channels_last = false;
+        for (const ValueId id : old.inputs)
+            channels_last = channels_last || forms_[id].last.has_value();
+        channels_last = channels_last && g_.value(old.output).dims.size() == 4;
+        for (ValueId &id : op.inputs) {
+            if (!g_.value(id).is_constant()) {
+                ACC_TRY(id, channels_last ? last(id) : logical(id));
+            } else if (channels_last) {
+                const Dims dims = g_.value(id).dims;
+                id = g_.add_constant(g_.value(id).name, permuted(dims, kToLast),
+                                     transposed(g_.floats(id), dims, kToLast));
+            }
+        }
+        if (channels_last)
+            op.axis = std::find(kToLast.begin(), kToLast.end(), old.axis) - kToLast.begin();
         return define(old.output, channels_last, std::move(op));
     }
 

@@ -10,8 +10,9 @@ namespace acc::accc
 std::span<const Pass> float_passes()
 {
     static constexpr Pass passes[] = {
-        {"legalize", legalize}, {"fold", fold_scales},        {"layout", choose_layout},
-        {"fuse", fuse_limits},  {"weights", permute_weights},
+        {"norms", fuse_norms},        {"chains", fuse_chains},   {"legalize", legalize},
+        {"fold", fold_scales},        {"layout", choose_layout}, {"fuse", fuse_limits},
+        {"weights", permute_weights},
     };
     return passes;
 }

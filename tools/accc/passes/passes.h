@@ -20,6 +20,12 @@ Status merge_equal(Graph &graph, Diagnostics &diag);
 // past operators that work element by element.
 Status cancel_transposes(Graph &graph, Diagnostics &diag);
 
+// Makes LayerNormalization of the operators that it was written as before it was one.
+Status fuse_norms(Graph &graph, Diagnostics &diag);
+
+// Makes one Table of a chain of functions of one value's elements that has an activation in it.
+Status fuse_chains(Graph &graph, Diagnostics &diag);
+
 // Folds scales and shifts (BatchNormalization, constants added or multiplied) into the
 // products before them; one that has none becomes a product with a diagonal matrix.
 Status fold_scales(Graph &graph, Diagnostics &diag);
@@ -42,7 +48,7 @@ struct Pass {
 
 // In order: cse, transposes. They keep what the graph computes to the bit.
 std::span<const Pass> model_passes();
-// In order: legalize, fold, layout, fuse, weights.
+// In order: norms, chains, legalize, fold, layout, fuse, weights.
 std::span<const Pass> float_passes();
 
 // Runs them all. `after` (may be empty) sees the graph after each, by the pass's name.

@@ -43,6 +43,13 @@ Placement place(Kind kind, DType result)
         return {ACC_TARGET_FPGA, wide ? ACC_ROLE_ADD_I16 : ACC_ROLE_ADD_I8, elementwise};
     case Kind::Clip:
         return {ACC_TARGET_FPGA, ACC_ROLE_CLIP_I8, elementwise};
+    case Kind::Mul:
+        return {ACC_TARGET_FPGA, ACC_ROLE_MUL_I8, elementwise};
+    case Kind::Concat:
+    case Kind::Slice:
+        return {ACC_TARGET_FPGA, ACC_ROLE_CONCAT_I8, moving};
+    case Kind::Table:
+        return {ACC_TARGET_FPGA, ACC_ROLE_TABLE_I8, elementwise};
     case Kind::Transpose:
         return {ACC_TARGET_FPGA, ACC_ROLE_PERMUTE_I8, moving};
     case Kind::Softmax:

@@ -99,10 +99,12 @@ std::vector<bool> wanted_values(const Graph &g)
     for (const ValueId id : g.inputs)
         wanted[id] = used[id];
     for (const Op &op : g.ops) {
-        if (op.kind == Kind::Conv || op.kind == Kind::MatMul || op.kind == Kind::Add)
+        if (op.kind == Kind::Conv || op.kind == Kind::MatMul || op.kind == Kind::Add ||
+            op.kind == Kind::Table || op.kind == Kind::Mul || op.kind == Kind::Concat)
             wanted[op.output] = true;
-        if (op.kind == Kind::Add && g.value(op.inputs[1]).is_constant())
-            wanted[op.inputs[1]] = true;
+        if (op.kind == Kind::Add || op.kind == Kind::Mul || op.kind == Kind::Concat)
+            for (const ValueId id : op.inputs)
+                if (g.value(id).is_constant()) wanted[id] = true;
         if (op.kind == Kind::Host)
             for (const ValueId id : results(op))
                 if (id != kNoValue) wanted[id] = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/quantize/lower.h"
 
+#include "tools/accc/ir/formula.h"
 #include "tools/accc/ir/shape.h"
 #include "tools/accc/quantize/weights.h"
 
@@ -15,6 +16,8 @@ namespace
 {
 
 constexpr int64_t kMaxWeights = int64_t{1} << 27; // of one matrix
+// Steps of a result of Concat in those of an operand.
+constexpr float kMostCoarser = 4;
 
 // A limit as an int8 or int16 value.
 float stored_limit(float limit, const Quant &q, DType dtype = DType::I8)
@@ -246,6 +249,12 @@ private:
             return g_.value(op.inputs[1]).is_constant() ? rewrite_matmul(op) : rewrite_gemm(op);
         case Kind::Add:
             return rewrite_add(op);
+        case Kind::Mul:
+            return rewrite_mul(op);
+        case Kind::Concat:
+            return rewrite_concat(op);
+        case Kind::Table:
+            return rewrite_table(op);
         case Kind::Softmax: {
             ACC_TRY(const ValueId from, i8(x));
             ACC_TRY(forms_[op.output].f32, append(Kind::Softmax, {from}, DType::F32, {}));
@@ -282,7 +291,35 @@ private:
         return Ok{};
     }
 
-    // int32 sums -> the int8 result of `op`, in the scale that its range asks for.
+    // All that an int8 operand can be, through the formula.
+    Status rewrite_table(const Op &op)
+    {
+        ACC_TRY(const ValueId from, i8(op.inputs[0]));
+        ACC_TRY(const Quant q, quant_from_range(op.output));
+        ACC_TRY(forms_[op.output].i8, table(op, from, q));
+        return Ok{};
+    }
+
+    Result<ValueId> table(const Op &op, ValueId from, const Quant &q)
+    {
+        const Quant x = g_.value(from).quant;
+        std::vector<float> values;
+        for (int stored = -128; stored < 128; stored++)
+            values.push_back(static_cast<float>(stored - x.zero_point) * x.scale);
+        run_formula(formula_of(op), values);
+        std::vector<int8_t> table;
+        for (const float v : values) {
+            const float steps = std::isnan(v) ? 0 : std::clamp(v, op.lo, op.hi) / q.scale;
+            const double stored = static_cast<double>(std::nearbyint(steps)) + q.zero_point;
+            table.push_back(static_cast<int8_t>(std::clamp(stored, -128.0, 127.0)));
+        }
+        const ValueId data =
+            g_.add_constant(g_.sources[source_].name + " table", {256}, std::move(table), q);
+        return append(Kind::Table, {from, data}, DType::I8, q);
+    }
+
+    // int32 sums -> the int8 result of `op`, in the scale that its range asks
+    // for.
     Status requantize(const Op &op, ValueId sums, const Weights &w, double x_scale)
     {
         if (wide_.contains(op.output)) {
@@ -407,22 +444,105 @@ private:
         return requantize(op, sums, w, static_cast<double>(g_.value(a).quant.scale));
     }
 
+    // A constant operand of elements, in the scale of its own range or the one
+    // that is asked for.
+    Result<ValueId> i8_constant(ValueId id, std::optional<Quant> asked = {})
+    {
+        Quant q;
+        if (asked) {
+            q = *asked;
+        } else {
+            ACC_TRY(q, quant_from_range(id));
+        }
+        std::vector<int8_t> data;
+        for (const float v : g_.floats(id)) {
+            const double stored =
+                std::nearbyint(static_cast<double>(v) / static_cast<double>(q.scale));
+            data.push_back(static_cast<int8_t>(std::clamp(stored + q.zero_point, -128.0, 127.0)));
+        }
+        const Dims dims = g_.value(id).dims;
+        return g_.add_constant(g_.sources[source_].name + " constant", dims, std::move(data), q);
+    }
+
+    Status rewrite_mul(const Op &op)
+    {
+        ACC_TRY(const ValueId a, i8(op.inputs[0]));
+        ACC_TRY(const ValueId b, i8(op.inputs[1]));
+        ACC_TRY(const Quant q, quant_from_range(op.output));
+        Op like;
+        like.lo = stored_limit(op.lo, q);
+        like.hi = stored_limit(op.hi, q);
+        ACC_TRY(forms_[op.output].i8, append(Kind::Mul, {a, b}, DType::I8, q, std::move(like)));
+        return Ok{};
+    }
+
+    // Where one scale would take too much of an operand: as the model has it.
+    Status concat_floats(const Op &op, float coarser)
+    {
+        g_.sources[source_].host = "expected operands whose scales are within a factor of " +
+                                   std::to_string(static_cast<int>(kMostCoarser)) +
+                                   " of the result's; found one of " + std::to_string(coarser);
+        Op host;
+        host.kind = Kind::Host;
+        host.source = source_;
+        host.node.op = "Concat";
+        host.node.attrs["axis"] = op.axis;
+        for (const ValueId id : op.inputs) {
+            ValueId x = id;
+            if (!g_.value(id).is_constant()) {
+                ACC_TRY(x, f32(id));
+            }
+            host.inputs.push_back(x);
+        }
+        const Value y = g_.value(op.output);
+        host.output = g_.add_value(y.name, DType::F32, y.dims);
+        forms_[op.output].f32 = host.output;
+        from_host_.insert(op.output);
+        g_.ops.push_back(std::move(host));
+        return Ok{};
+    }
+
+    // All in the scale of the result: by a table where an operand has another.
+    Status rewrite_concat(const Op &op)
+    {
+        ACC_TRY(const Quant q, quant_from_range(op.output));
+        std::vector<ValueId> inputs;
+        for (const ValueId id : op.inputs) {
+            if (g_.value(id).is_constant()) continue;
+            ACC_TRY(const ValueId from, i8(id));
+            if (q.scale > kMostCoarser * g_.value(from).quant.scale)
+                return concat_floats(op, q.scale / g_.value(from).quant.scale);
+        }
+        for (const ValueId id : op.inputs) {
+            if (g_.value(id).is_constant()) {
+                ACC_TRY(const ValueId stored, i8_constant(id, q));
+                inputs.push_back(stored);
+                continue;
+            }
+            ACC_TRY(const ValueId from, i8(id));
+            if (g_.value(from).quant == q) {
+                inputs.push_back(from);
+                continue;
+            }
+            Op same;
+            same.node.attrs["formula"] = std::string("x");
+            ACC_TRY(const ValueId scaled, table(same, from, q));
+            inputs.push_back(scaled);
+        }
+        Op like;
+        like.axis = op.axis;
+        ACC_TRY(forms_[op.output].i8,
+                append(Kind::Concat, std::move(inputs), DType::I8, q, std::move(like)));
+        return Ok{};
+    }
+
     Status rewrite_add(const Op &op)
     {
         if (wide_.contains(op.output)) ACCC_CHECK(add_wide(op));
         ACC_TRY(const ValueId a, i8(op.inputs[0]));
         ValueId b = op.inputs[1];
         if (g_.value(b).is_constant()) {
-            ACC_TRY(const Quant q, quant_from_range(b));
-            std::vector<int8_t> data;
-            for (const float v : g_.floats(b)) {
-                const double stored =
-                    std::nearbyint(static_cast<double>(v) / static_cast<double>(q.scale));
-                data.push_back(
-                    static_cast<int8_t>(std::clamp(stored + q.zero_point, -128.0, 127.0)));
-            }
-            const Dims dims = g_.value(b).dims;
-            b = g_.add_constant(g_.sources[source_].name + " constant", dims, std::move(data), q);
+            ACC_TRY(b, i8_constant(b));
         } else {
             ACC_TRY(b, i8(b));
         }

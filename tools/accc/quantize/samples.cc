@@ -48,21 +48,27 @@ read_arrays(const Graph &g, const std::string &path, size_t input, Diagnostics &
     return arrays;
 }
 
-// The items of one array for an input, checked against its shape.
+// The items of one array for an input, checked against its shape: along the first axis, as many of
+// it as an item has, or along an axis before it.
 static Result<std::vector<float>> array_items(const Value &value, const Npy &array, size_t &items,
                                               const std::string &path, Diagnostics &diag)
 {
     const std::vector<size_t> expected(value.dims.begin(), value.dims.end());
     if (expected.empty())
         return diag.error(path + ": expected no data for a scalar input; found some");
-    if (array.type != "f4" || array.shape.empty() || array.shape[0] == 0 ||
-        !std::equal(array.shape.begin() + 1, array.shape.end(), expected.begin() + 1,
-                    expected.end()))
+    const bool typed = array.type == "f4" && !array.shape.empty() && array.shape[0] != 0;
+    const bool along = typed && array.shape[0] % expected[0] == 0 &&
+                       std::equal(array.shape.begin() + 1, array.shape.end(), expected.begin() + 1,
+                                  expected.end());
+    const bool before = typed && std::equal(array.shape.begin() + 1, array.shape.end(),
+                                            expected.begin(), expected.end());
+    if (!along && !before)
         return diag.error(
-            path + ": expected float32 [n" +
+            path + ": expected float32 [" +
+            (expected[0] == 1 ? "n" : "a multiple of " + std::to_string(expected[0])) +
             npy_shape_text({expected.begin() + 1, expected.end()}).insert(1, ",").substr(1) +
             " for input '" + value.name + "'; found " + array.describe());
-    items = array.shape[0];
+    items = along ? array.shape[0] / expected[0] : array.shape[0];
     std::vector<float> data(array.items());
     std::memcpy(data.data(), array.data.data(), data.size() * sizeof(float));
     for (const float v : data)

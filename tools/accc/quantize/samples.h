@@ -27,7 +27,8 @@ struct ImageValues {
     float scale = 1, offset = 0;
 };
 
-// Reads .npy files of float32 [n, …], one for each input: FILE when there is one input,
+// Reads .npy files of float32 [n, …] (an item that has several along its first axis takes them in
+// turn, or [n, b, …] has an axis of items), one for each input: FILE when there is one input,
 // NAME=FILE otherwise; an .npz of them by the inputs' names; an image, or a folder of images. All
 // have the same n.
 Result<Samples> read_samples(const Graph &graph, std::span<const std::string> files,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tools/accc/reference/float_interpreter.h"
 
+#include "tools/accc/ir/formula.h"
+#include "tools/accc/ir/shape.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -112,6 +115,19 @@ private:
                 y[i] = x[i] + b[i % b.size()];
             break;
         }
+        case Kind::Mul: {
+            const std::vector<float> &b = get(op.inputs[1]);
+            const Rows rows = *product_rows(dims(op.inputs[0]), dims(op.inputs[1]));
+            const auto middle = static_cast<size_t>(rows.middle),
+                       inner = static_cast<size_t>(rows.inner);
+            for (size_t i = 0; i < y.size(); i++)
+                y[i] = x[i] * b[i / (middle * inner) * inner + i % inner];
+            break;
+        }
+        case Kind::Concat:
+        case Kind::Slice:
+            join(op, y);
+            break;
         case Kind::MaxPool:
         case Kind::AvgPool:
             pool(op, x, y);
@@ -121,6 +137,10 @@ private:
             break;
         case Kind::Softmax:
             softmax(op, x, y);
+            break;
+        case Kind::Table:
+            y = x;
+            run_formula(formula_of(op), y);
             break;
         default:
             y = x;
@@ -149,27 +169,31 @@ private:
                     turned[((o / out * taps + t) * depth + c) * out + o % out] =
                         static_cast<double>(w[(o * depth + c) * taps + t]);
         std::vector<double> sum(static_cast<size_t>(out));
-        for (int64_t g = 0; g < op.groups; g++)
+        const int64_t x_item = elements(in) / in[0], y_item = elements(dims(op.output)) / in[0];
+        for (int64_t g = 0; g < op.groups * in[0]; g++)
             for (int64_t oy = 0; oy < k.out[0]; oy++)
                 for (int64_t ox = 0; ox < k.out[1]; ox++) {
+                    const int64_t item = g / op.groups, group = g % op.groups;
                     std::fill(sum.begin(), sum.end(), 0.0);
                     for (int64_t t = 0; t < taps; t++) {
                         const int64_t iy = oy * k.stride[0] + t / wd[3] * k.dilation[0] - k.pad[0];
                         const int64_t ix = ox * k.stride[1] + t % wd[3] * k.dilation[1] - k.pad[1];
                         if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
-                        const double *row = &turned[((g * taps + t) * depth) * out];
+                        const double *row = &turned[((group * taps + t) * depth) * out];
                         for (int64_t c = 0; c < depth; c++, row += out) {
-                            const auto v = static_cast<double>(
-                                x[iy * from.h + ix * from.w + (g * depth + c) * from.c]);
+                            const auto v =
+                                static_cast<double>(x[item * x_item + iy * from.h + ix * from.w +
+                                                      (group * depth + c) * from.c]);
                             for (int64_t o = 0; o < out; o++)
                                 sum[o] += v * row[o];
                         }
                     }
                     for (int64_t o = 0; o < out; o++) {
-                        const int64_t channel = g * out + o;
+                        const int64_t channel = group * out + o;
                         if (op.inputs.size() == 3)
                             sum[o] += static_cast<double>(get(op.inputs[2])[channel]);
-                        y[oy * to.h + ox * to.w + channel * to.c] = static_cast<float>(sum[o]);
+                        y[item * y_item + oy * to.h + ox * to.w + channel * to.c] =
+                            static_cast<float>(sum[o]);
                     }
                 }
     }
@@ -177,14 +201,19 @@ private:
     void matmul(const Op &op, const std::vector<float> &x, std::vector<float> &y) const
     {
         const std::vector<float> &w = get(op.inputs[1]);
-        const int64_t k = dims(op.inputs[0]).back(), n = dims(op.inputs[1]).back();
+        const Dims &rows = dims(op.inputs[0]);
+        const int64_t k = rows.back(), n = dims(op.inputs[1]).back();
+        // Rows that one matrix is for: all of them, where there is one.
+        const int64_t all = static_cast<int64_t>(x.size()) / k;
+        const int64_t m = dims(op.inputs[1]).size() > 2 ? rows[rows.size() - 2] : all;
         std::vector<double> sum(static_cast<size_t>(n));
-        for (int64_t row = 0; row < static_cast<int64_t>(x.size()) / k; row++) {
+        for (int64_t row = 0; row < all; row++) {
+            const float *matrix = &w[row / m * k * n];
             std::fill(sum.begin(), sum.end(), 0.0);
             for (int64_t i = 0; i < k; i++)
                 for (int64_t j = 0; j < n; j++)
-                    sum[j] +=
-                        static_cast<double>(x[row * k + i]) * static_cast<double>(w[i * n + j]);
+                    sum[j] += static_cast<double>(x[row * k + i]) *
+                              static_cast<double>(matrix[i * n + j]);
             for (int64_t j = 0; j < n; j++) {
                 if (op.inputs.size() == 3) sum[j] += static_cast<double>(get(op.inputs[2])[j]);
                 y[row * n + j] = static_cast<float>(sum[j]);
@@ -211,9 +240,11 @@ private:
         const int64_t channels = in[op.channels_last ? 3 : 1];
         const Strides from = strides_of(in, op.channels_last);
         const Strides to = strides_of(dims(op.output), op.channels_last);
-        for (int64_t c = 0; c < channels; c++)
+        const int64_t x_item = elements(in) / in[0], y_item = elements(dims(op.output)) / in[0];
+        for (int64_t image = 0; image < channels * in[0]; image++)
             for (int64_t oy = 0; oy < k.out[0]; oy++)
                 for (int64_t ox = 0; ox < k.out[1]; ox++) {
+                    const int64_t item = image / channels, c = image % channels;
                     double sum = 0, most = -HUGE_VAL;
                     int64_t count = 0;
                     for (int64_t ky = 0; ky < k.kernel[0]; ky++)
@@ -221,18 +252,38 @@ private:
                             const int64_t iy = oy * k.stride[0] + ky * k.dilation[0] - k.pad[0];
                             const int64_t ix = ox * k.stride[1] + kx * k.dilation[1] - k.pad[1];
                             if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
-                            const auto v =
-                                static_cast<double>(x[iy * from.h + ix * from.w + c * from.c]);
+                            const auto v = static_cast<double>(
+                                x[item * x_item + iy * from.h + ix * from.w + c * from.c]);
                             sum += v;
                             most = std::max(most, v);
                             count++;
                         }
                     if (op.count_include_pad) count = k.kernel[0] * k.kernel[1];
-                    y[oy * to.h + ox * to.w + c * to.c] = static_cast<float>(
+                    y[item * y_item + oy * to.h + ox * to.w + c * to.c] = static_cast<float>(
                         op.kind == Kind::MaxPool
                             ? most
                             : sum / static_cast<double>(std::max<int64_t>(count, 1)));
                 }
+    }
+
+    // Rows of what is from the axis on.
+    void join(const Op &op, std::vector<float> &y) const
+    {
+        const auto tail = [&](ValueId id) {
+            const Dims &d = dims(id);
+            return elements({d.begin() + op.axis, d.end()});
+        };
+        const int64_t row = tail(op.output);
+        int64_t to = 0;
+        for (const ValueId id : op.inputs) {
+            const std::vector<float> &x = get(id);
+            const int64_t from_row = tail(id), unit = from_row / dims(id)[op.axis];
+            const int64_t part = op.kind == Kind::Slice ? row : from_row;
+            for (int64_t r = 0; r < static_cast<int64_t>(y.size()) / row; r++)
+                std::copy_n(x.begin() + (r * from_row + op.start * unit), part,
+                            y.begin() + (r * row + to));
+            to += part;
+        }
     }
 
     void transpose(const Op &op, const std::vector<float> &x, std::vector<float> &y) const

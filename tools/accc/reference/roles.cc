@@ -179,6 +179,53 @@ bool clip(const acc_clip_i8_args &a, RoleMemory &m)
     return true;
 }
 
+bool table(const acc_table_args &a, RoleMemory &m)
+{
+    const auto src = m.read<int8_t>(a.src, a.count);
+    const auto values = m.read<int8_t>(a.table, 256);
+    const auto dst = m.write<int8_t>(a.dst, a.count);
+    if (m.faulted()) return false;
+    for (uint64_t i = 0; i < a.count; i++)
+        dst[i] = values[static_cast<size_t>(src[i] + 128)];
+    return true;
+}
+
+bool multiply_elements(const acc_mul_i8_args &a, RoleMemory &m)
+{
+    const unsigned __int128 all = static_cast<unsigned __int128>(a.outer) * a.middle;
+    if (all > kMaxCount || a.inner > kMaxCount || all * a.inner > kMaxCount || !a.inner ||
+        !a.middle || a.shift < 1 || a.shift > 62 || a.multiplier < 0 || !limits(a.min, a.max))
+        return false;
+    const auto x = m.read<int8_t>(a.a, a.outer * a.middle * a.inner);
+    const auto y = m.read<int8_t>(a.b, a.outer * a.inner);
+    const auto dst = m.write<int8_t>(a.dst, a.outer * a.middle * a.inner);
+    if (m.faulted()) return false;
+    for (uint64_t i = 0; i < a.outer * a.middle * a.inner; i++) {
+        const int64_t factor = y[i / (a.middle * a.inner) * a.inner + i % a.inner] - a.b_zero;
+        dst[i] = clamped(a.zero_point + requant((x[i] - a.a_zero) * factor, a.multiplier, a.shift),
+                         a.min, a.max);
+    }
+    return true;
+}
+
+bool concat(const acc_concat_args &a, RoleMemory &m)
+{
+    uint64_t row = 0, to = 0;
+    for (const uint32_t bytes : a.bytes)
+        row += bytes;
+    if (a.rows == 0 || a.rows > kMaxCount || row == 0 || row > kMaxCount / a.rows) return false;
+    const auto dst = m.write<int8_t>(a.dst, a.rows * row);
+    for (int i = 0; i < ACC_CONCAT_SOURCES && a.bytes[i]; i++) {
+        if (a.stride[i] > kMaxCount / a.rows) return false;
+        const auto src = m.read<int8_t>(a.src[i], (a.rows - 1) * a.stride[i] + a.bytes[i]);
+        if (m.faulted()) return false;
+        for (uint64_t r = 0; r < a.rows; r++)
+            std::copy_n(&src[r * a.stride[i]], a.bytes[i], &dst[r * row + to]);
+        to += a.bytes[i];
+    }
+    return true;
+}
+
 bool permute(const acc_permute_args &a, RoleMemory &m)
 {
     uint64_t count = 1;
@@ -275,6 +322,9 @@ bool run_role(std::string_view role, std::span<const std::byte> k, RoleMemory &m
     if (role == ACC_ROLE_ADD_I8) return add<int8_t>(load<acc_add_i8_args>(k), m);
     if (role == ACC_ROLE_ADD_I16) return add<int16_t>(load<acc_add_i8_args>(k), m);
     if (role == ACC_ROLE_CLIP_I8) return clip(load<acc_clip_i8_args>(k), m);
+    if (role == ACC_ROLE_TABLE_I8) return table(load<acc_table_args>(k), m);
+    if (role == ACC_ROLE_MUL_I8) return multiply_elements(load<acc_mul_i8_args>(k), m);
+    if (role == ACC_ROLE_CONCAT_I8) return concat(load<acc_concat_args>(k), m);
     if (role == ACC_ROLE_PERMUTE_I8) return permute(load<acc_permute_args>(k), m);
     if (role == ACC_ROLE_SOFTMAX_I8_F32) return softmax(load<acc_softmax_args>(k), m);
     if (role == ACC_ROLE_GEMM_I8) return gemm(load<acc_gemm_i8_args>(k), m);
