@@ -24,18 +24,20 @@ Check check_concat(const acc_concat_args &args)
     unsigned __int128 row = 0;
     bool more = true;
     for (int i = 0; i < ACC_CONCAT_SOURCES; i++) {
-        const std::string index = "[" + std::to_string(i) + "]";
+        const auto field = [i](const char *name) {
+            return std::string(name) + '[' + std::to_string(i) + ']';
+        };
         more = more && args.bytes[i] != 0;
         if (!more) {
-            check.zero(("bytes" + index).c_str(), args.bytes[i]);
-            check.zero(("src" + index).c_str(), args.src[i]);
-            check.zero(("stride" + index).c_str(), args.stride[i]);
+            check.zero(field("bytes").c_str(), args.bytes[i]);
+            check.zero(field("src").c_str(), args.src[i]);
+            check.zero(field("stride").c_str(), args.stride[i]);
             continue;
         }
         row += args.bytes[i];
         const auto rows = static_cast<unsigned __int128>(std::max<uint64_t>(args.rows, 1));
-        check.array(("src" + index).c_str(), args.src[i],
-                    (rows - 1) * args.stride[i] + args.bytes[i], 1);
+        check.array(field("src").c_str(), args.src[i], (rows - 1) * args.stride[i] + args.bytes[i],
+                    1);
     }
     check.array("dst", args.dst, row * args.rows, 1);
     return check;

@@ -236,12 +236,13 @@ private:
                 ACC_TRY(id, channels_last ? last(id) : logical(id));
             } else if (channels_last) {
                 const Dims dims = g_.value(id).dims;
-                id = g_.add_constant(g_.value(id).name, permuted(dims, kToLast),
-                                     transposed(g_.floats(id), dims, kToLast));
+                id = g_.add_constant(g_.value(id).name, permuted(dims, kToChannelsLast<>),
+                                     transposed(g_.floats(id), dims, kToChannelsLast<>));
             }
         }
         if (channels_last)
-            op.axis = std::find(kToLast.begin(), kToLast.end(), old.axis) - kToLast.begin();
+            op.axis = std::find(kToChannelsLast<>.begin(), kToChannelsLast<>.end(), old.axis) -
+                      kToChannelsLast<>.begin();
         return define(old.output, channels_last, std::move(op));
     }
 

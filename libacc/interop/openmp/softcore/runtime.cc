@@ -29,12 +29,12 @@ int one()
 // with.
 std::atomic<bool> can_cancel{false};
 
-bool cancel(int which, bool really)
+bool cancel_if_allowed(int which, bool really)
 {
     return can_cancel.load(std::memory_order_relaxed) && GOMP_cancel && GOMP_cancel(which, really);
 }
 
-bool cancellation_point(int which)
+bool cancellation_point_if_allowed(int which)
 {
     return can_cancel.load(std::memory_order_relaxed) && GOMP_cancellation_point &&
            GOMP_cancellation_point(which);
@@ -126,8 +126,8 @@ const Override *overrides(void (*fail)(const char *text))
             {"omp_get_cancellation_", reinterpret_cast<void *>(get_cancellation)},
             {"GOMP_teams4", reinterpret_cast<void *>(teams4)},
             {"GOMP_teams_reg", reinterpret_cast<void *>(teams_reg)},
-            {"GOMP_cancel", reinterpret_cast<void *>(cancel)},
-            {"GOMP_cancellation_point", reinterpret_cast<void *>(cancellation_point)},
+            {"GOMP_cancel", reinterpret_cast<void *>(cancel_if_allowed)},
+            {"GOMP_cancellation_point", reinterpret_cast<void *>(cancellation_point_if_allowed)},
         };
         add_kmpc(made, fail);
         made.push_back({nullptr, nullptr});
@@ -143,12 +143,12 @@ uint32_t limited(uint32_t thread_limit)
 
 bool cancel_construct(int kind)
 {
-    return kind >= 1 && kind <= 4 && cancel(1 << (kind - 1), true);
+    return kind >= 1 && kind <= 4 && cancel_if_allowed(1 << (kind - 1), true);
 }
 
 bool is_cancelled(int kind)
 {
-    return kind >= 1 && kind <= 4 && cancellation_point(1 << (kind - 1));
+    return kind >= 1 && kind <= 4 && cancellation_point_if_allowed(1 << (kind - 1));
 }
 
 void prepare_runtime(uint32_t thread_limit, bool cancellation)
