@@ -579,28 +579,6 @@ private:
 
 } // namespace
 
-bool fixed_point(double factor, Fixed &fixed)
-{
-    if (!(factor >= 0) || factor >= 0x1p30) return false;
-    fixed = {};
-    if (factor == 0) return true;
-    int exponent = 0;
-    const double fraction = std::frexp(factor, &exponent); // 0.5 … 1
-    int shift = 31 - exponent;
-    double multiplier = std::nearbyint(std::ldexp(fraction, 31));
-    if (multiplier >= 0x1p31) { // rounded up to the next power
-        multiplier = 0x1p30;
-        shift--;
-    }
-    if (shift > 62) { // so small that its last bits are lost
-        multiplier = std::nearbyint(std::ldexp(factor, 62));
-        shift = 62;
-    }
-    fixed.multiplier = static_cast<int32_t>(multiplier);
-    fixed.shift = shift;
-    return shift >= 1;
-}
-
 Status lower(Graph &graph, std::span<const Range> ranges, Diagnostics &diag,
              const std::set<ValueId> &wide)
 {
