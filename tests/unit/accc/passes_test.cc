@@ -123,7 +123,8 @@ TEST(Passes, AllOfThemKeepResults)
         EXPECT_NE(print_graph(g).find("conv"), std::string::npos);
     };
     ASSERT_TRUE(run_passes(after, diag, see)) << diag.text();
-    EXPECT_EQ(names, (std::vector<std::string>{"legalize", "fold", "layout", "fuse", "weights"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"norms", "chains", "legalize", "fold", "layout",
+                                               "fuse", "weights"}));
     EXPECT_EQ(after.stage, Stage::Physical);
 }
 

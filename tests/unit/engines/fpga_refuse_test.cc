@@ -391,7 +391,7 @@ TEST_F(FpgaRefuses, Dispatches)
     }
     dispatch.kernargs = dispatch.kernargs.first(31);
     EXPECT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_INVALID_KERNARG);
-    dispatch.kernel = 18; // one past the last
+    dispatch.kernel = static_cast<uint32_t>(fpga_.program().kernels.size()); // past the last
     EXPECT_EQ(fpga_.engine().execute(fpga_.program(), dispatch), ACC_STATUS_INVALID_KERNEL);
 }
 
