@@ -19,7 +19,7 @@ namespace acc::emu::fpga
 namespace
 {
 
-constexpr uint64_t kStart = arena_start + (64u << 20), kBytes = 64u << 20;
+constexpr uint64_t kStart = arena_start + (64u << 20), kBytes = 16u << 20;
 
 // Memory without a file, of which pages can be taken away.
 class PlainMemory final : public Memory
@@ -222,7 +222,7 @@ TEST_F(StagingTest, MuchMemoryIsFewPieces)
         const uint64_t pages = kBytes / ACC_PAGE_BYTES;
         for (uint64_t i = 0; i < pages; i++)
             ASSERT_EQ(touch(kStart + i * step % pages * ACC_PAGE_BYTES), Staging::Given::Yes);
-        EXPECT_LT(pieces.size(), 200u);
+        EXPECT_LT(pieces.size(), 150u);
         copy_of(kStart + kBytes - 1) = static_cast<uint8_t>(step);
         EXPECT_EQ(staging->finish(memory), std::nullopt);
         EXPECT_EQ(memory.at(kStart + kBytes - 1), static_cast<uint8_t>(step));

@@ -26,12 +26,12 @@ protected:
         NEEDS_REGION_PROCESS();
         open("fpga:preset=fast,staged=1");
     }
-    void open(const char *spec)
+    void open(const char *spec, uint64_t timeout_ns = 0)
     {
         client.reset();
         service.reset();
         service = std::make_unique<RoleService>(spec);
-        client = std::make_unique<RoleClient>(service->uri(), 500'000'000);
+        client = std::make_unique<RoleClient>(service->uri(), timeout_ns);
         client->load(native_image(read_file(HOSTILE_LIBRARY),
                                   {"nothing", "copy", "peek", "stamp", "spoil", "remember"}));
     }
@@ -100,6 +100,7 @@ TEST_F(Staged, OthersBytesOfAPageSurvive)
 // What it wrote is there, however it ended: where the memory is mapped it would be as well.
 TEST_F(Staged, WhatAFailedDispatchWroteIsWrittenBack)
 {
+    open("fpga:preset=fast,staged=1", 500'000'000);
     const uint64_t at = client->buffer(kPage);
     const uint32_t expected[] = {ACC_STATUS_ENGINE_ERROR, ACC_STATUS_TIMEOUT,
                                  ACC_STATUS_INVALID_KERNARG};
