@@ -12,7 +12,7 @@ namespace acc::emu::fpga
 
 NativeRegions::NativeRegions(uint32_t slots, const std::string &trace, bool trust,
                              uint64_t most_staged)
-    : trust_(trust), pool_(most_staged), slots_(slots)
+    : trust_(trust), pool_(most_staged, turns_), slots_(slots)
 {
     if (!trace.empty())
         trace_.reset(open(trace.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

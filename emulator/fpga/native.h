@@ -80,6 +80,7 @@ private:
     LocalImages images_;
     std::mutex trace_mutex_;
     UniqueFd trace_; // until it is given away
+    CopyTurns turns_;
     ProcessPool pool_;
     std::vector<Slot> slots_;
 };

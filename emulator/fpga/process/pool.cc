@@ -134,7 +134,7 @@ std::unique_ptr<RegionProcess> ProcessPool::spawn(std::string &why)
     if (const int error = start(ends, made.pid)) return fail("exec", -error);
     made.pidfd.reset(static_cast<int>(syscall(SYS_pidfd_open, made.pid, 0)));
     if (!made.pidfd) return fail("pidfd", errno);
-    return std::make_unique<RegionProcess>(std::move(made), most_staged_);
+    return std::make_unique<RegionProcess>(std::move(made), most_staged_, &turns_);
 }
 
 void ProcessPool::serve()

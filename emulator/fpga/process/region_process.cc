@@ -186,7 +186,7 @@ Staging::Given RegionProcess::stage(Memory &memory, const Backing &bound, uint64
 }
 
 // The answer to "what is bound at `address`?".
-RegionProcess::Failure RegionProcess::serve_window(Memory &memory, bool may_copy)
+RegionProcess::Failure RegionProcess::serve_window(Memory &memory)
 {
     const uint64_t address = it_.control->to_device.address;
     const bool write = it_.control->to_device.write != 0;
@@ -202,7 +202,16 @@ RegionProcess::Failure RegionProcess::serve_window(Memory &memory, bool may_copy
         message.write = found.write;
         given_.push_back({found.start, found.start + found.bytes});
     } else {
-        if (!found.bytes || !may_copy) return {};
+        // What is read and written beside the device, as a ring that is followed, is no copy.
+        if (!found.bytes || !dispatch_) return {};
+        if (turns_ && !has_turn_) {
+            const uint64_t since = now_ns();
+            if (!turns_->take(dispatch_->client, dispatch_->stop))
+                return {ACC_STATUS_TIMEOUT, "stopped while another dispatch worked on copies"};
+            has_turn_ = true;
+            // The time of others is none of its own.
+            if (dispatch_->deadline_ns) dispatch_->deadline_ns += now_ns() - since;
+        }
         std::string why;
         const Staging::Given given = stage(memory, found, address, message, fd, why);
         if (given == Staging::Given::Full) return {ACC_STATUS_ENGINE_ERROR, std::move(why)};
@@ -236,7 +245,6 @@ RegionProcess::Failure RegionProcess::obey(Order order, Memory &memory,
         kill();
         return Failure{status, std::move(text)};
     };
-    const bool following = order == Order::Follow;
     for (;;) {
         const Waited waited = give(order, stop);
         if (waited == Waited::Stopped) {
@@ -250,8 +258,7 @@ RegionProcess::Failure RegionProcess::obey(Order order, Memory &memory,
             return end(ACC_STATUS_ENGINE_ERROR, "the role ended its process: " + how_it_ended());
         const Answer answer = it_.control->to_device.answer;
         if (answer == Answer::Window) {
-            // What is read and written beside the device, as a ring is, is no copy.
-            Failure failure = serve_window(memory, !following);
+            Failure failure = serve_window(memory);
             if (failure.status != ACC_STATUS_OK)
                 return end(failure.status, std::move(failure.text));
             order = it_.control->to_process.order;
@@ -299,12 +306,15 @@ acc_status RegionProcess::run(Dispatch &dispatch, const RunOrder &order, uint64_
     std::copy_n(dispatch.kernargs.data(), to.kernarg_bytes, to.kernargs);
     std::memcpy(to.grid, dispatch.grid, sizeof to.grid);
     describe(order);
+    dispatch_ = &dispatch;
     Failure failure = obey(Order::Run, *dispatch.memory, [&] { return dispatch.should_stop(); });
+    dispatch_ = nullptr;
     if (failure.status == ACC_STATUS_OK) {
         cycles = std::min<uint64_t>(it_.control->to_device.cycles, kMostModelled);
         failure = outcome(*dispatch.memory);
     }
     write_back(*dispatch.memory, failure);
+    if (std::exchange(has_turn_, false)) turns_->give_back(dispatch.client);
     dispatch.text = std::move(failure.text);
     return failure.status;
 }

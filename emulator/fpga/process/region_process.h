@@ -64,8 +64,10 @@ class RegionProcess
 {
 public:
     // `most_staged`: bytes of the client's memory that a dispatch may touch as copies (staging.h).
-    explicit RegionProcess(Started &&started, uint64_t most_staged = kMostStaged)
-        : it_(std::move(started)), most_staged_(most_staged)
+    // `turns`: of all processes of a device; null: this is the only one.
+    explicit RegionProcess(Started &&started, uint64_t most_staged = kMostStaged,
+                           CopyTurns *turns = nullptr)
+        : it_(std::move(started)), most_staged_(most_staged), turns_(turns)
     {
     }
     static constexpr uint64_t kMostStaged = 256u << 20;
@@ -116,7 +118,7 @@ private:
     void describe(const RunOrder &order);
     // Of Answer::Done and Followed.
     Failure outcome(Memory &memory);
-    Failure serve_window(Memory &memory, bool may_copy);
+    Failure serve_window(Memory &memory);
     Staging::Given stage(Memory &memory, const Backing &bound, uint64_t address,
                          WindowMessage &message, int &fd, std::string &why);
     std::string how_it_ended();
@@ -124,6 +126,9 @@ private:
 
     Started it_;
     const uint64_t most_staged_;
+    CopyTurns *const turns_;
+    Dispatch *dispatch_ = nullptr; // that runs
+    bool has_turn_ = false;
     bool broken_ = false;
     std::unique_ptr<Staging> staging_; // once something was touched that is to be copied
     struct Range {
@@ -136,8 +141,10 @@ private:
 class ProcessPool
 {
 public:
-    // `most_staged`: of each process.
-    explicit ProcessPool(uint64_t most_staged) : most_staged_(most_staged) {}
+    // `most_staged` and `turns`: of each process.
+    ProcessPool(uint64_t most_staged, CopyTurns &turns) : most_staged_(most_staged), turns_(turns)
+    {
+    }
     ~ProcessPool();
     ProcessPool(const ProcessPool &) = delete;
     ProcessPool &operator=(const ProcessPool &) = delete;
@@ -154,6 +161,7 @@ private:
     std::unique_ptr<RegionProcess> spawn(std::string &why);
 
     const uint64_t most_staged_;
+    CopyTurns &turns_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::unique_ptr<RegionProcess> spare_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <string>
@@ -22,6 +23,7 @@ namespace
 // comes to few of them. The process keeps 256 without giving one up.
 constexpr uint64_t kFirstBytes = 16u << 10, kLongestBytes = 4u << 20;
 constexpr size_t kPiecesPerDoubling = 16;
+constexpr std::chrono::milliseconds kLookForStop(2);
 constexpr uint64_t kKeptBytes = 4u << 20; // of the file, from dispatch to dispatch
 
 std::byte *map_file(int fd, uint64_t bytes)
@@ -34,6 +36,25 @@ std::byte *map_file(int fd, uint64_t bytes)
 }
 
 } // namespace
+
+bool CopyTurns::take(uint32_t client, const std::atomic<bool> *stop)
+{
+    std::unique_lock lock(mutex_);
+    while (taken_.contains(client)) {
+        // Who has it is bounded by its own time-out; who stops a queue wakes nobody here.
+        changed_.wait_for(lock, kLookForStop);
+        if (stop && stop->load(std::memory_order_relaxed)) return false;
+    }
+    taken_.insert(client);
+    return true;
+}
+
+void CopyTurns::give_back(uint32_t client)
+{
+    std::lock_guard lock(mutex_);
+    taken_.erase(client);
+    changed_.notify_all();
+}
 
 Result<std::unique_ptr<Staging>> Staging::create(uint64_t most)
 {

@@ -15,14 +15,34 @@
 #include "emulator/engine.h"
 #include "emulator/fpga/process/control.h"
 
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace acc::emu::fpga
 {
+
+// Dispatches of one client that work on copies do so one after the other, from the first copy of
+// each to its end: so each sees what those before it have done, and atomics of several count.
+// Thread safety: any.
+class CopyTurns
+{
+public:
+    // Waits for the client's turn, or for `stop`: then false, and it is not taken.
+    [[nodiscard]] bool take(uint32_t client, const std::atomic<bool> *stop);
+    void give_back(uint32_t client);
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::set<uint32_t> taken_;
+};
 
 class Staging
 {
