@@ -251,7 +251,7 @@ static void prints(void)
 #pragma omp target
     {
         printf("hello from a region\n");
-        puts("and again");
+        fprintf(stderr, "and %s\n", "again");
     }
     printf("hello from the host\n");
 }

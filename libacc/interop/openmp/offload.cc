@@ -158,6 +158,8 @@ std::string Offload::launch(Flight &flight, void *argument, std::optional<uint32
     launch.place = object.place ? reinterpret_cast<uint64_t>(acc_buffer_data(object.place)) : 0;
     launch.thread_limit = flight.thread_limit;
     launch.flags = has_cancellation() ? ACC_OMP_CANCELLATION : 0;
+    launch.host_stdout = reinterpret_cast<uint64_t>(stdout);
+    launch.host_stderr = reinterpret_cast<uint64_t>(stderr);
     launch.ranges = ranges.count;
     launch.range_table = ranges.table;
     launch.range_generation = ranges.generation;

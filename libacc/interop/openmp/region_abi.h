@@ -58,6 +58,8 @@ struct acc_omp_launch {
     acc_u64 place;            /* where the object has been laid out, and 8 bytes more; or 0 */
     __u32 thread_limit;       /* of the target construct; 0: none */
     __u32 flags;              /* ACC_OMP_CANCELLATION */
+    /* The program's streams, which code of its may name: their addresses there. */
+    acc_u64 host_stdout, host_stderr;
 };
 
 #define ACC_OMP_CANCELLATION (1u << 0) /* `cancel` does what it says (OMP_CANCELLATION) */
@@ -89,7 +91,7 @@ struct acc_omp_output {
 #define ACC_OMP_OFFSET(type, member, at)                                                           \
     ACC_OMP_ASSERT(__builtin_offsetof(struct type, member) == (at), #type "." #member)
 
-ACC_OMP_ASSERT(sizeof(struct acc_omp_launch) == 96, "acc_omp_launch");
+ACC_OMP_ASSERT(sizeof(struct acc_omp_launch) == 112, "acc_omp_launch");
 ACC_OMP_OFFSET(acc_omp_launch, call, 4);
 ACC_OMP_OFFSET(acc_omp_launch, object, 8);
 ACC_OMP_OFFSET(acc_omp_launch, object_bytes, 16);
@@ -104,6 +106,7 @@ ACC_OMP_OFFSET(acc_omp_launch, output, 72);
 ACC_OMP_OFFSET(acc_omp_launch, place, 80);
 ACC_OMP_OFFSET(acc_omp_launch, thread_limit, 88);
 ACC_OMP_OFFSET(acc_omp_launch, flags, 92);
+ACC_OMP_OFFSET(acc_omp_launch, host_stdout, 96);
 ACC_OMP_ASSERT(sizeof(struct acc_omp_range) == 16, "acc_omp_range");
 ACC_OMP_ASSERT(sizeof(struct acc_omp_output) == 16, "acc_omp_output");
 ACC_OMP_ASSERT(sizeof(ACC_OMP_NONCE) <= ACC_OMP_NONCE_BYTES, "acc_omp nonce");

@@ -4,6 +4,8 @@
 #include "../region_abi.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
@@ -29,7 +31,70 @@ ssize_t take(void *, const char *text, size_t bytes)
     return static_cast<ssize_t>(bytes);
 }
 
+// The program's, by its addresses there: what its code names is a variable of the host's. gcc's
+// finds null, as in any pointer to what is not mapped.
+std::atomic<uint64_t> host_stdout{0}, host_stderr{0};
+
+FILE *stream(FILE *file)
+{
+    const auto address = reinterpret_cast<uint64_t>(file);
+    if (address == host_stdout.load(std::memory_order_relaxed)) return stdout;
+    return !file || address == host_stderr.load(std::memory_order_relaxed) ? stderr : file;
+}
+
+int print_to(FILE *file, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    const int result = std::vfprintf(stream(file), format, list);
+    va_end(list);
+    return result;
+}
+
+int print_checked(FILE *file, int, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    const int result = std::vfprintf(stream(file), format, list);
+    va_end(list);
+    return result;
+}
+
+size_t write_to(const void *from, size_t bytes, size_t count, FILE *file)
+{
+    return std::fwrite(from, bytes, count, stream(file));
+}
+
+int put_text(const char *text, FILE *file)
+{
+    return std::fputs(text, stream(file));
+}
+
+int put_character(int c, FILE *file)
+{
+    return std::fputc(c, stream(file));
+}
+
+int flush_stream(FILE *file)
+{
+    return std::fflush(file ? stream(file) : nullptr); // null: all
+}
+
 } // namespace
+
+void add_streams(std::vector<Override> &to)
+{
+    const auto add = [&](const char *name, auto *function) {
+        to.push_back({name, reinterpret_cast<void *>(function)});
+    };
+    add("fprintf", print_to);
+    add("__fprintf_chk", print_checked);
+    add("fwrite", write_to);
+    add("fputs", put_text);
+    add("fflush", flush_stream);
+    for (const char *name : {"fputc", "putc", "_IO_putc"})
+        add(name, put_character);
+}
 
 void capture_output()
 {
@@ -42,6 +107,12 @@ void capture_output()
         setvbuf(file, nullptr, _IONBF, 0);
         stderr = file;
     }
+}
+
+void name_host_streams(uint64_t out, uint64_t error)
+{
+    host_stdout.store(out, std::memory_order_relaxed);
+    host_stderr.store(error, std::memory_order_relaxed);
 }
 
 bool begin_output(const acc_role_host &host, uint64_t address)

@@ -6,9 +6,11 @@
 // Thread safety: one thread calls; any thread prints.
 #pragma once
 
+#include "../elf_object.h"
 #include "acc/role.h"
 
 #include <cstdint>
+#include <vector>
 
 namespace acc::openmp
 {
@@ -20,5 +22,9 @@ void capture_output();
 bool begin_output(const acc_role_host &host, uint64_t address);
 // Whatever is printed later is lost.
 void end_output();
+// Functions that write to a stream, which may be the program's own.
+void add_streams(std::vector<Override> &to);
+// Where those lie in the program.
+void name_host_streams(uint64_t out, uint64_t error);
 
 } // namespace acc::openmp

@@ -230,6 +230,7 @@ uint32_t acc_role::run(const acc_omp_launch &launch)
         return refuse(ACC_STATUS_INVALID_KERNARG, "expected a function in the object's code; "
                                                   "found entry " +
                                                       std::to_string(launch.entry));
+    name_host_streams(launch.host_stdout, launch.host_stderr);
     if (!begin_output(*host, launch.output))
         return refuse(ACC_STATUS_INVALID_ADDRESS, "expected room for output; found none");
     prepare_runtime(launch.thread_limit, launch.flags & ACC_OMP_CANCELLATION);

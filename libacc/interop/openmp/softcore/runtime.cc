@@ -3,6 +3,7 @@
 
 #include "gomp.h"
 #include "kmpc.h"
+#include "output.h"
 
 #include <algorithm>
 #include <atomic>
@@ -129,6 +130,7 @@ const Override *overrides(void (*fail)(const char *text))
             {"GOMP_cancel", reinterpret_cast<void *>(cancel_if_allowed)},
             {"GOMP_cancellation_point", reinterpret_cast<void *>(cancellation_point_if_allowed)},
         };
+        add_streams(made);
         add_kmpc(made, fail);
         made.push_back({nullptr, nullptr});
         return made;
