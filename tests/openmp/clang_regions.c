@@ -159,7 +159,7 @@ static void constructs(void)
     {
         omp_lock_t lock;
         omp_nest_lock_t nest;
-        omp_init_lock(&lock);
+        omp_init_lock_with_hint(&lock, omp_sync_hint_contended);
         omp_init_nest_lock(&nest);
 #pragma omp parallel num_threads(3)
         {

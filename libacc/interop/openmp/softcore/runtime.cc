@@ -73,6 +73,16 @@ void init_nest_lock(void **lock)
     *lock = malloc(16);
     init(*lock);
 }
+// Of LLVM's runtime only: what a lock is for is a hint.
+void init_lock_with_hint(void *lock, unsigned)
+{
+    static const auto init = symbol<void(void *)>("omp_init_lock");
+    init(lock);
+}
+void init_nest_lock_with_hint(void **lock, unsigned)
+{
+    init_nest_lock(lock);
+}
 void destroy_nest_lock(void **lock)
 {
     static const auto destroy = symbol<void(void *)>("omp_destroy_nest_lock");
@@ -119,6 +129,8 @@ const Override *overrides(void (*fail)(const char *text))
             {"omp_get_initial_device", reinterpret_cast<void *>(one)},
             {"omp_get_initial_device_", reinterpret_cast<void *>(one)},
             {"omp_init_nest_lock", reinterpret_cast<void *>(init_nest_lock)},
+            {"omp_init_lock_with_hint", reinterpret_cast<void *>(init_lock_with_hint)},
+            {"omp_init_nest_lock_with_hint", reinterpret_cast<void *>(init_nest_lock_with_hint)},
             {"omp_destroy_nest_lock", reinterpret_cast<void *>(destroy_nest_lock)},
             {"omp_set_nest_lock", reinterpret_cast<void *>(set_nest_lock)},
             {"omp_unset_nest_lock", reinterpret_cast<void *>(unset_nest_lock)},
