@@ -47,12 +47,20 @@ struct OutputReport {
 };
 
 // A chain of products that is one packet on the crossbar.
+// Of a program, a node of the model: where it is, and what its busiest core does for an item.
+struct LayerReport {
+    std::string node, op;
+    uint32_t tile = 0, cores = 0, units = 0;
+    uint64_t busy_cycles = 0; // predicted
+};
+
 struct ProgramReport {
-    std::string node; // the first
-    size_t layers = 0;
+    std::string node;              // the first
+    size_t layers = 0;             // products
     uint32_t tiles = 0, units = 0; // MVM units with weights
-    uint64_t items = 0;            // vectors, of an item of the network
+    uint64_t items = 0;            // of the program, of an item of the network
     ProgramCost cost;              // predicted
+    std::vector<LayerReport> nodes;
 };
 
 struct CompileReport {
@@ -92,6 +100,7 @@ struct CompileOptions {
     // Of products on the crossbar, and what follows them there.
     LowerTo lowering = LowerTo::Kernels;
     uint64_t batch = 1; // items that run together, for which LowerTo::Auto decides
+    arch::Arch arch;    // that programs of instructions are for
 };
 
 // Compiles a graph in stage Model. Items of `samples` set the ranges and are what the result

@@ -214,7 +214,8 @@ try {
     // What the result is compared by: plain loops know kernels, not instructions.
     const Graph kernels = graph;
     if (!options.host_only) {
-        lower_products(graph, options.lowering, options.batch, diag);
+        lower_products(
+            graph, {.how = options.lowering, .batch = options.batch, .arch = options.arch}, diag);
         ACCC_CHECK(verify_graph(graph, diag));
         if (after) after("instructions", graph);
     }
@@ -223,13 +224,13 @@ try {
     if (memory.workspace > kMaxWorkspace)
         return diag.error("expected a workspace of at most 4 GiB for one item; found " +
                           std::to_string(memory.workspace) + " bytes");
-    ACC_TRY(program::ProgramWriter writer, emit(graph, memory, diag));
+    ACC_TRY(program::ProgramWriter writer, emit(graph, memory, options.arch, diag));
     std::string why;
     auto bare = writer.finish(&why);
     if (!bare) return diag.error("internal: " + why, bare.error());
 
     Compiled compiled;
-    compiled.report = make_report(graph, memory);
+    compiled.report = make_report(graph, memory, options.arch);
     compiled.report.precision = std::move(precision);
     compiled.report.items = samples.items;
     compiled.report.made_up_items = samples.made_up;
@@ -241,7 +242,7 @@ try {
     if (compiled.report.programs.empty()) {
         ACCC_CHECK(compare(model, *bare, samples, compiled.report, diag));
     } else {
-        ACC_TRY(const auto reference, emit(kernels, plan_memory(kernels), diag));
+        ACC_TRY(const auto reference, emit(kernels, plan_memory(kernels), options.arch, diag));
         const auto plan = reference.finish(&why);
         if (!plan) return diag.error("internal: " + why, plan.error());
         ACCC_CHECK(compare(model, *plan, samples, compiled.report, diag));

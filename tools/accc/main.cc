@@ -29,6 +29,7 @@ struct Options {
     ImageValues pixels;
     double min_sqnr = 0;
     uint32_t batch = 1;
+    std::string arch;
     bool strict = false, quiet = false, all_outputs = false, print_data = false;
 };
 
@@ -111,6 +112,12 @@ int run(const Options &o)
         {"auto", LowerTo::Auto}, {"isa", LowerTo::Instructions}, {"kernels", LowerTo::Kernels}};
     options.lowering = lowerings.at(o.lower);
     options.batch = o.batch;
+    if (!o.arch.empty()) {
+        std::string why;
+        const auto loaded = acc::arch::load(o.arch, why);
+        if (!loaded) return fail(why);
+        options.arch = *loaded;
+    }
     const auto compiled = compile(std::move(*graph), *samples, diag, after, options);
     if (!compiled) return fail(o.model + ": " + diag.text());
     if (!write_file(o.out, compiled->file.data(), compiled->file.size()))
@@ -146,12 +153,15 @@ try {
                    "Write the placement report: as JSON, or, named .html, as a page");
     app.add_option("--calibration", o.calibration, "How ranges are taken from the data")
         ->check(CLI::IsMember({"auto", "minmax", "percentile", "mse"}));
-    app.add_option("--lower", o.lower,
-                   "Chains of products on the crossbar: one program of its instructions (isa), "
-                   "kernels with requantisations on the FPGA, or what costs less (auto)")
+    app.add_option(
+           "--lower", o.lower,
+           "Products on the crossbar and what follows them: programs of its instructions (isa), "
+           "kernels with requantisations on the FPGA, or what costs less (auto)")
         ->check(CLI::IsMember({"auto", "isa", "kernels"}));
     app.add_option("--batch", o.batch, "Items of a run, for which --lower=auto decides")
         ->check(CLI::Range(1, 65536));
+    app.add_option("--arch", o.arch,
+                   "The arch that programs of instructions are for: a preset's name or a file");
     app.add_option("--min-sqnr", o.min_sqnr,
                    "16-bit inputs for the layers that the outputs depend on most, until the "
                    "estimated signal to quantisation noise of the outputs is this many dB")

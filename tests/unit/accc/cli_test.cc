@@ -107,16 +107,18 @@ TEST_F(Cli, LowersProductsAsAsked)
     const std::string compile = "m.onnx -o o.accx --calibrate c.npy --lower ";
     for (const std::string how : {"isa", "isa --batch 4"}) {
         ASSERT_EQ(run(compile + how), 0) << err_;
-        EXPECT_NE(out_.find("layer 1 of 1 of a program of instructions"), std::string::npos)
-            << out_;
-        EXPECT_NE(out_.find("1 layers, one packet, 1 tiles, 1 MVM units"), std::string::npos)
+        EXPECT_NE(out_.find("; in program 1 of instructions"), std::string::npos) << out_;
+        EXPECT_NE(out_.find("1 products, one packet, 1 tiles, 1 MVM units"), std::string::npos)
             << out_;
     }
     ASSERT_EQ(run(compile + "auto"), 0) << err_;
     EXPECT_NE(out_.find("no instructions: by instructions "), std::string::npos) << out_;
     ASSERT_EQ(run(compile + "kernels"), 0) << err_;
     EXPECT_EQ(out_.find("instructions"), std::string::npos) << out_;
+    // Programs for another machine, if there is one of that name.
+    ASSERT_EQ(run(compile + "isa --arch puma"), 0) << err_;
     fs::remove(root_ / "o.accx");
+    fails("m.onnx -o o.accx --arch sideways", 1, "puma");
     fails("m.onnx -o o.accx --lower sideways", 2, "--lower");
     fails("m.onnx -o o.accx --batch 0", 2, "--batch");
 }

@@ -6,6 +6,7 @@
 
 #include "tests/fuzz/mutate.h"
 #include "tools/accc/ir/print.h"
+#include "tools/accc/ir/verify.h"
 #include "tools/accc/quantize/samples.h"
 
 #include <gtest/gtest.h>
@@ -95,13 +96,19 @@ TEST(Ir, ProgramsOfInstructionsReadBack)
         },
         options);
     ASSERT_TRUE(compiled) << diag.text();
-    EXPECT_EQ(before.find(" = program "), std::string::npos);
-    EXPECT_NE(before.find(" = mvm "), std::string::npos);
-    EXPECT_NE(before.find(" = requantize "), std::string::npos);
-    EXPECT_NE(text.find(" = program "), std::string::npos) << text;
-    EXPECT_EQ(text.find(" = mvm "), std::string::npos) << text;
-    EXPECT_EQ(text.find(" = requantize "), std::string::npos) << text;
-    EXPECT_EQ(print_graph(parsed(text), Constants::Whole), text);
+    EXPECT_EQ(before.find("program 1"), std::string::npos);
+    EXPECT_NE(text.find("{program 1} : i32 1x6x5"), std::string::npos) << text;
+    EXPECT_NE(text.find(", program 1} : i8 1x6x3"), std::string::npos) << text;
+    Graph again = parsed(text);
+    EXPECT_EQ(print_graph(again, Constants::Whole), text);
+    // Operations of a program stand side by side, from the first program on.
+    for (const auto &[at, number] : {std::pair{2, 0}, std::pair{2, 2}, std::pair{1, 3}}) {
+        Graph wrong = again;
+        wrong.ops[at].program = static_cast<uint32_t>(number);
+        Diagnostics said;
+        EXPECT_FALSE(verify_graph(wrong, said)) << at << " " << number;
+        EXPECT_NE(said.text().find("side by side"), std::string::npos) << said.text();
+    }
 }
 
 TEST(Ir, TextCompilesToTheSameBytes)

@@ -145,6 +145,20 @@ def relative(found, wanted):
     return float(np.max(np.abs(found - wanted)) / max(1.0, np.ptp(wanted)))
 
 
+def instructions(tools, check, name, path, x, *options):
+    """The same network as programs of the crossbar's instructions, against its kernels."""
+    kernels = tools.compile(path, "--strict", "--lower", "kernels", *options)
+    report = tools.path(".json")
+    program = tools.compile(path, "--strict", "--lower", "isa", "--report", report, *options)
+    wanted, found = (list(tools.run(p, x).values())[0] for p in (kernels, program))
+    with open(report) as file:
+        programs = json.load(file).get("programs", [])
+    parts = ", ".join(f"{p['layers']} products in {p['tiles']} tiles" for p in programs)
+    check(len(programs) == 1, f"{name}: all products are one program of instructions ({parts})")
+    check(np.array_equal(found, wanted),
+          f"{name}: which gives what kernels give, bit for bit, {len(x)} inputs")
+
+
 def float_network(tools, check, folder, name):
     path = os.path.join(folder, "model.onnx")
     x, wanted = recorded(folder, "input_0.pb"), recorded(folder, "output_0.pb")
@@ -161,6 +175,8 @@ def float_network(tools, check, folder, name):
     options = ["--min-sqnr", "60"] if name in MIXED else []
     device = tools.compile(path, "--calibrate", tools.save(calibration), "--strict", *options)
     found = list(tools.run(device, x).values())[0]
+    if name not in MIXED:
+        instructions(tools, check, name, path, x, "--calibrate", tools.save(calibration))
     if name.startswith("tiny_ad"):
         mse, with_floats = np.mean((found - x) ** 2), np.mean((exact - x) ** 2)
         off = abs(mse / with_floats - 1)
@@ -212,6 +228,7 @@ def integer_network(tools, check, folder, name):
     output = model.graph.output[0].name
     plain = list(tools.run(tools.compile(path, "--strict"), x).values())[0]
     check(np.array_equal(plain, wanted[output]), f"{name}: so does the output of the plain program")
+    instructions(tools, check, name, path, x)
     for reference in ("ort_output_0.pb", "output_0.pb"):
         there = recorded(folder, reference).astype(int)
         same = np.sum(plain[:items].argmax(-1) == there.argmax(-1))

@@ -43,8 +43,8 @@ std::string unique_name(const std::string &name, std::set<std::string> &taken)
 class Emitter
 {
 public:
-    Emitter(const Graph &g, const MemoryPlan &memory, Diagnostics &diag)
-        : g_(g), memory_(memory), diag_(diag)
+    Emitter(const Graph &g, const MemoryPlan &memory, const arch::Arch &arch, Diagnostics &diag)
+        : g_(g), memory_(memory), arch_(arch), diag_(diag)
     {
     }
 
@@ -61,7 +61,15 @@ public:
     }
 
 private:
-    // A matrix for each product and a program for each chain of them, in this order; a kernel
+    // All of a program is one step, where its first operation is.
+    bool has_step(size_t i) const
+    {
+        const Op &op = g_.ops[i];
+        if (op.program) return i == 0 || g_.ops[i - 1].program != op.program;
+        return op.kind != Kind::Reshape;
+    }
+
+    // A matrix for each product that is in no program, and the programs, in this order; a kernel
     // for each role, in the order of first use.
     Status add_kernels()
     {
@@ -69,12 +77,13 @@ private:
         std::vector<host::Kernel> host;
         ACCC_CHECK(add_crossbar());
         uint32_t matrix = 0, program = matrices_;
-        for (const Op &op : g_.ops) {
-            if (op.kind == Kind::Reshape) continue;
+        for (size_t i = 0; i < g_.ops.size(); i++) {
+            const Op &op = g_.ops[i];
+            if (!has_step(i)) continue;
             if (op.kind == Kind::Host) {
                 kernel_.push_back(static_cast<uint32_t>(host.size()));
                 host.push_back(host_kernel(op));
-            } else if (op.kind == Kind::Program) {
+            } else if (op.program) {
                 kernel_.push_back(program++);
             } else if (op.kind == Kind::Mvm) {
                 kernel_.push_back(matrix++);
@@ -100,19 +109,19 @@ private:
         std::set<std::string> taken;
         std::string why;
         for (const Op &op : g_.ops) {
-            if (op.kind != Kind::Mvm) continue;
+            if (op.kind != Kind::Mvm || op.program) continue;
             const std::vector<int8_t> &data = g_.int8s(op.inputs[1]);
             names.push_back(unique_name(g_.source(op).name, taken));
             weights.emplace_back(data.begin(), data.end());
         }
+        for (const auto &range : program_ranges(g_)) {
+            const std::string name = unique_name(g_.source(g_.ops[range.first]).name, taken);
+            auto program = make_program(g_, range, arch_, name, &why);
+            if (!program) return diag_.error("internal: " + why, program.error());
+            programs_.push_back(std::move(*program));
+        }
         for (const Op &op : g_.ops) {
-            if (op.kind == Kind::Program) {
-                const std::string name = unique_name(g_.source(op).name, taken);
-                auto program = make_program(g_, op, name, &why);
-                if (!program) return diag_.error("internal: " + why, program.error());
-                programs_.push_back(std::move(*program));
-            }
-            if (op.kind != Kind::Mvm) continue;
+            if (op.kind != Kind::Mvm || op.program) continue;
             const Dims &w = g_.value(op.inputs[1]).dims;
             program::MatrixSpec spec;
             spec.name = names[matrices.size()];
@@ -124,7 +133,10 @@ private:
         }
         matrices_ = static_cast<uint32_t>(matrices.size());
         if (matrices.empty() && programs_.empty()) return Ok{};
-        if (const int error = isa::add_crossbar(writer_, matrices, programs_, &why))
+        std::vector<isa::Program> images;
+        for (CrossbarProgram &program : programs_)
+            images.push_back(program.program);
+        if (const int error = isa::add_crossbar(writer_, matrices, images, &why))
             return diag_.error(why, error);
         return Ok{};
     }
@@ -226,11 +238,10 @@ private:
                                [this](ValueId id) { return constant(id); }};
         for (size_t i = 0; i < g_.ops.size(); i++) {
             const Op &op = g_.ops[i];
-            if (op.kind == Kind::Reshape) continue;
+            if (!has_step(i)) continue;
             Kernargs args;
-            if (op.kind == Kind::Program)
-                program_kernargs(g_, op, programs_[kernel_[plan_.steps.size()] - matrices_],
-                                 resolve, args);
+            if (op.program)
+                program_kernargs(programs_[kernel_[plan_.steps.size()] - matrices_], resolve, args);
             else if (!make_kernargs(g_, op, resolve, args))
                 return diag_.error("node '" + g_.source(op).name + "' (" + g_.source(op).op +
                                    "): expected operands of scales that are not too far apart; "
@@ -238,7 +249,7 @@ private:
             step_of[i] = static_cast<uint32_t>(plan_.steps.size());
             acc_model_step step{};
             program::set_name(step.name, clean_name(g_.source(op).name));
-            step.target = place(op.kind).target;
+            step.target = op.program ? uint32_t{ACC_TARGET_CROSSBAR} : place(op.kind).target;
             step.kernel = kernel_[plan_.steps.size()];
             step.kernarg_bytes = static_cast<uint32_t>(args.bytes.size());
             step.kernarg_offset = static_cast<uint32_t>((plan_.kernargs.size() + 15) / 16 * 16);
@@ -258,11 +269,12 @@ private:
 
     const Graph &g_;
     const MemoryPlan &memory_;
+    const arch::Arch &arch_;
     Diagnostics &diag_;
     program::ProgramWriter writer_;
     program::ModelTables plan_;
     std::vector<std::byte> consts_;
-    std::vector<isa::Program> programs_; // kernels of the crossbar after its matrices
+    std::vector<CrossbarProgram> programs_; // kernels of the crossbar after its matrices
     uint32_t matrices_ = 0;
     std::vector<uint32_t> kernel_; // of each step
     std::map<ValueId, uint32_t> tensor_;
@@ -270,9 +282,10 @@ private:
 
 } // namespace
 
-Result<program::ProgramWriter> emit(const Graph &graph, const MemoryPlan &memory, Diagnostics &diag)
+Result<program::ProgramWriter> emit(const Graph &graph, const MemoryPlan &memory,
+                                    const arch::Arch &arch, Diagnostics &diag)
 {
-    return Emitter(graph, memory, diag).run();
+    return Emitter(graph, memory, arch, diag).run();
 }
 
 } // namespace acc::accc

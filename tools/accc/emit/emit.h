@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "arch/arch.h"
 #include "program/program_writer.h"
 #include "tools/accc/diagnostics.h"
 #include "tools/accc/ir/graph.h"
@@ -10,8 +11,9 @@ namespace acc::accc
 {
 
 // The program of a Lowered graph, but for its report: images, kernels, plan and constants.
+// Programs of instructions are for this arch.
 Result<program::ProgramWriter> emit(const Graph &graph, const MemoryPlan &memory,
-                                    Diagnostics &diag);
+                                    const arch::Arch &arch, Diagnostics &diag);
 
 // a_mul, b_mul and shift of add_i8 for operands and a result of these scales.
 struct AddFactors {

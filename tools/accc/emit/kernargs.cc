@@ -3,7 +3,6 @@
 
 #include "tools/accc/emit/emit.h"
 #include "tools/accc/ir/shape.h"
-#include "tools/accc/place/instructions.h"
 #include "tools/accc/quantize/lower.h"
 
 #include <algorithm>
@@ -100,33 +99,23 @@ bool add_factors(double a_scale, double b_scale, double y_scale, AddFactors &fac
     return true;
 }
 
-void program_kernargs(const Graph &g, const Op &op, const isa::Program &program,
-                      const Resolver &resolve, Kernargs &out)
+void program_kernargs(const CrossbarProgram &program, const Resolver &resolve, Kernargs &out)
 {
-    const std::vector<isa::Port> &ports = program.kernels[0].ports;
-    std::vector<uint64_t> words = {vectors_of(g, op), 0};
-    const auto reloc = [&](uint32_t kind, uint32_t index, uint64_t addend) {
-        acc_model_reloc r{};
-        r.kind = kind;
-        r.field = static_cast<uint32_t>(words.size() * sizeof(uint64_t));
-        r.index = index;
-        r.addend = addend;
-        out.relocs.push_back(r);
-    };
+    std::vector<uint64_t> words = {program.items, 0};
     acc_model_reloc items{};
     items.kind = ACC_RELOC_BATCH64;
     items.field = offsetof(acc_xisa_args, items);
     out.relocs.push_back(items);
-    uint64_t at[2] = {}; // of the next port in an item, of inputs and outputs
-    for (const isa::Port &port : ports) {
-        const ValueId id = port.input() ? op.inputs[0] : op.output;
-        uint64_t &offset = at[port.input()];
-        reloc(ACC_RELOC_TENSOR, resolve.tensor(id), offset);
-        offset += uint64_t{port.words} * port.element();
+    const std::vector<isa::Port> &ports = program.program.kernels[0].ports;
+    for (size_t k = 0; k < ports.size(); k++) {
+        acc_model_reloc r{};
+        r.kind = ACC_RELOC_TENSOR;
+        r.field = static_cast<uint32_t>(words.size() * sizeof(uint64_t));
+        r.index = resolve.tensor(program.ports[k].value);
+        r.addend = program.ports[k].offset * ports[k].element();
+        out.relocs.push_back(r);
         words.push_back(0);
-        // An operand's vectors may be rows of what its own last dimension counts.
-        words.push_back(port.input() ? static_cast<uint64_t>(g.value(op.inputs[1]).dims[0])
-                                     : static_cast<uint64_t>(last_dim(g.value(id).dims)));
+        words.push_back(program.ports[k].stride);
     }
     const auto bytes = std::as_bytes(std::span(words));
     out.bytes.assign(bytes.begin(), bytes.end());

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "acc/kernels.h"
-#include "program/isa/program.h"
 #include "program/model.h"
 #include "tools/accc/ir/graph.h"
+#include "tools/accc/place/instructions.h"
 
 #include <cstring>
 #include <functional>
@@ -30,9 +30,7 @@ struct Kernargs {
 // addition's scales are too far apart.
 bool make_kernargs(const Graph &graph, const Op &op, const Resolver &resolve, Kernargs &out);
 
-// Those of a Program operation, whose program has ports "x0" … of its operand and "y0" … of its
-// result, each of as many elements as an array has columns but for the last.
-void program_kernargs(const Graph &graph, const Op &op, const isa::Program &program,
-                      const Resolver &resolve, Kernargs &out);
+// Those of a program.
+void program_kernargs(const CrossbarProgram &program, const Resolver &resolve, Kernargs &out);
 
 } // namespace acc::accc

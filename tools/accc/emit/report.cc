@@ -67,26 +67,26 @@ void add_host(const Graph &g, const Op &op, NodeReport &node)
         if (id != kNoValue) node.moved_bytes += bytes_of(g.value(id));
 }
 
-// A layer of a program: its product.
-void add_layer(const Graph &g, const Op &op, size_t k, NodeReport &node)
+ProgramReport report_of(const Graph &g, std::pair<size_t, size_t> range,
+                        const CrossbarProgram &program)
 {
-    const Dims &w = g.value(op.inputs[1 + 4 * k]).dims;
-    const uint64_t items = vectors_of(g, op);
-    node.engine = node.engine.empty() ? "crossbar" : "crossbar+fpga";
-    node.kernels.push_back("program");
-    node.rounding = rounding_of(Kind::Requantize);
-    node.reason = "matrix product with constant weights; layer " + std::to_string(k + 1) + " of " +
-                  std::to_string(op.layers.size()) + " of a program of instructions";
-    for (size_t i = 1 + 4 * k; i < 5 + 4 * k; i++)
-        node.weight_bytes += bytes_of(g.value(op.inputs[i]));
-    node.macs += items * static_cast<uint64_t>(w[0] * w[1]);
-    node.input_bits = static_cast<int>(input_bits(g, op, k));
-    const TileCut cut = cut_matrix(w[0], w[1]);
-    node.arrays += cut.arrays();
-    node.cost = product_cost(w[0], w[1], items, input_bits(g, op, k));
-    node.cut = cut_text(w, cut);
-    if (k == 0) node.moved_bytes += bytes_of(g.value(op.inputs[0]));
-    if (k + 1 == op.layers.size()) node.moved_bytes += bytes_of(g.value(op.output));
+    ProgramReport report = {.node = g.source(g.ops[range.first]).name,
+                            .layers = 0,
+                            .tiles = program.program.tiles,
+                            .units = static_cast<uint32_t>(program.program.matrices.size()),
+                            .items = program.items,
+                            .cost = program.cost,
+                            .nodes = {}};
+    for (size_t i = range.first; i < range.second; i++)
+        report.layers += g.ops[i].kind == Kind::Mvm;
+    for (const ProgramLayer &layer : program.layers)
+        report.nodes.push_back({.node = g.sources[layer.source].name,
+                                .op = g.sources[layer.source].op,
+                                .tile = layer.tile,
+                                .cores = static_cast<uint32_t>(layer.cores.size()),
+                                .units = layer.units,
+                                .busy_cycles = layer.busy_cycles});
+    return report;
 }
 
 void add_operation(const Graph &g, const Op &op, NodeReport &node)
@@ -94,17 +94,23 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
     if (op.kind == Kind::Host) return add_host(g, op, node);
     const Placement at = place(op.kind, g.value(op.output).dtype);
     const bool crossbar = at.target == ACC_TARGET_CROSSBAR;
-    const std::string engine = crossbar ? "crossbar" : "fpga";
-    const std::string kernel = crossbar ? "mvm" : std::string(at.role);
+    const std::string engine = crossbar || op.program ? "crossbar" : "fpga";
+    const std::string kernel = op.program ? "program " + std::to_string(op.program)
+                               : crossbar ? "mvm"
+                                          : std::string(at.role);
     if (node.engine.empty())
         node.engine = engine;
     else if (node.engine != engine)
         node.engine = "crossbar+fpga";
-    node.kernels.push_back(kernel);
+    if (!op.program || node.kernels.empty() || node.kernels.back() != kernel)
+        node.kernels.push_back(kernel);
     if (const char *rounding = rounding_of(op.kind)) node.rounding = rounding;
     // A product is why the node is where it is; what serves it only moves and scales.
     const bool product = op.kind == Kind::Mvm || op.kind == Kind::Gemm;
     if (node.reason.empty() || product) node.reason = at.reason;
+    if (op.program && (product || node.kernels.size() == 1) &&
+        node.reason.find("instructions") == std::string::npos)
+        node.reason += "; in " + kernel + " of instructions";
     for (const ValueId id : op.inputs) {
         const Value &v = g.value(id);
         if (v.is_constant())
@@ -113,7 +119,7 @@ void add_operation(const Graph &g, const Op &op, NodeReport &node)
             node.moved_bytes += bytes_of(v);
     }
     node.moved_bytes += bytes_of(g.value(op.output));
-    const RoleCost roles = role_cost(g, op);
+    const RoleCost roles = op.program ? RoleCost{} : role_cost(g, op);
     node.roles.ns += roles.ns;
     node.roles.pj += roles.pj;
     if (!product) return;
@@ -161,7 +167,7 @@ std::string padded(std::string text, size_t width)
 
 } // namespace
 
-CompileReport make_report(const Graph &g, const MemoryPlan &memory)
+CompileReport make_report(const Graph &g, const MemoryPlan &memory, const arch::Arch &arch)
 {
     CompileReport report;
     report.model = g.name;
@@ -171,20 +177,11 @@ CompileReport make_report(const Graph &g, const MemoryPlan &memory)
         nodes[i].op = g.sources[i].op;
     }
     for (const Op &op : g.ops) {
-        if (op.kind == Kind::Program) {
-            for (size_t k = 0; k < op.layers.size(); k++)
-                add_layer(g, op, k, nodes[op.layers[k].source]);
-            if (const auto program = make_program(g, op, "program", nullptr))
-                report.programs.push_back({.node = g.source(op).name,
-                                           .layers = op.layers.size(),
-                                           .tiles = program->tiles,
-                                           .units = static_cast<uint32_t>(program->matrices.size()),
-                                           .items = vectors_of(g, op),
-                                           .cost = predict(*program)});
-        } else if (op.kind != Kind::Reshape) {
-            add_operation(g, op, nodes[op.source]);
-        }
+        if (op.kind != Kind::Reshape) add_operation(g, op, nodes[op.source]);
     }
+    for (const auto &range : program_ranges(g))
+        if (const auto program = make_program(g, range, arch, "program", nullptr))
+            report.programs.push_back(report_of(g, range, *program));
     std::vector<size_t> order(nodes.size());
     for (size_t i = 0; i < order.size(); i++)
         order[i] = i;
@@ -258,14 +255,24 @@ std::string CompileReport::json() const
         all["totals"]["predicted"]["fpga_ns"] = roles.ns;
         all["totals"]["predicted"]["fpga_pj"] = roles.pj;
     }
-    for (const ProgramReport &p : programs)
+    for (const ProgramReport &p : programs) {
+        json layers = json::array();
+        for (const LayerReport &l : p.nodes)
+            layers.push_back({{"node", l.node},
+                              {"op", l.op},
+                              {"tile", l.tile},
+                              {"cores", l.cores},
+                              {"mvm_units", l.units},
+                              {"predicted_busy_cycles", l.busy_cycles}});
         all["programs"].push_back({{"node", p.node},
                                    {"layers", p.layers},
                                    {"tiles", p.tiles},
                                    {"mvm_units", p.units},
                                    {"items", p.items},
                                    {"predicted_first_ns", p.cost.first_ns},
-                                   {"predicted_interval_ns", p.cost.interval_ns}});
+                                   {"predicted_interval_ns", p.cost.interval_ns},
+                                   {"nodes", std::move(layers)}});
+    }
     all["memory"] = {{"workspace_bytes", workspace_bytes},
                      {"without_sharing_bytes", unshared_bytes}};
     all["calibration"] = {{"items", items}, {"random", made_up_items}};
@@ -328,12 +335,18 @@ std::string CompileReport::text() const
     }
     for (const ProgramReport &p : programs) {
         char text[200];
-        std::snprintf(text, sizeof(text),
-                      ": %zu layers, one packet, %u tiles, %u MVM units; predicted: %.4g us, then "
-                      "%.4g us a vector, %llu an item\n",
-                      p.layers, p.tiles, p.units, p.cost.first_ns / 1e3, p.cost.interval_ns / 1e3,
-                      static_cast<unsigned long long>(p.items));
+        std::snprintf(
+            text, sizeof(text),
+            ": %zu products, one packet, %u tiles, %u MVM units; predicted: %.4g us, then "
+            "%.4g us each, %llu an item\n",
+            p.layers, p.tiles, p.units, p.cost.first_ns / 1e3, p.cost.interval_ns / 1e3,
+            static_cast<unsigned long long>(p.items));
         out += "program from " + padded(p.node, 0) + text;
+        for (const LayerReport &l : p.nodes) {
+            std::snprintf(text, sizeof(text), "tile %2u, %u cores, %2u units, %8llu cycles busy\n",
+                          l.tile, l.cores, l.units, static_cast<unsigned long long>(l.busy_cycles));
+            out += "  " + padded(l.node, node_width) + text;
+        }
     }
     for (const OutputReport &o : outputs) {
         char text[160];

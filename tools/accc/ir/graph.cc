@@ -179,8 +179,6 @@ const char *kind_name(Kind kind)
         return "im2col";
     case Kind::Mvm:
         return "mvm";
-    case Kind::Program:
-        return "program";
     case Kind::Gemm:
         return "gemm";
     case Kind::Requantize:

@@ -102,16 +102,8 @@ enum class Kind : uint8_t {
     Gemm,       // a int8 [..., m, k], b int8 [..., k, n] -> int32 [..., m, n]
     Requantize, // x int32 [..., n], bias, multiplier, shift int32 [n] constants
                 // -> int8
-    // Lowered: an instruction program of the crossbar
-    Program, // x, then weights, bias, multiplier, shift of each of `layers`: Mvm and Requantize
     // all stages
     Host, // `node` of host/host.h; operands and further results may be kNoValue
-};
-
-// A product and its requantisation in a Program; limits are integers of the result.
-struct Layer {
-    uint32_t source = 0; // of the product
-    int32_t zero_point = 0, min = 0, max = 0;
 };
 
 struct Op {
@@ -130,7 +122,9 @@ struct Op {
     Dims shape;                     // Reshape; Slice: how many
     int64_t axis = 1;               // ScaleShift, Concat, Slice
     int64_t start = 0;              // Slice
-    std::vector<Layer> layers;      // Program
+    // Lowered: which of the crossbar's programs of instructions it is part of, from 1 on; 0: none.
+    // Operations of one stand side by side.
+    uint32_t program = 0;
     // Conv, MatMul, Add, Mul, Clip, Table: what the result is limited to.
     // Requantize: as int8 values.
     float lo = -std::numeric_limits<float>::infinity();

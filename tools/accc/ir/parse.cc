@@ -302,12 +302,8 @@ private:
             op.start = in_.integer(0, kAny);
         } else if (name == "perm") {
             op.perm = numbers<int>([&] { return static_cast<int>(in_.integer(0, 15)); });
-        } else if (name == "layer") {
-            const auto n = numbers<int32_t>(
-                [&] { return static_cast<int32_t>(in_.integer(INT32_MIN, INT32_MAX)); });
-            if (n.size() != 4 || n[0] < 0 || n[2] > n[3])
-                return in_.fail("a source, a zero point and two limits before");
-            op.layers.push_back({static_cast<uint32_t>(n[0]), n[1], n[2], n[3]});
+        } else if (name == "program") {
+            op.program = static_cast<uint32_t>(in_.integer(1, UINT32_MAX));
         } else if (name == "clamp") {
             in_.need("f");
             const auto limits = numbers<float>([&] { return in_.real(); });

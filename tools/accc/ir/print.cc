@@ -111,10 +111,9 @@ std::string attributes(const Op &op)
     if (op.kind == Kind::ScaleShift || op.kind == Kind::Concat || op.kind == Kind::Slice)
         add("axis", std::to_string(op.axis));
     if (op.kind == Kind::Slice) add("start", std::to_string(op.start));
-    for (const Layer &l : op.layers)
-        add("layer", list_text(std::vector<int64_t>{l.source, l.zero_point, l.min, l.max}));
     if (op.kind == Kind::Transpose) add("perm", list_text(op.perm));
     if (op.clamps()) add("clamp", "f" + list_text(std::vector<float>{op.lo, op.hi}));
+    if (op.program) add("program", std::to_string(op.program));
     return text.empty() ? text : " {" + text + "}";
 }
 

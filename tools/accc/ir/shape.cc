@@ -210,31 +210,6 @@ Result<std::vector<host::Desc>> infer_host(const Graph &g, const Op &op, Diagnos
     return out;
 }
 
-// Each layer takes rows of the width that the one before it makes.
-Result<Dims> program_dims(const Graph &g, const Op &op, Diagnostics &diag)
-{
-    if (op.layers.empty() || op.inputs.size() != 1 + 4 * op.layers.size())
-        return diag.error("expected 4 constants for each of at least 1 layer; found " +
-                          std::to_string(op.inputs.size()) + " operands");
-    Dims y = g.value(op.inputs[0]).dims;
-    for (size_t k = 1; k < op.inputs.size(); k += 4) {
-        const Dims &w = g.value(op.inputs[k]).dims;
-        if (w.size() != 2 || y.empty() || w[0] != y.back())
-            return diag.error("expected a matrix of as many rows as " + dims_text(y) +
-                              " has columns; found " + dims_text(w));
-        y.back() = w[1];
-        for (size_t i = k + 1; i < k + 4; i++)
-            if (g.value(op.inputs[i]).dims != Dims{w[1]})
-                return diag.error("expected a value for each column of " + dims_text(w) +
-                                  "; found " + dims_text(g.value(op.inputs[i]).dims));
-    }
-    // What reshapes between layers made of it.
-    if (elements(y) == elements(g.value(op.output).dims) &&
-        y.back() == last_dim(g.value(op.output).dims))
-        return g.value(op.output).dims;
-    return y;
-}
-
 std::optional<Rows> product_rows(const Dims &a, const Dims &b)
 {
     if (a.size() != b.size()) return std::nullopt;
@@ -259,7 +234,6 @@ Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag)
 {
     if (op.kind == Kind::Host)
         return diag.error("expected an operation of an engine; found another");
-    if (op.kind == Kind::Program) return program_dims(graph, op, diag);
     const size_t least = min_inputs(op.kind);
     const bool bias = op.kind == Kind::Conv || op.kind == Kind::MatMul || op.kind == Kind::Table;
     const size_t most = op.kind == Kind::Concat ? kMaxConcat : least + bias;
@@ -338,7 +312,6 @@ Result<Dims> infer_dims(const Graph &graph, const Op &op, Diagnostics &diag)
     case Kind::Table:
     case Kind::Quantize:
     case Kind::Dequantize:
-    case Kind::Program:
     case Kind::Host:
         y = x;
         break;

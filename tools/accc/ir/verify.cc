@@ -38,7 +38,6 @@ bool allowed(Stage stage, Kind kind)
     case Kind::Mvm:
     case Kind::Gemm:
     case Kind::Requantize:
-    case Kind::Program:
         return stage == Stage::Lowered;
     case Kind::Table:
     case Kind::Host:
@@ -72,8 +71,6 @@ Types types_of(Stage stage, Kind kind, DType operand, DType result)
         return {DType::I8, DType::F32};
     case Kind::Mvm:
         return {narrow(operand), DType::I32};
-    case Kind::Program:
-        return {narrow(operand), narrow(result)};
     case Kind::Gemm:
         return {DType::I8, DType::I32};
     case Kind::Requantize:
@@ -129,17 +126,15 @@ std::string check_host(const Graph &g, const Op &op)
     return {};
 }
 
-std::string check_program(const Graph &g, const Op &op)
+// Of a stage's end: operations of a program are side by side.
+bool side_by_side(const Graph &g)
 {
-    for (const Layer &l : op.layers)
-        if (l.source >= g.sources.size() || l.min > l.max)
-            return "expected a source node and limits for each layer";
-    for (size_t i = 1; i < op.inputs.size(); i++) {
-        const Value &v = g.value(op.inputs[i]);
-        if (!v.is_constant() || v.dtype != (i % 4 == 1 ? DType::I8 : DType::I32))
-            return "expected int8 weights, then int32 biases, multipliers and shifts, constants";
+    uint32_t programs = 0;
+    for (size_t i = 0; i < g.ops.size(); i++) {
+        const uint32_t program = g.ops[i].program, before = i ? g.ops[i - 1].program : 0;
+        if (program && program != before && program != ++programs) return false;
     }
-    return {};
+    return true;
 }
 
 std::string check_table(const Graph &g, const Op &op)
@@ -157,9 +152,9 @@ std::string check_op(const Graph &g, const Op &op)
 {
     if (!allowed(g.stage, op.kind)) return "expected another operation in this stage";
     if (op.source >= g.sources.size()) return "expected a source node";
+    if (op.program && (g.stage != Stage::Lowered || op.kind == Kind::Host))
+        return "expected no number of a program";
     if (op.kind == Kind::Host) return check_host(g, op);
-    if (op.kind == Kind::Program)
-        if (const std::string text = check_program(g, op); !text.empty()) return text;
     if (op.kind == Kind::Table)
         if (std::string text = check_table(g, op); !text.empty()) return text;
     const Value &y = g.value(op.output);
@@ -173,8 +168,7 @@ std::string check_op(const Graph &g, const Op &op)
         return "expected channels last exactly after the layout pass";
     if (!(op.lo <= op.hi)) return "expected a lower limit that is not above the upper one";
     const bool weights = op.kind == Kind::Conv || op.kind == Kind::ScaleShift ||
-                         op.kind == Kind::Mvm || op.kind == Kind::Requantize ||
-                         op.kind == Kind::Program;
+                         op.kind == Kind::Mvm || op.kind == Kind::Requantize;
     if (op.kind == Kind::Add || op.kind == Kind::Mul || op.kind == Kind::Concat)
         for (const ValueId id : op.inputs)
             if (g.value(id).dtype != types.in) return "expected operands of one type";
@@ -234,6 +228,7 @@ Status verify_graph(const Graph &g, Diagnostics &diag)
             return bad(where, "expected a result of " + dims_text(*dims) + "; found " +
                                   dims_text(g.value(op.output).dims));
     }
+    if (!side_by_side(g)) return bad("programs", "expected operations of one side by side");
     if (g.outputs.empty() || g.outputs.size() != g.output_names.size())
         return bad("outputs", "expected at least one, each with a name");
     for (const ValueId id : g.outputs)

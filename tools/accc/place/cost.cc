@@ -70,6 +70,31 @@ uint64_t role_elements(const Graph &g, const Op &op)
 
 } // namespace
 
+double emulated_ns(const Graph &g, const Op &op, uint64_t batch)
+{
+    constexpr double launch = 10'000, of_mac = 0.02, of_element = 0.2;
+    if (op.kind == Kind::Reshape) return 0;
+    double item = 0;
+    if (op.kind == Kind::Mvm)
+        item = of_mac * static_cast<double>(elements(g.value(op.output).dims)) *
+               static_cast<double>(g.value(op.inputs[1]).dims[0]);
+    else
+        item = of_element * static_cast<double>(role_elements(g, op));
+    return launch + static_cast<double>(batch) * item;
+}
+
+double emulated_ns(uint64_t instructions, uint64_t accesses, uint64_t products, uint64_t macs,
+                   uint64_t items)
+{
+    constexpr double launch = 50'000, of_instruction = 25, of_access = 35, of_product = 150,
+                     of_mac = 0.03;
+    const double item = of_instruction * static_cast<double>(instructions) +
+                        of_access * static_cast<double>(accesses) +
+                        of_product * static_cast<double>(products) +
+                        of_mac * static_cast<double>(macs);
+    return launch + static_cast<double>(items) * item;
+}
+
 RoleCost role_cost(const Graph &g, const Op &op, uint64_t batch)
 {
     if (op.kind == Kind::Reshape || op.kind == Kind::Host) return {};

@@ -29,4 +29,10 @@ struct RoleCost {
 // An operation of the stage Lowered that a role does, for `batch` items; zeros for any other.
 RoleCost role_cost(const Graph &graph, const Op &op, uint64_t batch = 1);
 
+// What the emulator takes of real time, in ns, measured once on one core: of operations by kernels,
+// for `batch` items, and of a program of instructions. Only for the choice between the two.
+double emulated_ns(const Graph &graph, const Op &op, uint64_t batch);
+double emulated_ns(uint64_t instructions, uint64_t accesses, uint64_t products, uint64_t macs,
+                   uint64_t items);
+
 } // namespace acc::accc

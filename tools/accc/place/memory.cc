@@ -22,6 +22,31 @@ uint64_t rounded(uint64_t bytes)
     return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
+// Values that nobody but the program that makes them reads, through reshapes too.
+std::vector<bool> inside_programs(const Graph &g)
+{
+    std::vector<bool> inside(g.values.size());
+    std::vector<uint32_t> program(g.values.size());
+    std::vector<ValueId> root(g.values.size());
+    for (ValueId id = 0; id < root.size(); id++)
+        root[id] = id;
+    for (const Op &op : g.ops) {
+        for (const ValueId id : op.inputs)
+            if (id != kNoValue && op.program != program[id]) inside[root[id]] = false;
+        for (const ValueId id : results(op)) {
+            if (id == kNoValue) continue;
+            program[id] = op.program;
+            if (op.kind == Kind::Reshape)
+                root[id] = root[op.inputs[0]];
+            else
+                inside[id] = op.program != 0;
+        }
+    }
+    for (const ValueId id : g.outputs)
+        inside[root[id]] = false;
+    return inside;
+}
+
 std::vector<Life> lives_of(const Graph &g, MemoryPlan &plan)
 {
     const auto end = static_cast<int64_t>(g.ops.size());
@@ -34,8 +59,13 @@ std::vector<Life> lives_of(const Graph &g, MemoryPlan &plan)
         born(id, -1);
         life[id].last = end;
     }
-    for (int64_t i = 0; i < end; i++) {
-        const Op &op = g.ops[static_cast<size_t>(i)];
+    // All of a program happens at once: what it reads is read until it is done. Between
+    // its operations nothing is in memory.
+    const std::vector<bool> inside = inside_programs(g);
+    int64_t i = 0; // of the program, or the operation
+    for (int64_t k = 0; k < end; k++) {
+        const Op &op = g.ops[static_cast<size_t>(k)];
+        if (k == 0 || !op.program || g.ops[static_cast<size_t>(k - 1)].program != op.program) i = k;
         for (const ValueId id : op.inputs)
             if (id != kNoValue && !g.value(id).is_constant()) {
                 Life &l = life[plan.root[id]];
@@ -45,7 +75,7 @@ std::vector<Life> lives_of(const Graph &g, MemoryPlan &plan)
             plan.root[op.output] = plan.root[op.inputs[0]];
         else
             for (const ValueId id : results(op))
-                if (id != kNoValue) born(id, i);
+                if (id != kNoValue && !inside[id]) born(id, i);
     }
     for (const ValueId id : g.outputs)
         life[plan.root[id]].last = end;
@@ -97,14 +127,18 @@ std::vector<std::vector<uint32_t>> plan_deps(const Graph &g, const MemoryPlan &m
     const size_t count = g.ops.size();
     std::vector<std::vector<Access>> accesses(count);
     std::vector<uint32_t> target(count, ACC_TARGET_COUNT); // none for Reshape
+    size_t first = 0;
     for (size_t i = 0; i < count; i++) {
         const Op &op = g.ops[i];
-        if (op.kind == Kind::Reshape) continue;
-        target[i] = place(op.kind).target;
+        if (op.kind == Kind::Reshape && !op.program) continue;
+        // A program is where its first operation is.
+        if (!op.program || i == 0 || g.ops[i - 1].program != op.program) first = i;
+        target[first] = op.program ? uint32_t{ACC_TARGET_CROSSBAR} : place(op.kind).target;
         const auto add = [&](ValueId id, bool writes) {
             const ValueId root = memory.root[id];
             const uint64_t begin = memory.offset[root];
-            accesses[i].push_back({begin, begin + memory.bytes[root], writes});
+            if (memory.bytes[root] == 0) return; // inside of a program
+            accesses[first].push_back({begin, begin + memory.bytes[root], writes});
         };
         for (const ValueId id : op.inputs)
             if (id != kNoValue && !g.value(id).is_constant()) add(id, false);

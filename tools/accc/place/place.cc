@@ -21,8 +21,6 @@ Placement place(Kind kind, DType result)
     switch (kind) {
     case Kind::Mvm:
         return {ACC_TARGET_CROSSBAR, {}, "matrix product with constant weights"};
-    case Kind::Program:
-        return {ACC_TARGET_CROSSBAR, {}, "products with constant weights, one after the other"};
     case Kind::Gemm:
         return {ACC_TARGET_FPGA, ACC_ROLE_GEMM_I8,
                 "product of two results; no constant to program"};
