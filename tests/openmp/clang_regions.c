@@ -239,8 +239,8 @@ static void nested(void)
 static void tasks(void)
 {
     int fib[20], x = 1;
-    long sum = 0;
-#pragma omp target map(from : fib) map(tofrom : x, sum)
+    long sum = 0, waited = 0;
+#pragma omp target map(from : fib) map(tofrom : x, sum, waited)
 #pragma omp parallel num_threads(3)
 #pragma omp single
     {
@@ -271,8 +271,25 @@ static void tasks(void)
 #pragma omp atomic
             sum += i;
         }
+        /* Each in three parts, all of which are waited for. */
+        for (int i = 0; i < 8; i++) {
+#pragma omp task untied shared(sum)
+            {
+#pragma omp atomic
+                sum += i;
+#pragma omp taskyield
+#pragma omp atomic
+                sum += 100 * i;
+#pragma omp taskwait
+#pragma omp atomic
+                sum += 10000 * i;
+            }
+        }
+#pragma omp taskwait
+#pragma omp atomic read
+        waited = sum;
     }
-    printf("%d %d %ld\n", fib[19], x, sum);
+    printf("%d %d %ld %ld\n", fib[19], x, sum, waited);
 }
 
 /* Reductions of several variables, of arrays, by functions of the program's. */

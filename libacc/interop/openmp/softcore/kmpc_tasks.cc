@@ -16,6 +16,7 @@
 #include <new>
 #include <sched.h>
 #include <set>
+#include <utility>
 
 namespace acc::openmp
 {
@@ -61,6 +62,10 @@ struct alignas(64) Header {
     size_t task_bytes, bytes; // without and with what is shared
     Group *group;             // in which it was made
     Event *event;
+    // An untied one submits itself at each point where another thread may take it over, and
+    // returns. Here the thread that has it goes on: what waits for libgomp's task waits for all of
+    // it. Written by that thread alone.
+    bool running = false, again = false;
 };
 
 // What a task of libgomp's is given. It writes to the first word if there is an event.
@@ -101,11 +106,21 @@ void end_task(KmpTask *task)
     free(header);
 }
 
+// The parts that an untied one has after the first.
+void run_rest(KmpTask *task)
+{
+    Header &header = *header_of(task);
+    while (std::exchange(header.again, false))
+        task->routine(omp_get_thread_num(), task);
+}
+
 void run_task(void *argument)
 {
     KmpTask *const task = static_cast<TaskData *>(argument)->task;
-    const InGroup group(header_of(task)->group);
-    task->routine(omp_get_thread_num(), task);
+    Header &header = *header_of(task);
+    const InGroup group(header.group);
+    header.running = header.again = true;
+    run_rest(task);
     end_task(task);
 }
 
@@ -181,7 +196,10 @@ int32_t with_affinity(void *, int32_t, KmpTask *, int32_t, void *)
 
 int32_t task(void *, int32_t, KmpTask *task)
 {
-    return submit(task, nullptr);
+    Header &header = *header_of(task);
+    if (!header.running) return submit(task, nullptr);
+    header.again = true;
+    return 0;
 }
 
 int32_t task_with_deps(void *, int32_t, KmpTask *task, int32_t count, const KmpDepend *list,
@@ -199,10 +217,14 @@ void wait_deps(void *, int32_t, int32_t count, const KmpDepend *list, int32_t mo
 }
 
 // The compiler calls the routine itself in between.
-void begin_if0(void *, int32_t, KmpTask *) {}
+void begin_if0(void *, int32_t, KmpTask *task)
+{
+    header_of(task)->running = true;
+}
 
 void complete_if0(void *, int32_t, KmpTask *task)
 {
+    run_rest(task);
     end_task(task);
 }
 
