@@ -59,17 +59,6 @@ Status legalize_concat(Legalizer &in, Node &node)
     return in.finish(node, std::move(op));
 }
 
-Result<ValueId> part(Legalizer &in, Node &node, ValueId x, int64_t axis, int64_t start,
-                     int64_t count)
-{
-    if (count == in.dims(x)[static_cast<size_t>(axis)]) return x;
-    Op op = make_op(node, Kind::Slice, {x});
-    op.axis = axis;
-    op.start = start;
-    op.shape = {count};
-    return in.add(node, std::move(op));
-}
-
 Status legalize_split(Legalizer &in, Node &node)
 {
     ACC_TRY(const ValueId x, whole(in, node));
@@ -92,7 +81,7 @@ Status legalize_split(Legalizer &in, Node &node)
     int64_t start = 0;
     std::vector<ValueId> parts;
     for (size_t i = 0; i < node.outputs(); i++) {
-        ACC_TRY(const ValueId y, part(in, node, x, axis, start, sizes[i]));
+        ACC_TRY(const ValueId y, add_slice(in, node, x, axis, start, sizes[i]));
         parts.push_back(y);
         start += sizes[i];
     }
@@ -126,7 +115,7 @@ Status legalize_slice(Legalizer &in, Node &node)
         };
         const int64_t start = from_end(lists[0][i]), end = from_end(lists[1][i]);
         if (end <= start) return node.error("expected a part that is not empty; found none");
-        ACC_TRY(x, part(in, node, x, axis, start, end - start));
+        ACC_TRY(x, add_slice(in, node, x, axis, start, end - start));
     }
     if (in.dims(x) != node.dims()) return node.error("expected the slice that was inferred");
     return in.define(node, x);
@@ -145,7 +134,7 @@ Status legalize_gather(Legalizer &in, Node &node)
     const int64_t at = index->ints()[0] + (index->ints()[0] < 0 ? size : 0);
     if (at < 0 || at >= size) return node.error("expected an index of the axis; found another");
     if (node.dims().empty()) return node.error("expected a result with at least one axis");
-    ACC_TRY(x, part(in, node, x, axis, at, 1));
+    ACC_TRY(x, add_slice(in, node, x, axis, at, 1));
     Op op = make_op(node, Kind::Reshape, {x});
     op.shape = node.dims();
     return in.finish(node, std::move(op));

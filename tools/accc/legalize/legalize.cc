@@ -267,6 +267,17 @@ Op make_op(const Node &node, Kind kind, std::vector<ValueId> inputs)
     return op;
 }
 
+Result<ValueId> add_slice(Legalizer &in, Node &node, ValueId x, int64_t axis, int64_t start,
+                          int64_t count)
+{
+    if (count == in.dims(x)[static_cast<size_t>(axis)]) return x;
+    Op op = make_op(node, Kind::Slice, {x});
+    op.axis = axis;
+    op.start = start;
+    op.shape = {count};
+    return in.add(node, std::move(op));
+}
+
 int64_t normal_axis(int64_t axis, size_t rank)
 {
     const auto r = static_cast<int64_t>(rank);

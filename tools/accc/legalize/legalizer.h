@@ -137,6 +137,9 @@ Op make_op(const Node &node, Kind kind, std::vector<ValueId> inputs);
 // first axis stays and which have four, in a shape where axes that stay
 // together are one.
 Result<ValueId> add_transpose(Legalizer &in, Node &node, ValueId x, const std::vector<int> &perm);
+// `count` elements of an axis from `start` on; x itself if these are all.
+Result<ValueId> add_slice(Legalizer &in, Node &node, ValueId x, int64_t axis, int64_t start,
+                          int64_t count);
 // The axis counted from the end when negative; -1 when it is out of range.
 int64_t normal_axis(int64_t axis, size_t rank);
 

@@ -90,18 +90,6 @@ Status read_phases(Node &node, const Dims &x, const Dims &w, Phases &p)
     return Ok{};
 }
 
-// The part of an image, channels last, that begins behind the padding.
-Result<ValueId> cropped(Legalizer &in, Node &node, ValueId x, int64_t axis, int64_t start,
-                        int64_t count)
-{
-    if (count == in.dims(x)[static_cast<size_t>(axis)]) return x;
-    Op op = make_op(node, Kind::Slice, {x});
-    op.axis = axis;
-    op.start = start;
-    op.shape = {count};
-    return in.add(node, std::move(op));
-}
-
 Status legalize_conv_transpose(Legalizer &in, Node &node)
 {
     ACC_TRY(const ValueId x, in.activation(node, 0));
@@ -139,8 +127,9 @@ Status legalize_conv_transpose(Legalizer &in, Node &node)
                 as_shape(in, node, y,
                          {dims[0], p.turns[0] * p.stride[0], p.turns[1] * p.stride[1], outputs}));
     }
-    ACC_TRY(y, cropped(in, node, y, 1, p.pad[0], node.dims()[2]));
-    ACC_TRY(y, cropped(in, node, y, 2, p.pad[1], node.dims()[3]));
+    // Channels last; the image begins behind the padding.
+    ACC_TRY(y, add_slice(in, node, y, 1, p.pad[0], node.dims()[2]));
+    ACC_TRY(y, add_slice(in, node, y, 2, p.pad[1], node.dims()[3]));
     ACC_TRY(y, add_transpose(in, node, y, {0, 3, 1, 2}));
     return in.define(node, y);
 }
